@@ -1,0 +1,121 @@
+"""Windows over a standardised series, gathered a batch at a time."""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from data_provider.datasets import Borders
+from utils.errors import UserError
+
+
+class Split(Enum):
+    """Which part of the series windows are drawn from."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+class Batch(NamedTuple):
+    """Windows: x (B, L, C) and y (B, H, C) in float32; origins (B,), the row of each y's first step."""
+
+    x: Tensor
+    y: Tensor
+    origins: Tensor
+
+
+class Series:
+    """A standardised series (T, C): float64 for exact figures, float32 for the model."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+        self.tensor = torch.from_numpy(values.astype(np.float32))
+
+
+class WindowDataset(Dataset):
+    """Every window of ``seq_len`` + ``pred_len`` rows within rows ``first`` to ``last`` (exclusive) of a series."""
+
+    def __init__(self, series: Series, first: int, last: int, seq_len: int, pred_len: int) -> None:
+        self.series = series
+        self.first = first
+        self.seq_len = seq_len
+        self.pred_len = pred_len
+        self._count = last - first - seq_len - pred_len + 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        """Gather a whole batch at once; the loader hands the indices of a batch over together."""
+        starts = torch.as_tensor(indices) + self.first
+        rows = starts[:, None] + torch.arange(self.seq_len + self.pred_len)  # (B, L + H)
+        windows = self.series.tensor[rows]  # (B, L + H, C)
+        return Batch(windows[:, : self.seq_len], windows[:, self.seq_len :], starts + self.seq_len)
+
+    def window(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Window ``index`` in float64: x (L, C) and y (H, C)."""
+        start = self.first + index
+        middle = start + self.seq_len
+        return self.series.values[start:middle], self.series.values[middle : middle + self.pred_len]
+
+
+def make_windows(
+    series: Series, borders: Borders, split: Split, seq_len: int, pred_len: int, percent: int, source: str
+) -> WindowDataset:
+    """The windows of one split; validation and test look back ``seq_len`` rows into the split before.
+
+    Few-shot ``percent`` keeps that share of the training rows: (rows - L) · percent // 100 + L.
+
+    Raises:
+        UserError: the split is too short for a single window.
+    """
+    if split is Split.TRAIN:
+        first, last = 0, borders.train
+        if percent < 100:
+            last = max(0, borders.train - seq_len) * percent // 100 + seq_len
+    elif split is Split.VAL:
+        first, last = borders.train - seq_len, borders.val
+    else:
+        first, last = borders.val - seq_len, borders.test
+    dataset = WindowDataset(series, first, last, seq_len, pred_len)
+    if len(dataset) < 1 or first < 0:
+        own = last - max(first, 0) if split is Split.TRAIN else last - first - seq_len
+        needed = seq_len + pred_len if split is Split.TRAIN else pred_len
+        share = f" (--percent {percent})" if split is Split.TRAIN and percent < 100 else ""
+        raise UserError(
+            f"{source}: the {split.value} split has {own:,} rows{share}, a window takes {needed:,} of them "
+            f"(--seq_len {seq_len}, --pred_len {pred_len}): use shorter windows, more data"
+            + (" or a larger --percent." if share else ".")
+        )
+    return dataset
+
+
+def _as_is(batch: Batch) -> Batch:
+    return batch
+
+
+def make_loader(
+    dataset: WindowDataset, batch_size: int, *, shuffle_seed: int | None = None, workers: int = 0, pin: bool = False
+) -> DataLoader:
+    """Batches of windows.
+
+    Training (``shuffle_seed`` given) shuffles and drops an incomplete last batch, as the release does,
+    unless it is the only one. Otherwise every window comes, in order.
+    """
+    shuffle = shuffle_seed is not None
+    generator = torch.Generator().manual_seed(shuffle_seed) if shuffle else None
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        drop_last=shuffle and len(dataset) >= batch_size,
+        generator=generator,
+        num_workers=workers,
+        collate_fn=_as_is,
+        pin_memory=pin,
+    )

@@ -1,0 +1,226 @@
+"""The one training loop. A task adds its data, its loss on a batch, its validation and its test."""
+
+import logging
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sized
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from exp.config import RunConfig
+from exp.network import Network, new_network, stored_network
+from models import ParameterGroup
+from models.stored import save_model
+from utils.device import device_name, pick_device, seed_everything
+from utils.early_stopping import EarlyStopping
+from utils.errors import UserError
+from utils.progress import Progress, clock
+from utils.schedule import Schedule
+
+logger = logging.getLogger(__name__)
+
+
+def build_optimiser(groups: list[ParameterGroup], learning_rate: float) -> torch.optim.Adam:
+    """Adam over named groups, each at its constant rate or at ``learning_rate``."""
+    parameters = [
+        {"params": group.parameters, "lr": group.constant_rate or learning_rate, "name": group.name}
+        for group in groups
+    ]
+    return torch.optim.Adam(parameters, fused=True)
+
+
+def build_scheduler(
+    optimiser: torch.optim.Adam, groups: list[ParameterGroup], schedule: Schedule
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Steps once an epoch; groups with a constant rate keep it."""
+
+    def constant(epoch: int) -> float:
+        return 1.0
+
+    def scheduled(epoch: int) -> float:
+        return schedule.rate(epoch) / schedule.learning_rate
+
+    factors = [constant if group.constant_rate else scheduled for group in groups]
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, factors)
+
+
+class Experiment(ABC):
+    """One run of one configuration.
+
+    ``prepare`` or ``restore`` gives it a network, ``fit`` trains it and keeps the best epoch on disk,
+    ``test`` scores what is on disk.
+    """
+
+    network: Network
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        place = config.surroundings
+        self.device = pick_device(place.device, place.use_gpu, place.gpu)
+        self.best: dict[str, Any] = {}
+        self.train_seconds: float | None = None
+        self.load_data()
+
+    # What a task adds.
+
+    @abstractmethod
+    def load_data(self) -> None:
+        """Read and check the data; raise before anything is written."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """Channels the model sees."""
+
+    @abstractmethod
+    def data_record(self) -> dict[str, Any]:
+        """What a checkpoint must know about the data to forecast elsewhere."""
+
+    @abstractmethod
+    def describe_data(self) -> list[str]:
+        """Lines for the header."""
+
+    @abstractmethod
+    def train_batches(self) -> Iterable[Any]:
+        """The training batches, shuffled anew each time they are iterated."""
+
+    @abstractmethod
+    def batch_loss(self, batch: Any) -> Tensor:
+        """The training loss of one batch."""
+
+    @abstractmethod
+    def validate(self) -> float:
+        """Score of the current weights on the whole validation split; lower is better."""
+
+    @abstractmethod
+    def test(self) -> dict[str, Any]:
+        """Score the network on the whole test split, save and return the figures."""
+
+    # What all tasks share.
+
+    def prepare(self, write: bool = True) -> None:
+        """Build an untrained network from the run's seed. Without ``write`` nothing lands on disk."""
+        seed_everything(self.config.seed, self.device)
+        self.network = new_network(self.config, self.channels, write)
+        self.network.model.to(self.device)
+
+    def restore(self) -> None:
+        """Load the network from the run's checkpoint.
+
+        Raises:
+            UserError: there is none, it is damaged, or it does not fit this run's data and windows.
+        """
+        seed_everything(self.config.seed, self.device)
+        folder = self.config.checkpoint
+        self.network, extras = stored_network(folder)
+        sizes, wanted = self.network.model.config, self.config.data
+        for flag, here, stored in (
+            ("--task_name", self.config.task_name, sizes.task_name),
+            ("--seq_len", wanted.seq_len, sizes.seq_len),
+            ("--pred_len", wanted.pred_len, sizes.pred_len),
+            ("the number of channels", self.channels, sizes.channels),
+            ("the columns", self.data_record()["columns"], extras.get("data", {}).get("columns")),
+        ):
+            if here != stored:
+                raise UserError(f"{folder} does not fit this run: {flag} is {here} here and {stored} there.")
+        self.best = extras.get("best", {})
+        self.network.model.to(self.device)
+
+    def describe(self) -> None:
+        """Print what is about to run: data, windows, backbone, and what trains at which rate."""
+        config, model = self.config, self.network.model
+        logger.info("%s | %s on %s | seed %d", config.setting, config.model, device_name(self.device), config.seed)
+        for line in self.describe_data():
+            logger.info("  %s", line)
+        logger.info("  backbone: %s, %d blocks", self.network.backbone_name, self.network.backbone["config"]["n_layer"])
+        logger.info("  LoRA: %s", asdict(config.lora) if config.lora else "off")
+        for group in model.parameter_groups():
+            rate = f"{group.constant_rate:g} (constant)" if group.constant_rate else f"{config.schedule.learning_rate:g}"
+            count = sum(p.numel() for p in group.parameters)
+            logger.info(
+                "  trains %-9s %4d tensors %11s parameters, rate %s", group.name, len(group.parameters), f"{count:,}", rate
+            )
+        frozen = model.frozen_state().values()
+        logger.info("  frozen %19d tensors %11s parameters", len(frozen), f"{sum(t.numel() for t in frozen):,}")
+
+    def autocast(self) -> AbstractContextManager:
+        """bf16 matrix products where ``--use_amp`` asks for them."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.use_amp)
+
+    def fit(self) -> None:
+        """Train until the epochs or the patience run out; the best epoch is on disk at the end.
+
+        Raises:
+            UserError: a loss is not finite. What was saved before stays.
+        """
+        config, model = self.config, self.network.model
+        groups = model.parameter_groups()
+        optimiser = build_optimiser(groups, config.schedule.learning_rate)
+        scheduler = build_scheduler(optimiser, groups, config.schedule)
+        stopping = EarlyStopping(config.patience)
+        started = time.monotonic()
+        epochs = Progress(range(config.train_epochs), "epochs", config.train_epochs)
+        for epoch in epochs:
+            rate = config.schedule.rate(epoch)
+            train_loss = self._train_epoch(epoch, optimiser)
+            score = self.validate()
+            scheduler.step()
+            best = stopping.update(score, epoch)
+            if best:
+                self._save(epoch, score)
+            elapsed = time.monotonic() - started
+            logger.info(
+                "epoch %d/%d | train loss %.5f | val MSE %.5f%s | rate %.3g | %s gone, at most %s left",
+                epoch + 1, config.train_epochs, train_loss, score, " (best)" if best else "", rate, clock(elapsed),
+                clock(elapsed / (epoch + 1) * (config.train_epochs - epoch - 1)),
+            )  # fmt: skip
+            epochs.show(val=f"{score:.4f}", best=f"{stopping.best:.4f}")
+            if not math.isfinite(score):
+                raise UserError(_not_finite("validation error", epoch, None))
+            if stopping.should_stop:
+                logger.info("no better epoch for %d epochs: stopping early", config.patience)
+                break
+        self.train_seconds = time.monotonic() - started
+        logger.info("best epoch %d, val MSE %.5f, saved in %s", stopping.best_epoch + 1, stopping.best, config.checkpoint)
+
+    def _train_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> float:
+        """One pass over the training batches; the mean loss."""
+        self.network.model.train()
+        batches = self.train_batches()
+        total = len(batches) if isinstance(batches, Sized) else 0
+        losses = 0.0
+        progress = Progress(batches, f"epoch {epoch + 1}", total)
+        for step, batch in enumerate(progress, start=1):
+            optimiser.zero_grad(set_to_none=True)
+            loss = self.batch_loss(batch)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise UserError(_not_finite("training loss", epoch, step))
+            loss.backward()
+            optimiser.step()
+            losses += value
+            progress.show(loss=f"{losses / step:.4f}", rate=f"{optimiser.param_groups[-1]['lr']:.2e}")
+        return losses / total
+
+    def _save(self, epoch: int, score: float) -> None:
+        self.best = {"epoch": epoch + 1, "validation_mse": score}
+        extras = {
+            "data": self.data_record(),
+            "word_embeddings": self.network.words,
+            "training": self.config.identity,
+            "best": self.best,
+        }
+        save_model(self.config.checkpoint, self.network.model, self.network.backbone, extras)
+
+
+def _not_finite(what: str, epoch: int, step: int | None) -> str:
+    place = f"epoch {epoch + 1}" + (f", step {step}" if step else "")
+    return (
+        f"The {what} is not finite in {place}. The learning rate is the likely cause: lower --learning_rate, "
+        "and check the data for extreme values. The best epoch before, if any, stays saved."
+    )

@@ -1,0 +1,148 @@
+"""The flags of a run as frozen, checked values. The argparse namespace ends here."""
+
+import argparse
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from data_provider.datasets import find_dataset
+from data_provider.factory import DataConfig, data_file
+from layers.gpt2 import LoRA
+from models import MODELS
+from utils.errors import UserError
+from utils.losses import CALFLoss
+from utils.schedule import Schedule
+
+INITIALISATIONS = ("pretrained", "random")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where and how a run happens: nothing here changes its figures.
+
+    Attributes:
+        checkpoints: folder of all checkpoints. load: evaluate this checkpoint folder instead of the run's own.
+        save_arrays: write pred.npy and true.npy. inverse: write them in the data's units.
+    """
+
+    device: str = "auto"
+    use_gpu: bool = True
+    gpu: int = 0
+    num_workers: int = 0
+    checkpoints: str = "./checkpoints/"
+    load: str | None = None
+    save_arrays: bool = True
+    inverse: bool = False
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run: one model, one data set, one seed."""
+
+    task_name: str
+    model: str
+    model_id: str
+    description: str
+    data: DataConfig
+    gpt_layers: int
+    llm: str
+    llm_init: str
+    lora: LoRA | None
+    word_embedding_path: str | None
+    loss: CALFLoss
+    schedule: Schedule
+    batch_size: int
+    train_epochs: int
+    patience: int
+    use_amp: bool
+    seed: int
+    surroundings: Surroundings
+
+    def __post_init__(self) -> None:
+        if self.model not in MODELS:
+            raise UserError(f"--model {self.model}: no such model; choose one of {', '.join(MODELS)}.")
+        if self.llm_init not in INITIALISATIONS:
+            raise UserError(f"--llm_init {self.llm_init}: choose one of {', '.join(INITIALISATIONS)}.")
+
+    @classmethod
+    def from_args(cls, args: argparse.Namespace) -> "RunConfig":
+        """Sort the flags into what they are for.
+
+        Raises:
+            UserError: a value is unknown or contradicts another.
+        """
+        return cls(
+            task_name=args.task_name,
+            model=args.model,
+            model_id=args.model_id or args.data,
+            description=args.des,
+            data=DataConfig(
+                data=args.data,
+                seq_len=args.seq_len,
+                pred_len=args.pred_len,
+                root_path=args.root_path,
+                data_path=args.data_path,
+                features=args.features,
+                target=args.target,
+                percent=args.percent,
+                freq=args.freq,
+            ),
+            gpt_layers=args.gpt_layers,
+            llm=args.llm,
+            llm_init=args.llm_init,
+            lora=LoRA(args.r, args.lora_alpha, args.lora_dropout) if args.lora else None,
+            word_embedding_path=args.word_embedding_path,
+            loss=CALFLoss(
+                args.task_loss, args.output_loss, args.feature_loss, args.task_w, args.output_w, args.feature_w
+            ),
+            schedule=Schedule(args.learning_rate, bool(args.cos), args.tmax, args.lradj, args.decay_fac),
+            batch_size=args.batch_size,
+            train_epochs=args.train_epochs,
+            patience=args.patience,
+            use_amp=args.use_amp,
+            seed=args.seed,
+            surroundings=Surroundings(
+                device=args.device,
+                use_gpu=args.use_gpu,
+                gpu=args.gpu,
+                num_workers=args.num_workers,
+                checkpoints=args.checkpoints,
+                load=args.load,
+                save_arrays=bool(args.save_arrays),
+                inverse=args.inverse,
+            ),
+        )
+
+    def with_seed(self, seed: int) -> "RunConfig":
+        return replace(self, seed=seed)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that the figures depend on, as JSON; the data file by its absolute path."""
+        content = asdict(self)
+        del content["surroundings"]
+        spec = find_dataset(self.data.data)
+        del content["data"]["root_path"], content["data"]["data_path"]
+        content["data"]["file"] = None if self.data.data == "sample" else str(data_file(self.data, spec).resolve())
+        return content
+
+    @property
+    def setting(self) -> str:
+        """Name of the run: readable, and by its hash unique to the configuration."""
+        data = self.data
+        few_shot = "" if data.percent == 100 else f"_p{data.percent}"
+        words = (
+            f"{self.task_name}_{self.model_id}_{self.model}_{data.data}_ft{data.features}"
+            f"_sl{data.seq_len}_pl{data.pred_len}{few_shot}"
+            f"_{Path(self.llm).name}-{self.llm_init}{self.gpt_layers}_{self.description}_seed{self.seed}"
+        )
+        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', words)[:180]}_{digest}"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder this run saves to, or evaluates."""
+        return Path(self.surroundings.load or Path(self.surroundings.checkpoints) / self.setting)

@@ -1,0 +1,216 @@
+"""GPT-2 as a stack of blocks fed with embeddings: loaded or randomly initialised, then split in two branches."""
+
+import copy
+import json
+import logging
+import os
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import transformers
+from peft import LoraConfig, inject_adapter_in_model
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import AutoConfig, GPT2Config, GPT2Model
+
+from utils.errors import UserError
+from utils.fingerprint import fingerprint
+
+logger = logging.getLogger(__name__)
+
+Initialisation = Literal["pretrained", "random"]
+
+# Sizes a random start can take without reading anything. gpt2-tiny exists only as a random start.
+KNOWN_SIZES: dict[str, dict[str, int]] = {
+    "gpt2": {},
+    "gpt2-medium": {"n_embd": 1024, "n_layer": 24, "n_head": 16},
+    "gpt2-large": {"n_embd": 1280, "n_layer": 36, "n_head": 20},
+    "gpt2-xl": {"n_embd": 1600, "n_layer": 48, "n_head": 25},
+    "gpt2-tiny": {"n_embd": 96, "n_layer": 6, "n_head": 12, "vocab_size": 512},
+}
+
+_UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LoRA:
+    """Low-rank adapters on ``c_attn``: rank, scale alpha / rank, dropout on their input."""
+
+    r: int = 8
+    alpha: int = 32
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """The first blocks of a GPT-2 and where they came from.
+
+    Attributes:
+        gpt2: N blocks, positions and final layer norm; the token table is not part of it.
+        token_table: (V, D), for principal word embeddings; None when it was not asked for.
+        name: hub name or folder. init: ``pretrained`` or ``random``.
+    """
+
+    gpt2: GPT2Model
+    token_table: Tensor | None
+    name: str
+    init: Initialisation
+
+    @property
+    def width(self) -> int:
+        return self.gpt2.config.n_embd
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of blocks, positions and norms; take it before they become part of a model."""
+        return fingerprint(dict(self.gpt2.named_parameters()))
+
+    def describe(self) -> dict[str, Any]:
+        """What to print and to store: name, init, fingerprint and transformers' configuration."""
+        config = self.gpt2.config.to_diff_dict()
+        kept = {key: value for key, value in config.items() if isinstance(value, str | int | float | bool)}
+        kept["n_layer"] = self.gpt2.config.n_layer
+        return {"name": self.name, "init": self.init, "fingerprint": self.fingerprint, "config": kept}
+
+
+def load_backbone(llm: str, init: Initialisation, layers: int, token_table: bool = True) -> Backbone:
+    """Get the first ``layers`` blocks of a GPT-2.
+
+    Args:
+        llm: hub name (``gpt2``) or local folder in transformers' format.
+        init: ``pretrained`` weights, or ``random`` ones from the current torch seed. A random start
+            of a known size or of a local folder's config.json needs no download.
+        layers: how many blocks to keep.
+        token_table: keep the token table (V, D) beside the blocks.
+
+    Raises:
+        UserError: weights or config cannot be had, are damaged, are no GPT-2, or have too few blocks.
+    """
+    config = _read_config(llm, init)
+    if not 1 <= layers <= config.n_layer:
+        raise UserError(f"--gpt_layers {layers}: {llm} has {config.n_layer} blocks; choose 1 to {config.n_layer}.")
+    if config.activation_function == "gelu_new":
+        config.activation_function = "gelu_pytorch_tanh"  # the same function in one fused kernel
+    config.use_cache = False
+    gpt2 = GPT2Model(config) if init == "random" else _read_weights(llm, config, layers)
+    gpt2.h = gpt2.h[:layers]
+    gpt2.config.n_layer = layers
+    table = gpt2.wte.weight.detach() if token_table else None
+    gpt2.wte = None  # no forward pass looks a token up
+    return Backbone(gpt2, table, llm, init)
+
+
+def empty_backbone(config: dict[str, object]) -> GPT2Model:
+    """A GPT-2 stack of the given transformers config, without token table, its weights yet to be filled in."""
+    gpt2 = GPT2Model(GPT2Config(**{**config, "vocab_size": 1}))
+    gpt2.wte = None
+    return gpt2
+
+
+def split_branches(gpt2: GPT2Model, lora: LoRA | None) -> tuple[GPT2Model, GPT2Model]:
+    """Make the time and the text branch of one GPT-2 (CALF, section 3.1).
+
+    Both hold the very same attention and feed-forward tensors, which stay frozen; each has its own
+    positions and layer norms. LoRA, if any, is added to the time branch.
+    """
+    own = {id(p) for module in gpt2.modules() if isinstance(module, nn.LayerNorm) for p in module.parameters()}
+    own.add(id(gpt2.wpe.weight))
+    shared = {id(p): p for p in gpt2.parameters() if id(p) not in own}
+    text = copy.deepcopy(gpt2, memo=dict(shared))
+    if lora is None:
+        return gpt2, text
+    adapter = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=["c_attn"],
+        fan_in_fan_out=True,
+    )
+    return inject_adapter_in_model(adapter, gpt2), text
+
+
+def _read_config(llm: str, init: Initialisation) -> GPT2Config:
+    folder = Path(llm)
+    if init == "random" and llm in KNOWN_SIZES and not folder.is_dir():
+        return GPT2Config(**KNOWN_SIZES[llm])
+    if llm == "gpt2-tiny":
+        raise UserError("--llm gpt2-tiny exists only as a random start: add --llm_init random.")
+    _check_folder(llm)
+    try:
+        with _quiet_transformers():
+            config = AutoConfig.from_pretrained(llm)
+    except _UNREADABLE as error:
+        raise UserError(_cannot_load(llm, error)) from error
+    if not isinstance(config, GPT2Config):
+        raise UserError(f"--llm {llm} is a {config.model_type} model; CALF needs a GPT-2 (gpt2, gpt2-medium, …).")
+    return config
+
+
+def _check_folder(llm: str) -> None:
+    """Refuse a local path that is not there or has an unreadable config before anyone asks the hub for it."""
+    folder = Path(llm)
+    looks_local = llm.startswith((".", "/", "~")) or os.sep in llm.rstrip(os.sep) and llm.count("/") > 1
+    if looks_local and not folder.is_dir():
+        raise UserError(f"--llm {llm}: there is no such folder.")
+    if not folder.is_dir():
+        return
+    file = folder / "config.json"
+    if not file.is_file():
+        raise UserError(f"--llm {llm}: the folder holds no config.json; it must be in transformers' format.")
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"--llm {llm}: {file} is not valid JSON ({error}); get the folder anew.") from error
+
+
+def _read_weights(llm: str, config: GPT2Config, layers: int) -> GPT2Model:
+    config.n_layer = layers  # the blocks above are not even read
+    try:
+        with _quiet_transformers():
+            gpt2, report = GPT2Model.from_pretrained(
+                llm, config=config, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
+            )
+    except _UNREADABLE as error:
+        raise UserError(_cannot_load(llm, error)) from error
+    missing = sorted(key for key in report["missing_keys"] if not key.endswith((".attn.bias", ".attn.masked_bias")))
+    if missing:
+        raise UserError(
+            f"--llm {llm}: its weights lack {len(missing)} tensors of a GPT-2, the first is {missing[0]}; "
+            "get the model anew."
+        )
+    return gpt2
+
+
+def _cannot_load(llm: str, error: Exception) -> str:
+    if Path(llm).is_dir():
+        return f"--llm {llm}: cannot read the model in this folder ({_first_line(error)}); get it anew."
+    return (
+        f"Pretrained weights of {llm!r} cannot be had ({_first_line(error)}). Three ways out:\n"
+        f"  1. connect to the network once, so that {llm!r} is fetched into the Hugging Face cache;\n"
+        "  2. --llm FOLDER: a local folder in transformers' format (config.json, model.safetensors);\n"
+        "  3. --llm_init random: the same network, randomly initialised, no download."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Silence the report on unused blocks and the progress bars: what matters is checked and said by us."""
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity(transformers.logging.CRITICAL)
+    transformers.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(verbosity)
+        transformers.logging.enable_progress_bar()

@@ -1,0 +1,24 @@
+"""One token per channel: the whole look-back window of a channel becomes one vector."""
+
+from torch import Tensor, nn
+
+FEEDFORWARD_WIDTH = 2048
+DROPOUT = 0.1
+
+
+class ChannelTokenEmbedding(nn.Module):
+    """Linear map of a channel's L steps to width D, then one post-norm Transformer encoder layer.
+
+    Feed-forward width, ReLU and dropout are those of the released code.
+    """
+
+    def __init__(self, seq_len: int, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(seq_len, width)
+        self.encoder = nn.TransformerEncoderLayer(
+            width, num_heads, dim_feedforward=FEEDFORWARD_WIDTH, dropout=DROPOUT, batch_first=True
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map windows (B, L, C) to tokens (B, C, D)."""
+        return self.encoder(self.linear(x.transpose(1, 2)))

@@ -1,0 +1,246 @@
+"""Train, test and compare CALF from the command line. ``python run.py --help`` lists the flags."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from utils.errors import UserError
+
+logger = logging.getLogger("calf")
+
+UNSET: Any = object()
+
+# Flags of the release that CALF never reads. They are accepted so that its command lines run unchanged.
+WITHOUT_EFFECT = {
+    "label_len": int, "seasonal_patterns": str, "mask_rate": float, "anomaly_ratio": float, "top_k": int,
+    "num_kernels": int, "enc_in": int, "dec_in": int, "c_out": int, "d_model": int, "n_heads": int, "e_layers": int,
+    "d_layers": int, "d_ff": int, "moving_avg": int, "factor": int, "dropout": float, "embed": str,
+    "activation": str, "devices": str, "p_hidden_layers": int, "target_data": str,
+}  # fmt: skip
+SWITCHES_WITHOUT_EFFECT = ("distil", "output_attention", "use_multi_gpu")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors are one message, without sixty flags of usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\nSee python {self.prog} --help.\n")
+
+
+def build_parser() -> Parser:
+    """The command line: flags keep the names they have in the release."""
+    parser = Parser(
+        "run.py", description=__doc__, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    _add_run(parser.add_argument_group("the run"))
+    _add_data(parser.add_argument_group("data"))
+    _add_model(parser.add_argument_group("model and backbone"))
+    _add_training(parser.add_argument_group("training"))
+    _add_places(parser.add_argument_group("device and output"))
+    _add_without_effect(parser.add_argument_group("accepted, without effect on CALF"))
+    return parser
+
+
+def _add_run(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--task_name", default="long_term_forecast", help="long_term_forecast")
+    group.add_argument("--is_training", type=_switch, default=1, help="1 trains and tests; 0 tests a checkpoint")
+    group.add_argument("--model", default="CALF", help="CALF")
+    group.add_argument("--model_id", help="first part of the run's name; the data set's name if left out")
+    group.add_argument("--des", default="test", help="description, part of the run's name")
+    group.add_argument("--seed", type=int, default=2021, help="seed of the (first) run")
+    group.add_argument("--itr", type=_positive, default=1, help="runs, with seeds seed, seed + 1, …")
+    group.add_argument("--dry_run", action="store_true", help="print configuration, windows and what trains; no more")
+
+
+def _add_data(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--data", default="sample",
+        help="ETTh1, ETTh2, ETTm1, ETTm2, weather, electricity, traffic, illness; custom, an own CSV; "
+        "sample, embedded data that need no file",
+    )  # fmt: skip
+    group.add_argument("--root_path", help="folder of the file; the data set's own below $CALF_DATASETS or ./datasets")
+    group.add_argument("--data_path", help="the CSV file; needed for custom")
+    group.add_argument(
+        "--features", default="M", help="M: all channels to all; S: the target alone; MS: all to the target"
+    )
+    group.add_argument("--target", default="OT", help="the target column")
+    group.add_argument("--freq", help="step between rows (h, 15min, D, W, MS); inferred from the dates if left out")
+    group.add_argument("--seq_len", type=int, default=96, help="steps the model sees")
+    group.add_argument("--pred_len", type=int, default=96, help="steps it forecasts")
+    group.add_argument("--percent", type=int, default=100, help="few-shot: train on this share of the training rows")
+
+
+def _add_model(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--llm", default="gpt2", help="the GPT-2: a hub name or a local folder; gpt2-tiny for trials")
+    group.add_argument("--llm_init", default="pretrained", help="pretrained weights, or random ones (no download)")
+    group.add_argument("--gpt_layers", "--gpt_layer", type=_positive, default=6, help="blocks of it to use")
+    group.add_argument(
+        "--word_embedding_path", help="file of principal word embeddings (pca.py); made when missing, one per backbone"
+    )
+    group.add_argument("--lora", type=_switch, default=1, help="1 adds LoRA to the time branch; 0 leaves it out")
+    group.add_argument("--r", type=_positive, default=8, help="LoRA rank")
+    group.add_argument("--lora_alpha", type=_positive, default=32, help="LoRA scale times rank")
+    group.add_argument("--lora_dropout", type=_share, default=0.1, help="dropout on LoRA's input")
+
+
+def _add_training(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--train_epochs", type=_positive, default=10, help="epochs at most")
+    group.add_argument("--batch_size", type=_positive, default=32, help="windows per batch")
+    group.add_argument("--patience", type=_positive, default=3, help="stop after that many epochs without a better one")
+    group.add_argument("--learning_rate", type=_rate, default=1e-4, help="of all but the alignment parameters (1e-4)")
+    group.add_argument(
+        "--cos", type=_switch, default=1,
+        help="1: cosine schedule, rising again after tmax epochs as in the release; 0: --lradj",
+    )  # fmt: skip
+    group.add_argument("--tmax", type=_positive, default=20, help="epochs of half a cosine period")
+    group.add_argument("--lradj", default="type1", help="schedule without cosine: type1, type2, type3, type4")
+    group.add_argument("--decay_fac", type=_rate, default=0.5, help="factor per epoch of type2 and type4")
+    group.add_argument("--task_loss", default="l1", help="forecast against truth: l1, smooth_l1, mse")
+    group.add_argument("--output_loss", default="l1", help="forecast against the text branch's: l1, smooth_l1, mse")
+    group.add_argument("--feature_loss", default="l1", help="features of both branches: l1, smooth_l1, mse")
+    group.add_argument("--task_w", type=_weight, default=1.0, help="weight of the task loss")
+    group.add_argument("--output_w", type=_weight, default=1.0, help="weight of the output loss")
+    group.add_argument("--feature_w", type=_weight, default=0.01, help="weight of the feature loss")
+    group.add_argument("--use_amp", action="store_true", help="matrix products in bfloat16")
+
+
+def _add_places(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    group.add_argument("--use_gpu", type=_truth, default=True, help="1 or 0; 0 keeps auto on the CPU")
+    group.add_argument("--gpu", type=int, default=0, help="which card auto and cuda mean")
+    group.add_argument("--num_workers", type=int, default=0, help="loader processes; 0 is the fastest here")
+    group.add_argument("--checkpoints", default="./checkpoints/", help="folder of all checkpoints")
+    group.add_argument("--load", help="with --is_training 0: the checkpoint folder, if not the run's own")
+    group.add_argument("--save_arrays", type=_switch, default=1, help="0 leaves out pred.npy and true.npy")
+    group.add_argument("--inverse", action="store_true", help="write pred.npy and true.npy in the data's units")
+
+
+def _add_without_effect(group: argparse._ArgumentGroup) -> None:
+    unread = argparse.SUPPRESS
+    for name, kind in WITHOUT_EFFECT.items():
+        group.add_argument(f"--{name}", type=kind, default=unread, help=unread)
+    group.add_argument("--p_hidden_dims", type=int, nargs="+", default=unread, help=unread)
+    for name in SWITCHES_WITHOUT_EFFECT:
+        group.add_argument(f"--{name}", action="store_true", default=unread, help=unread)
+    group.add_argument("--zero_shot", type=_switch, default=0, help="0; zero-shot evaluation is not available yet")
+    names = (*WITHOUT_EFFECT, "p_hidden_dims", *SWITCHES_WITHOUT_EFFECT)
+    group.description = ", ".join(f"--{name}" for name in names)
+
+
+def _number(kind: type, accept: Callable[[Any], bool], wanted: str) -> Callable[[str], Any]:
+    """A converter for argparse that says what it wanted."""
+
+    def convert(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not accept(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+        return value
+
+    return convert
+
+
+_positive = _number(int, lambda n: n >= 1, "a whole number of at least 1")
+_switch = _number(int, lambda n: n in (0, 1), "0 or 1")
+_share = _number(float, lambda p: 0 <= p < 1, "a number from 0 to below 1")
+_rate = _number(float, lambda r: 0 < r < float("inf"), "a positive number")
+_weight = _number(float, lambda w: 0 <= w < float("inf"), "a number of at least 0")
+
+
+def _truth(text: str) -> bool:
+    """0 and 1, and the True and False that the release's users write."""
+    if text.lower() not in ("0", "1", "true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not 0 or 1")
+    return text.lower() in ("1", "true")
+
+
+def parse(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, set[str]]:
+    """Parse the command line; also the names of the flags that were given."""
+    parser = build_parser()
+    marked = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args([])), UNSET))
+    given = {name for name, value in vars(parser.parse_args(argv, namespace=marked)).items() if value is not UNSET}
+    return parser.parse_args(argv), given
+
+
+def idle_flags(args: argparse.Namespace, given: set[str]) -> list[str]:
+    """One line for each group of given flags that cannot apply to this run."""
+    unread = {*WITHOUT_EFFECT, "p_hidden_dims", *SWITCHES_WITHOUT_EFFECT}
+    schedule = {"lradj", "decay_fac"} if args.cos else {"tmax"}
+    decays = args.lradj in ("type2", "type4")
+    cases = [
+        ("on CALF", unread),
+        (f"with --cos {args.cos}", schedule),
+        (f"with --lradj {args.lradj}", set() if args.cos or decays else {"decay_fac"}),
+        ("with --lora 0", set() if args.lora else {"r", "lora_alpha", "lora_dropout"}),
+        ("with --data sample", {"root_path", "data_path"} if args.data == "sample" else set()),
+        ("with --is_training 1", {"load"} if args.is_training else set()),
+        ("with --save_arrays 0", set() if args.save_arrays else {"inverse"}),
+    ]
+    return [
+        f"no effect {when}: {', '.join(f'--{name}' for name in sorted(names & given))}"
+        for when, names in cases
+        if names & given
+    ]
+
+
+def run(args: argparse.Namespace, given: set[str]) -> None:
+    """Carry out what the command line asks for.
+
+    Raises:
+        UserError: something given cannot be used.
+    """
+    # Imported late, so that --help and wrong flags answer at once.
+    from exp import EXPERIMENTS
+    from exp.config import RunConfig
+    from utils.results import append_block, over_seeds
+
+    if args.task_name not in EXPERIMENTS:
+        raise UserError(f"--task_name {args.task_name}: no such task; choose one of {', '.join(EXPERIMENTS)}.")
+    if args.zero_shot:
+        raise UserError("--zero_shot 1 is not available; leave it out.")
+    for line in idle_flags(args, given):
+        logger.info(line)
+    first = RunConfig.from_args(args)
+    records = []
+    for seed in range(args.seed, args.seed + args.itr):
+        experiment = EXPERIMENTS[args.task_name](first.with_seed(seed))
+        if args.is_training or args.dry_run:
+            experiment.prepare(write=not args.dry_run)
+        else:
+            experiment.restore()
+        experiment.describe()
+        if args.dry_run:
+            continue
+        if args.is_training:
+            experiment.fit()
+            experiment.restore()
+        records.append(experiment.test())
+    if len(records) > 1:
+        lines = over_seeds(records)
+        append_block(Path(f"results_{args.task_name}.txt"), lines)
+        for line in lines:
+            logger.info(line)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0, or 2 with one message when the input is wrong."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    for name in ("calf", "exp", "utils", "data_provider", "models", "layers"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    args, given = parse(argv)
+    try:
+        run(args, given)
+    except UserError as error:
+        sys.stdout.flush()
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

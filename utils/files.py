@@ -1,0 +1,66 @@
+"""Files that land whole: written beside their place under a temporary name, then renamed."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; rename it to ``path`` once the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    # mkstemp gives 0600; a result file is as public as the umask says.
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o666 & ~umask)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write ``content`` as indented JSON, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+class ArrayWriter:
+    """An ``.npy`` file of known shape, written a batch of rows at a time and renamed when complete.
+
+    Memory stays at one batch, however long the array is.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        self._place = replacing(path)
+        self._file = self._place.__enter__().open("wb")
+        self._rows_left = shape[0]
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        npy_format.write_array_header_1_0(self._file, header)
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add ``rows`` (n, ...) of float32."""
+        self._file.write(np.ascontiguousarray(rows, dtype="<f4").tobytes())
+        self._rows_left -= len(rows)
+
+    def __enter__(self) -> "ArrayWriter":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._file.close()
+        if error[0] is None and self._rows_left:
+            incomplete = ValueError(f"{self._rows_left} rows are missing")
+            self._place.__exit__(ValueError, incomplete, None)
+        else:
+            self._place.__exit__(*error)

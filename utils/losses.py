@@ -1,0 +1,124 @@
+"""CALF's loss: task, output consistency and feature regularisation (CALF, section 3.3)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from utils.errors import UserError
+
+FEATURE_DECAY = 0.8
+
+PlainLoss = Callable[[Tensor, Tensor], Tensor]
+
+PLAIN_LOSSES: dict[str, PlainLoss] = {"l1": F.l1_loss, "smooth_l1": F.smooth_l1_loss, "mse": F.mse_loss}
+
+
+@dataclass(frozen=True)
+class Masked:
+    """What the M4 losses need beside forecast and target.
+
+    Attributes:
+        mask: (B, H, C), 1 where the target is known. insample: (B, L, C), the input window.
+        seasonality: steps of one season, for the MASE scale.
+    """
+
+    mask: Tensor
+    insample: Tensor
+    seasonality: int
+
+
+def smape_loss(forecast: Tensor, target: Tensor, masked: Masked) -> Tensor:
+    """200 · mean(|f - y| / (|f| + |y|) · mask), the denominator outside the graph; 0 / 0 counts 0."""
+    scale = forecast.detach().abs() + target.detach().abs()
+    return 200 * torch.mean((forecast - target).abs() * _divide(masked.mask, scale))
+
+
+def mape_loss(forecast: Tensor, target: Tensor, masked: Masked) -> Tensor:
+    """mean(|(f - y) · mask / y|); a target of 0 counts 0."""
+    return torch.mean(((forecast - target) * _divide(masked.mask, target)).abs())
+
+
+def mase_loss(forecast: Tensor, target: Tensor, masked: Masked) -> Tensor:
+    """mean(|f - y| · mask / s), s the mean seasonal difference inside the window; a flat window counts 0."""
+    x, m = masked.insample, masked.seasonality
+    scale = (x[:, m:] - x[:, :-m]).abs().mean(dim=1, keepdim=True)  # (B, 1, C)
+    return torch.mean((target - forecast).abs() * _divide(masked.mask, scale))
+
+
+MASKED_LOSSES = {"smape": smape_loss, "mape": mape_loss, "mase": mase_loss}
+
+
+def _divide(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Quotient with 0 where the denominator is 0; made safe before dividing, so gradients stay finite."""
+    zero = denominator == 0
+    return torch.where(zero, 0.0, numerator / torch.where(zero, 1.0, denominator))
+
+
+@dataclass(frozen=True)
+class CALFLoss:
+    """The weighted sum of CALF's three losses; a term of weight 0 is not computed.
+
+    Attributes:
+        task, output, feature: loss names; ``l1``, ``smooth_l1`` or ``mse``, and for M4 task and output
+            also ``smape``, ``mape``, ``mase``.
+        task_w, output_w, feature_w: their weights.
+    """
+
+    task: str = "l1"
+    output: str = "l1"
+    feature: str = "l1"
+    task_w: float = 1.0
+    output_w: float = 1.0
+    feature_w: float = 0.01
+
+    def __post_init__(self) -> None:
+        for flag, name, known in (
+            ("--task_loss", self.task, {**PLAIN_LOSSES, **MASKED_LOSSES}),
+            ("--output_loss", self.output, {**PLAIN_LOSSES, **MASKED_LOSSES}),
+            ("--feature_loss", self.feature, PLAIN_LOSSES),
+        ):
+            if name not in known:
+                raise UserError(f"{flag} {name}: no such loss; choose one of {', '.join(known)}.")
+
+    @property
+    def needs_text_branch(self) -> bool:
+        """False when task loss alone is on: then the text branch need not run."""
+        return self.output_w != 0 or self.feature_w != 0
+
+    def __call__(
+        self,
+        forecast: Tensor,
+        target: Tensor,
+        text_forecast: Tensor | None,
+        time_features: Sequence[Tensor],
+        text_features: Sequence[Tensor],
+        masked: Masked | None = None,
+    ) -> Tensor:
+        """The loss of one batch, a scalar in float32.
+
+        Args:
+            forecast, text_forecast, target: (B, H, C).
+            time_features, text_features: (B, C, D) each, shallow to deep; the deepest counts 1,
+                each shallower one 0.8 of the next.
+            masked: for the M4 losses.
+        """
+        loss = self.task_w * _compare(self.task, forecast, target, masked)
+        if self.output_w:
+            loss = loss + self.output_w * _compare(self.output, forecast, text_forecast, masked)
+        if self.feature_w:
+            pairs = zip(reversed(time_features), reversed(text_features), strict=True)
+            compare = PLAIN_LOSSES[self.feature]
+            terms = (FEATURE_DECAY**i * compare(a.float(), b.float()) for i, (a, b) in enumerate(pairs))
+            loss = loss + self.feature_w * sum(terms)
+        return loss
+
+
+def _compare(name: str, forecast: Tensor, target: Tensor, masked: Masked | None) -> Tensor:
+    if name in PLAIN_LOSSES:
+        return PLAIN_LOSSES[name](forecast.float(), target.float())
+    if masked is None:
+        raise UserError(f"The loss {name} is for M4; use {', '.join(PLAIN_LOSSES)} here.")
+    return MASKED_LOSSES[name](forecast.float(), target.float(), masked)

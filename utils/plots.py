@@ -1,0 +1,53 @@
+"""Pictures of forecasts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+
+from utils.files import replacing
+
+MOST_CHANNELS = 7
+INK, TRUTH, FORECAST = "#555555", "#222222", "#d1495b"
+
+
+def plot_forecast(
+    path: Path,
+    dates: pd.DatetimeIndex,
+    history: np.ndarray,
+    truth: np.ndarray,
+    forecast: np.ndarray,
+    columns: Sequence[str],
+    title: str,
+) -> None:
+    """Draw one window as PNG: a panel per channel with history, truth and forecast over time.
+
+    Args:
+        dates: the L + H time stamps. history: (L, C). truth, forecast: (H, C), in the data's units.
+        columns: C names; beyond the first six the last, the target, is drawn.
+    """
+    shown = list(range(len(columns)))
+    if len(shown) > MOST_CHANNELS:
+        shown = [*shown[: MOST_CHANNELS - 1], len(columns) - 1]
+    figure = Figure(figsize=(10, 1.2 + 1.7 * len(shown)), layout="constrained")
+    FigureCanvasAgg(figure)
+    past, future = dates[: len(history)], dates[len(history) :]
+    for axis, c in zip(figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0], shown, strict=True):
+        axis.plot(past, history[:, c], color=INK, linewidth=1, label="history")
+        joined = past[-1:].append(future)
+        for values, colour, label in ((truth, TRUTH, "truth"), (forecast, FORECAST, "forecast")):
+            axis.plot(joined, [history[-1, c], *values[:, c]], color=colour, linewidth=1.4, label=label)
+        axis.axvline(past[-1], color=INK, linewidth=0.6, linestyle=":")
+        axis.set_ylabel(columns[c])
+        axis.spines[["top", "right"]].set_visible(False)
+    locator = AutoDateLocator()
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    figure.axes[0].legend(loc="upper left", ncols=3, frameon=False)
+    figure.suptitle(title)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)

@@ -1,0 +1,54 @@
+"""Progress that suits where it goes: moving bars on a terminal, a plain line now and then elsewhere."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+class Progress:
+    """Iterate over ``items`` and show how far it is, with figures and the time left.
+
+    On a terminal it is a tqdm bar; elsewhere a log line at most every 30 seconds, so that a log stays readable.
+    """
+
+    def __init__(self, items: Iterable[Any], name: str, total: int) -> None:
+        self._bar = tqdm(items, name, total, leave=False, disable=not sys.stderr.isatty(), dynamic_ncols=True)
+        self._name = name
+        self._total = total
+        self._figures: dict[str, str] = {}
+
+    def show(self, **figures: str) -> None:
+        """Set the figures shown beside the count."""
+        self._figures = figures
+        self._bar.set_postfix(figures, refresh=False)
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self._bar.disable:
+            with logging_redirect_tqdm():
+                yield from self._bar
+            return
+        start = said = time.monotonic()
+        for done, item in enumerate(self._bar, start=1):
+            yield item
+            now = time.monotonic()
+            if now - said >= SECONDS_BETWEEN_LINES and done < self._total:
+                left = (now - start) / done * (self._total - done)
+                figures = "".join(f", {key} {value}" for key, value in self._figures.items())
+                logger.info("  %s %d/%d%s, %s left", self._name, done, self._total, figures, clock(left))
+                said = now
+
+
+def clock(seconds: float) -> str:
+    """Seconds as ``1:02:03`` or ``2:03``."""
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,83 @@
+"""What a run leaves behind for people and programs: a table, a JSON record, a line in a text file."""
+
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.files import replacing, write_json
+
+MOST_CHANNELS = 21  # printed; the record has them all
+SCALES = {"standardised": "standardised scale, as in papers", "original_units": "the data's units"}
+
+
+def save_metrics(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write ``metrics.json``, the whole record, and ``metrics.npy``: MAE, MSE, RMSE, standardised."""
+    write_json(folder / "metrics.json", record)
+    with replacing(folder / "metrics.npy") as temporary, temporary.open("wb") as file:
+        np.save(file, np.array([record["mae"], record["mse"], math.sqrt(record["mse"])]))
+
+
+def append_block(path: Path, lines: Iterable[str]) -> None:
+    """Append one block in a single write, so that concurrent runs do not mix theirs."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n\n")
+
+
+def comparison(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Lines of two tables, one per scale: MSE and MAE of each forecast, overall, per quarter, per channel.
+
+    Args:
+        reports: ``ErrorSums.report`` by name of the forecast, the model first.
+    """
+    for scale, title in SCALES.items():
+        figures = {name: report[scale] for name, report in reports.items()}
+        yield f"Test errors, {title}: MSE  MAE"
+        width = max(18, *(len(row) + 2 for row, _ in _rows(figures)))
+        yield " " * width + "".join(f"{name.replace('_', ' '):>24}" for name in figures)
+        for row, cells in _rows(figures):
+            numbers = "".join(f"{_number(cell['mse']):>14}{_number(cell['mae']):>10}" for cell in cells)
+            yield f"  {row:<{width - 2}}{numbers}"
+        hidden = len(next(iter(figures.values()))["per_channel"]) - MOST_CHANNELS
+        if hidden > 0:
+            yield f"  … and {hidden} more channels in metrics.json"
+
+
+def _rows(figures: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[Mapping[str, float]]]]:
+    first = next(iter(figures.values()))
+    yield "all", list(figures.values())
+    for i, part in enumerate(first["per_quarter"]):
+        yield f"steps {part['steps'][0]}-{part['steps'][1]}", [f["per_quarter"][i] for f in figures.values()]
+    for name in list(first["per_channel"])[:MOST_CHANNELS]:
+        yield name, [f["per_channel"][name] for f in figures.values()]
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.3g}"
+
+
+def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[str]:
+    """In words: does the model beat the forecasts that need none, and how far is it from the best possible?"""
+    mse = {name: report["standardised"]["mse"] for name, report in reports.items()}
+    for name in ("naive", "seasonal_naive"):
+        if name in mse:
+            relation = "beats" if mse[model] < mse[name] else "does NOT beat"
+            yield f"{model} {relation} the {name.replace('_', ' ')} forecast: MSE {mse[model]:.4f} against {mse[name]:.4f}."
+    if "best_possible" in mse:
+        yield (
+            f"The best possible forecast of this data, by whoever knows how it was made, has MSE "
+            f"{mse['best_possible']:.4f}; {model} is at {mse[model] / mse['best_possible']:.2f} times that."
+        )
+
+
+def over_seeds(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Mean and sample standard deviation of several runs that differ in their seed."""
+    seeds = ", ".join(str(record["seed"]) for record in records)
+    parts = []
+    for name in ("mse", "mae"):
+        values = [record[name] for record in records]
+        parts.append(f"{name}:{statistics.mean(values):.6f} ± {statistics.stdev(values):.6f}")
+    return [f"{records[0]['model']} on {records[0]['data']}, mean ± std over seeds {seeds}", ", ".join(parts)]

@@ -1,0 +1,42 @@
+"""The learning rate as a pure function of the epoch."""
+
+import math
+from dataclasses import dataclass
+
+from utils.errors import UserError
+
+LRADJ = ("type1", "type2", "type3", "type4")
+MINIMUM_RATE = 1e-8
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate per epoch for the scheduled parameters.
+
+    Attributes:
+        learning_rate: the rate of the first epoch.
+        cosine: anneal with half-period ``tmax`` epochs down to 1e-8, and up again after it, as the
+            released code does; otherwise follow ``lradj``.
+        lradj: type1 and type3 fall to 0.9 of the rate per epoch after the fourth; type2 and type4
+            multiply by ``decay_fac`` per epoch, type2 from the third epoch on, type4 from the second.
+    """
+
+    learning_rate: float
+    cosine: bool = True
+    tmax: int = 20
+    lradj: str = "type1"
+    decay_fac: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.lradj not in LRADJ:
+            raise UserError(f"--lradj {self.lradj}: no such schedule; choose one of {', '.join(LRADJ)}.")
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate in ``epoch``, counted from 0."""
+        if self.cosine:
+            span = self.learning_rate - MINIMUM_RATE
+            return MINIMUM_RATE + span * (1 + math.cos(math.pi * epoch / self.tmax)) / 2
+        if self.lradj in ("type1", "type3"):
+            return self.learning_rate * 0.9 ** max(0, epoch - 3)
+        delay = 1 if self.lradj == "type2" else 0
+        return self.learning_rate * self.decay_fac ** max(0, epoch - delay)
