@@ -115,9 +115,7 @@ def load_data(config: DataConfig) -> ForecastData:
     frequency = check_frequency(config.freq) if config.freq else infer_frequency(frame.dates)
     scaler, series, constant = _standardise(frame, borders)
     windows = {
-        split: make_windows(
-            series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source
-        )
+        split: make_windows(series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source)
         for split in Split
     }
     return ForecastData(

@@ -28,8 +28,7 @@ logger = logging.getLogger(__name__)
 def build_optimiser(groups: list[ParameterGroup], learning_rate: float) -> torch.optim.Adam:
     """Adam over named groups, each at its constant rate or at ``learning_rate``."""
     parameters = [
-        {"params": group.parameters, "lr": group.constant_rate or learning_rate, "name": group.name}
-        for group in groups
+        {"params": group.parameters, "lr": group.constant_rate or learning_rate, "name": group.name} for group in groups
     ]
     return torch.optim.Adam(parameters, fused=True)
 
@@ -139,14 +138,13 @@ class Experiment(ABC):
             logger.info("  %s", line)
         logger.info("  backbone: %s, %d blocks", self.network.backbone_name, self.network.backbone["config"]["n_layer"])
         logger.info("  LoRA: %s", asdict(config.lora) if config.lora else "off")
+        row = "  %-18s %4d tensors %12s parameters%s"
         for group in model.parameter_groups():
-            rate = f"{group.constant_rate:g} (constant)" if group.constant_rate else f"{config.schedule.learning_rate:g}"
             count = sum(p.numel() for p in group.parameters)
-            logger.info(
-                "  trains %-9s %4d tensors %11s parameters, rate %s", group.name, len(group.parameters), f"{count:,}", rate
-            )
+            rate = f"{group.constant_rate:g}, constant" if group.constant_rate else f"{config.schedule.learning_rate:g}"
+            logger.info(row, f"trains: {group.name}", len(group.parameters), f"{count:,}", f" at rate {rate}")
         frozen = model.frozen_state().values()
-        logger.info("  frozen %19d tensors %11s parameters", len(frozen), f"{sum(t.numel() for t in frozen):,}")
+        logger.info(row, "frozen", len(frozen), f"{sum(t.numel() for t in frozen):,}", "")
 
     def autocast(self) -> AbstractContextManager:
         """bf16 matrix products where ``--use_amp`` asks for them."""
@@ -186,7 +184,7 @@ class Experiment(ABC):
                 logger.info("no better epoch for %d epochs: stopping early", config.patience)
                 break
         self.train_seconds = time.monotonic() - started
-        logger.info("best epoch %d, val MSE %.5f, saved in %s", stopping.best_epoch + 1, stopping.best, config.checkpoint)
+        logger.info("best epoch %d, val MSE %.5f: %s", stopping.best_epoch + 1, stopping.best, config.checkpoint)
 
     def _train_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> float:
         """One pass over the training batches; the mean loss."""

@@ -62,7 +62,7 @@ class LongTermForecast(Experiment):
         counts = ", ".join(f"{split.value} {len(windows):,}" for split, windows in data.windows.items())
         batches = len(self._train_loader)
         return [
-            f"data: {data.source}, {len(data.dates):,} rows from {data.dates[0]} to {data.dates[-1]} ({data.frequency})",
+            f"data: {data.source}, {len(data.dates):,} rows, {data.dates[0]} to {data.dates[-1]} ({data.frequency})",
             f"channels: {self.channels} ({config.features}), target {config.target}",
             f"windows of {config.seq_len} -> {config.pred_len}: {counts}; {batches} training batches of "
             f"{min(self.config.batch_size, len(data.windows[Split.TRAIN]))}",
@@ -79,9 +79,7 @@ class LongTermForecast(Experiment):
             output = self.network.model(x, text_branch=loss.needs_text_branch)
         scored = self.data.scored
         text = None if output.text_forecast is None else output.text_forecast[..., scored]
-        return loss(
-            output.forecast[..., scored], y[..., scored], text, output.time_features, output.text_features
-        )
+        return loss(output.forecast[..., scored], y[..., scored], text, output.time_features, output.text_features)
 
     def validate(self) -> float:
         sums = ErrorSums(self.config.data.pred_len, len(self.data.scored_columns))
@@ -199,15 +197,14 @@ class LongTermForecast(Experiment):
         }
 
     def _summary(self, record: dict[str, Any]) -> list[str]:
-        config = self.config
+        config, data = self.config, self.config.data
         words = record["word_embeddings"].get("llm") or "unknown origin"
-        others = (f"{name} mse:{report['standardised']['mse']:.6f}, mae:{report['standardised']['mae']:.6f}"
-                  for name, report in record["metrics"].items() if name != config.model)  # fmt: skip
+        windows = record["metrics"][config.model]["windows"]
+        figures = {name: report["standardised"] for name, report in record["metrics"].items() if name != config.model}
         return [
-            record["setting"],
-            f"{config.model} on {config.data.data}, {config.data.seq_len} -> {config.data.pred_len}, seed {config.seed}, "
+            config.setting,
+            f"{config.model} on {data.data}, {data.seq_len} -> {data.pred_len}, seed {config.seed}, "
             f"backbone {self.network.backbone_name}, words of {words}, best epoch {self.best.get('epoch')}",
-            f"mse:{record['mse']:.6f}, mae:{record['mae']:.6f} (standardised, "
-            f"{record['metrics'][config.model]['windows']} windows)",
-            *others,
+            f"mse:{record['mse']:.6f}, mae:{record['mae']:.6f} (standardised, {windows} windows)",
+            *(f"{name} mse:{f['mse']:.6f}, mae:{f['mae']:.6f}" for name, f in figures.items()),
         ]

@@ -113,4 +113,3 @@ def _check_origin(words: WordEmbeddings, backbone: Backbone, token_fingerprint: 
             f"this run's backbone is {backbone.name} ({backbone.init}), {token_fingerprint}. Leave "
             "--word_embedding_path out to make a fitting file, or, to mix them on purpose, give a bare array (.npy)."
         )
-

@@ -25,13 +25,16 @@ logger = logging.getLogger(__name__)
 
 Initialisation = Literal["pretrained", "random"]
 
+# transformers warns of special tokens outside a small vocabulary.
+NO_SPECIAL_TOKENS: dict[str, None] = {"bos_token_id": None, "eos_token_id": None}
+
 # Sizes a random start can take without reading anything. gpt2-tiny exists only as a random start.
-KNOWN_SIZES: dict[str, dict[str, int]] = {
+KNOWN_SIZES: dict[str, dict[str, int | None]] = {
     "gpt2": {},
     "gpt2-medium": {"n_embd": 1024, "n_layer": 24, "n_head": 16},
     "gpt2-large": {"n_embd": 1280, "n_layer": 36, "n_head": 20},
     "gpt2-xl": {"n_embd": 1600, "n_layer": 48, "n_head": 25},
-    "gpt2-tiny": {"n_embd": 96, "n_layer": 6, "n_head": 12, "vocab_size": 512},
+    "gpt2-tiny": {"n_embd": 96, "n_layer": 6, "n_head": 12, "vocab_size": 512, **NO_SPECIAL_TOKENS},
 }
 
 _UNREADABLE = (
@@ -109,7 +112,7 @@ def load_backbone(llm: str, init: Initialisation, layers: int, token_table: bool
 
 def empty_backbone(config: dict[str, object]) -> GPT2Model:
     """A GPT-2 stack of the given transformers config, without token table, its weights yet to be filled in."""
-    gpt2 = GPT2Model(GPT2Config(**{**config, "vocab_size": 1}))
+    gpt2 = GPT2Model(GPT2Config(**{**config, "vocab_size": 1, **NO_SPECIAL_TOKENS}))
     gpt2.wte = None
     return gpt2
 
@@ -156,7 +159,7 @@ def _read_config(llm: str, init: Initialisation) -> GPT2Config:
 def _check_folder(llm: str) -> None:
     """Refuse a local path that is not there or has an unreadable config before anyone asks the hub for it."""
     folder = Path(llm)
-    looks_local = llm.startswith((".", "/", "~")) or os.sep in llm.rstrip(os.sep) and llm.count("/") > 1
+    looks_local = llm.startswith((".", "/", "~")) or (os.sep in llm.rstrip(os.sep) and llm.count("/") > 1)
     if looks_local and not folder.is_dir():
         raise UserError(f"--llm {llm}: there is no such folder.")
     if not folder.is_dir():

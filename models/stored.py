@@ -77,6 +77,8 @@ def _fill(model: CALF, tensors: Mapping[str, Tensor], whole: bool, folder: Path)
     wrong = expected.keys() ^ tensors.keys()
     wrong |= {name for name in expected.keys() & tensors.keys() if expected[name].shape != tensors[name].shape}
     if wrong:
-        raise UserError(f"{folder / WEIGHTS} does not fit {CONFIG}: {min(wrong)} is missing, unknown or of another size.")
+        raise UserError(
+            f"{folder / WEIGHTS} does not fit {CONFIG}: {min(wrong)} is missing, unknown or of another size."
+        )
     for name, tensor in expected.items():
         tensor.copy_(tensors[name])

@@ -65,7 +65,8 @@ def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[st
     for name in ("naive", "seasonal_naive"):
         if name in mse:
             relation = "beats" if mse[model] < mse[name] else "does NOT beat"
-            yield f"{model} {relation} the {name.replace('_', ' ')} forecast: MSE {mse[model]:.4f} against {mse[name]:.4f}."
+            title = name.replace("_", " ")
+            yield f"{model} {relation} the {title} forecast: MSE {mse[model]:.4f} against {mse[name]:.4f}."
     if "best_possible" in mse:
         yield (
             f"The best possible forecast of this data, by whoever knows how it was made, has MSE "

@@ -1,0 +1,79 @@
+"""Small stand-ins that run the real code: a GPT-2 of width 24, its word embeddings, CSV files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import GPT2Config, GPT2Model
+
+from utils.word_embeddings import WordEmbeddings, principal_words, save_word_embeddings
+
+WIDTH, LAYERS, POSITIONS, VOCABULARY = 24, 3, 16, 60
+
+WriteCsv = Callable[..., Path]
+
+
+def save_gpt2(folder: Path, seed: int = 0, width: int = WIDTH) -> Path:
+    """A randomly initialised GPT-2 in transformers' format."""
+    torch.manual_seed(seed)
+    config = GPT2Config(
+        n_embd=width,
+        n_layer=LAYERS,
+        n_head=12,
+        n_positions=POSITIONS,
+        vocab_size=VOCABULARY,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    GPT2Model(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a GPT-2 of width 24 with 3 blocks and 16 positions."""
+    return save_gpt2(tmp_path_factory.mktemp("llm") / "tiny-gpt2")
+
+
+@pytest.fixture(scope="session")
+def tiny_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A word-embedding file of width 24 that does not say where it comes from."""
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("words") / "words.pt"
+    save_word_embeddings(path, WordEmbeddings(principal_words(torch.randn(VOCABULARY, WIDTH), 10)))
+    return path
+
+
+def hourly_table(rows: int = 400, channels: int = 3, seed: int = 0) -> pd.DataFrame:
+    """An hourly series with a daily season; columns ``date``, ``c0``, …, ``OT``."""
+    random = np.random.default_rng(seed)
+    hours = np.arange(rows)[:, None]
+    values = 10 + np.sin(2 * np.pi * hours / 24 + np.arange(channels)) + 0.1 * random.normal(size=(rows, channels))
+    names = [f"c{i}" for i in range(channels - 1)] + ["OT"]
+    table = pd.DataFrame(values, columns=names)
+    table.insert(0, "date", pd.date_range("2024-01-01", periods=rows, freq="h"))
+    return table
+
+
+@pytest.fixture
+def write_csv(tmp_path: Path) -> WriteCsv:
+    """Write a table (by default :func:`hourly_table`) to a CSV file in the test's folder."""
+
+    def write(table: pd.DataFrame | None = None, name: str = "data.csv", **table_options: int) -> Path:
+        path = tmp_path / name
+        (hourly_table(**table_options) if table is None else table).to_csv(path, index=False)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory: what a run writes lands there."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
