@@ -6,42 +6,67 @@ import pandas as pd
 from utils.errors import UserError
 
 _DAY = pd.Timedelta(days=1)
-# Steps per season by pandas' frequency prefix, for steps that are no fixed length of time.
-_CALENDAR_SEASONS = {"B": 5, "W": 52, "M": 12, "BM": 12, "Q": 4, "BQ": 4, "Y": 1, "BY": 1}
+# Steps per season by pandas' name for steps that are no fixed length of time; each may end in S or E.
+_CALENDAR_SEASONS = {
+    "B": 5, "C": 5, "W": 52, "SM": 24, "M": 12, "BM": 12, "CBM": 12, "WOM": 12, "LWOM": 12,
+    "Q": 4, "BQ": 4, "Y": 1, "BY": 1,
+}  # fmt: skip
+# Names that the release and older versions of pandas use.
+_ALIASES = {"H": "h", "T": "min", "t": "min", "S": "s", "d": "D", "b": "B", "w": "W"}
+_REMEDY = "write h, 15min, D, W, MS, … or leave it out"
 
 
 def infer_frequency(dates: pd.DatetimeIndex) -> str:
     """pandas' name for the step between ``dates``; where they are uneven, for the median step."""
-    if len(dates) > 2:
-        inferred = pd.infer_freq(dates) if dates.is_monotonic_increasing and dates.is_unique else None
-        if inferred is not None:
-            return inferred
-    step = pd.Timedelta(np.median(np.diff(dates.to_numpy()).astype("timedelta64[ns]"))) if len(dates) > 1 else _DAY
-    return pd.tseries.frequencies.to_offset(step if step > pd.Timedelta(0) else _DAY).freqstr
+    if len(dates) > 2 and dates.is_monotonic_increasing and dates.is_unique:
+        # Not pd.infer_freq: what it returns is about to change.
+        offset = pd.DatetimeIndex(dates.to_numpy(), freq="infer").freq
+        if offset is not None and _season(offset) is not None:
+            return offset.freqstr
+    if len(dates) < 2:
+        return "D"
+    step = pd.Timedelta(np.median(np.diff(dates.to_numpy()).astype("timedelta64[ns]")))
+    if step <= pd.Timedelta(0):
+        return "D"
+    whole_days = step % _DAY == pd.Timedelta(0)
+    return (pd.offsets.Day(step // _DAY) if whole_days else pd.tseries.frequencies.to_offset(step)).freqstr
 
 
 def check_frequency(name: str) -> str:
     """Return ``name`` as pandas spells it.
 
     Raises:
-        UserError: pandas knows no such frequency.
+        UserError: pandas knows no such frequency, or it has no season.
     """
     try:
-        return pd.tseries.frequencies.to_offset(name.lower() if name in ("H", "T", "S") else name).freqstr
-    except (ValueError, AttributeError) as error:
-        raise UserError(f"--freq {name}: no such frequency; write h, 15min, D, W, MS, … or leave it out.") from error
+        offset = pd.tseries.frequencies.to_offset(_ALIASES.get(name, name))
+    except (ValueError, AttributeError, OverflowError) as error:
+        raise UserError(f"--freq {name}: no such frequency; {_REMEDY}.") from error
+    if _season(offset) is None:
+        raise UserError(f"--freq {name}: not a step from one row to the next; {_REMEDY}.")
+    return offset.freqstr
 
 
 def season_length(frequency: str) -> int:
     """Steps per season: a day of finer steps, a week of days, a year of anything longer."""
-    offset = pd.tseries.frequencies.to_offset(frequency)
-    prefix = offset.name.split("-")[0]
+    season = _season(pd.tseries.frequencies.to_offset(frequency))
+    if season is None:
+        raise ValueError(f"{frequency} has no season")
+    return season
+
+
+def _season(offset: pd.DateOffset) -> int | None:
+    """Steps per season; None for steps that lead nowhere, back, or through a clock's opening hours."""
+    if offset.n < 1:
+        return None
+    prefix = offset.rule_code.split("-")[0]
     for name, season in _CALENDAR_SEASONS.items():
         if prefix in (name, f"{name}S", f"{name}E"):
             return max(1, season // offset.n)
-    step = pd.Timedelta(offset)
+    try:
+        step = pd.Timedelta(offset).as_unit("ns")
+    except (ValueError, OverflowError):
+        return None
     if step < _DAY:
-        return max(1, round(_DAY / step))
-    if step < 7 * _DAY:
-        return max(1, round(7 * _DAY / step))
-    return max(1, round(364 * _DAY / step))
+        return round(_DAY / step)
+    return max(1, round((7 if step < 7 * _DAY else 364) * _DAY / step))
