@@ -77,7 +77,7 @@ def make_windows(
     if split is Split.TRAIN:
         first, last = 0, borders.train
         if percent < 100:
-            last = max(0, borders.train - seq_len) * percent // 100 + seq_len
+            last = min(borders.train, max(0, borders.train - seq_len) * percent // 100 + seq_len)
     elif split is Split.VAL:
         first, last = borders.train - seq_len, borders.val
     else:
