@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
 from data_provider.datasets import Borders, DatasetSpec, find_dataset
-from data_provider.frame import FIRST_LINE, Frame, read_frame
+from data_provider.frame import Frame, read_frame
 from data_provider.frequency import check_frequency, infer_frequency, season_length
 from data_provider.sample import Sample, make_sample
 from data_provider.windows import Series, Split, WindowDataset, make_windows
@@ -145,7 +145,7 @@ def data_file(config: DataConfig, spec: DatasetSpec) -> Path:
     root = Path(os.environ.get("CALF_DATASETS", "./datasets"))
     folder = Path(config.root_path) if config.root_path else root / spec.folder if spec.folder else Path()
     path = folder / name
-    if not path.exists() and spec.url:
+    if not os.path.exists(path) and spec.url:
         raise UserError(
             f"Data file {path} does not exist. Get {spec.file} from {spec.url} and put it there, "
             "or say where it is with --root_path and --data_path (or CALF_DATASETS, the folder of all data sets)."
@@ -162,7 +162,7 @@ def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series
     if far.any():
         row, c = (int(i) for i in np.argwhere(far)[0])
         raise UserError(
-            f"{frame.source}, column {frame.columns[c]!r}, line {row + FIRST_LINE}: {frame.values[row, c]:g} is more "
+            f"{frame.source}, column {frame.columns[c]!r}, line {frame.line(row)}: {frame.values[row, c]:g} is more "
             f"than {FARTHEST:g} training standard deviations from the mean; correct or remove it."
         )
     flat = np.ptp(frame.values[: borders.train], axis=0) == 0

@@ -1,5 +1,9 @@
 """A CSV file as a checked table: sorted dates and finite numbers, or a message that names the place."""
 
+import csv
+import os
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +13,15 @@ import pandas as pd
 from utils.errors import UserError
 
 DATE = "date"
-FIRST_LINE = 2  # the line of the first row, after the header
 LARGEST = 1e100  # beyond it the squares of a column no longer fit in a float
+
+# A year first; pandas alone also takes "now", "2024.5" (May) and "-1" (two years before Christ) for ISO dates.
+_YEAR_FIRST = r"\d{4}(?:\d{4}|([-/ ])\d{1,2}(?:\1\d{1,2})?)?(?:[T ]\s*\d.*)?"
+_ZONE = r":\d\d[\d.,]*\s*(Z|[+-]\d\d(?::?\d\d)?)$"
+# Other dates that are read. Where the day may come first or second, the whole column has to decide.
+_DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d-%b-%Y", "%d %b %Y", "%b %d %Y", "%b %d, %Y")
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+_REMEDY = "write dates like 2024-01-31 13:00:00"
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,10 @@ class Frame:
         order = [self.columns.index(name) for name in columns]
         return replace(self, values=np.ascontiguousarray(self.values[:, order]), columns=columns)
 
+    def line(self, row: int) -> int:
+        """The line of the file where ``row`` begins, for messages."""
+        return _line(Path(self.source), row)
+
 
 def read_frame(path: Path, irregular_dates: bool = False) -> Frame:
     """Read a CSV file with a ``date`` column and one numeric column per channel.
@@ -53,80 +68,161 @@ def read_frame(path: Path, irregular_dates: bool = False) -> Frame:
     Raises:
         UserError: anything in the file that cannot be used, with column and line.
     """
-    table = _parse(path)
-    if DATE not in table.columns:
-        raise UserError(f"{path} has no column {DATE!r}; its columns are {_listing(table.columns)}.")
-    if len(table) == 0:
-        raise UserError(f"{path} has a header but no rows.")
-    columns = tuple(name for name in table.columns if name != DATE)
-    if not columns:
-        raise UserError(f"{path} has no column beside {DATE!r}: there is nothing to forecast.")
+    names = _header(path)
+    table = _parse(path, names)
     dates, notes = _dates(table[DATE], path, irregular_dates)
+    columns = tuple(name for name in names if name != DATE)
     values = np.column_stack([_numbers(table[name], path) for name in columns])
     return Frame(dates, values, columns, str(path), notes)
 
 
-def _parse(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
+def _header(path: Path) -> list[str]:
+    """The names of the columns, checked."""
+    if not os.path.isfile(path):
+        what = "is a folder" if os.path.isdir(path) else "is no file" if os.path.exists(path) else "does not exist"
         raise UserError(f"Data file {path} {what}; check --root_path and --data_path.")
     try:
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
-        table = pd.read_csv(path, dtype={DATE: str}, skip_blank_lines=False, low_memory=False)
-    except pd.errors.EmptyDataError as error:
-        raise UserError(f"{path} is empty.") from error
+        _, header = next(_records(path), (1, None))
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a UTF-8 text file; save it as CSV in UTF-8.") from error
-    except (pd.errors.ParserError, ValueError, OSError) as error:
-        raise UserError(f"{path} is not a readable CSV file: {str(error).strip()}.") from error
-    names = [str(name) for name in header.iloc[0]]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f"{path} has more than one column called {twice[0]!r}; rename them.")
-    if len(names) != table.shape[1] or not isinstance(table.index, pd.RangeIndex):
-        raise UserError(f"{path}: its rows have more fields than its header, which names {len(names)} columns.")
-    table.columns = names
+    except (csv.Error, OSError) as error:
+        raise UserError(f"{path} is not a readable CSV file: {error}.") from error
+    if header is None:
+        raise UserError(f"{path} is empty.")
+    names = [name.strip() for name in header]
+    if not any(names):
+        raise UserError(f"{path}, line 1: it is blank; it has to name the columns.")
+    if DATE not in names:
+        hint = " Columns are separated by commas." if len(names) == 1 else ""
+        raise UserError(f"{path} has no column {DATE!r}; its columns are {_listing(names)}.{hint}")
+    if "" in names:
+        raise UserError(f"{path}, line 1: column {names.index('') + 1} has no name; name it or remove it.")
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise UserError(f"{path} has more than one column called {_shown(twice)}; rename them.")
+    if names == [DATE]:
+        raise UserError(f"{path} has no column beside {DATE!r}: there is nothing to forecast.")
+    return names
+
+
+def _parse(path: Path, names: list[str]) -> pd.DataFrame:
+    """The rows as pandas reads them: the date as text, a row for every line but blank ones at the end."""
+    try:
+        table = pd.read_csv(
+            path, names=names, header=0, dtype={DATE: str}, skip_blank_lines=False, low_memory=False, compression=None
+        )
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not a UTF-8 text file; save it as CSV in UTF-8.") from error
+    except (pd.errors.ParserError, ValueError, OverflowError, OSError) as error:
+        _check_fields(path, names)
+        reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+        unclosed = re.fullmatch(r"EOF inside string starting at row (\d+)", reason)
+        if unclosed:
+            reason = f"a quote in line {_line(path, int(unclosed[1]) - 1)} is never closed"
+        raise UserError(f"{path} is not a readable CSV file: {reason}.") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        _check_fields(path, names)
+    table[DATE] = table[DATE].str.strip().replace("", None)
     written = table.notna().any(axis=1).to_numpy().nonzero()[0]
-    return table.iloc[: written[-1] + 1 if len(written) else 0]  # blank lines at the end are no rows
+    if not len(written):
+        raise UserError(f"{path} has a header but no rows.")
+    return table.iloc[: written[-1] + 1]
+
+
+def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Each record of the file, the header first, and the line where it begins; quoted cells may span lines."""
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file)
+        line = 1
+        for record in reader:
+            yield line, record
+            line = reader.line_num + 1
+
+
+def _check_fields(path: Path, names: list[str]) -> None:
+    """Point out the first line with more fields than the header; called once pandas has stumbled."""
+    try:
+        for line, record in _records(path):
+            if len(record) > len(names):
+                raise UserError(
+                    f"{path}, line {line}: it has {len(record)} fields, but the header names {len(names)} columns."
+                )
+    except (csv.Error, OSError, UnicodeDecodeError):
+        return
+
+
+def _line(path: Path, row: int) -> int:
+    """The line where ``row`` begins. The file is read again: this is asked once, for a message."""
+    try:
+        return next(line for i, (line, _) in enumerate(_records(path)) if i == row + 1)
+    except (StopIteration, csv.Error, OSError, UnicodeDecodeError):
+        return row + 2
 
 
 def _dates(texts: pd.Series, path: Path, irregular_dates: bool) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
-    dates = _parse_dates(texts)
-    if dates is None or dates.isna().any():
-        row = 0 if dates is None else int(np.argmax(dates.isna()))
-        raise UserError(
-            f"{path}, column {DATE!r}, line {row + FIRST_LINE}: {texts.iloc[row]!r} is no date that fits the others; "
-            "write dates like 2024-01-31 13:00:00."
-        )
-    if dates.tz is not None:
-        dates = dates.tz_localize(None)
+    dates, notes = _parse_dates(texts, path)
+    unread = np.asarray(dates.isna())
+    if unread.any():
+        row = int(np.argmax(unread))
+        text = texts.iloc[row]
+        problem = "the date is missing" if pd.isna(text) else f"{_shown(text)} is no date that fits the others"
+        raise UserError(f"{path}, column {DATE!r}, line {_line(path, row)}: {problem}; {_REMEDY}.")
     steps = np.diff(dates.to_numpy())
-    for name, wrong in (("a duplicate", steps == np.timedelta64(0)), ("earlier than the line before", steps < 0)):
+    still = np.timedelta64(0, "ns")
+    for name, wrong in (("a duplicate", steps == still), ("earlier than the line before", steps < still)):
         if not wrong.any():
             continue
         row = int(np.argmax(wrong)) + 1
-        place = f"line {row + FIRST_LINE} ({texts.iloc[row]}) is {name}"
+        place = f"line {_line(path, row)} ({texts.iloc[row]}) is {name}"
         if not irregular_dates:
             raise UserError(
                 f"{path}, column {DATE!r}: {place}, and {int(wrong.sum())} such line(s) in all; "
                 "sort the file by date, one row a date."
             )
-        return dates, (f"its dates are irregular: {place}; the rows are taken in the order of the file",)
-    return dates, ()
+        note = f"its dates are irregular: {place}; the rows are taken in the order of the file"
+        return dates, (*notes, note)
+    return dates, notes
 
 
-def _parse_dates(texts: pd.Series) -> pd.DatetimeIndex | None:
-    """ISO 8601 in any of its lengths, else one common format; None where no date can be read at all."""
-    for options in ({"format": "ISO8601"}, {}):
-        try:
-            return pd.DatetimeIndex(pd.to_datetime(texts, errors="raise", **options))
-        except (ValueError, TypeError, OverflowError):
-            continue
-    try:
-        iso = pd.DatetimeIndex(pd.to_datetime(texts, errors="coerce", format="ISO8601"))
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return None if iso.isna().all() else iso
+def _parse_dates(texts: pd.Series, path: Path) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
+    """The dates, NaT where a text is none, and notes.
+
+    The first row chooses the format. Local time stays local where every row has the same offset from UTC.
+    """
+    year_first = texts.str.fullmatch(_YEAR_FIRST, na=False)
+    if not year_first.iloc[0]:
+        return _parse_other_dates(texts, path), ()
+    texts = texts.where(year_first)
+    zones = texts.str.extract(_ZONE, expand=False)
+    texts = texts.where(zones.isna() == zones.isna().iloc[0])
+    if zones.nunique() > 1:
+        dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+        return _nanoseconds(dates), ("its offsets from UTC change; the dates are read as UTC",)
+    local = texts.str.replace(r"\s*(?:Z|[+-]\d\d(?::?\d\d)?)$", "", regex=True) if zones.notna().any() else texts
+    return _nanoseconds(pd.to_datetime(local, format="ISO8601", errors="coerce")), ()
+
+
+def _parse_other_dates(texts: pd.Series, path: Path) -> pd.DatetimeIndex:
+    texts = texts.where(texts.str.contains(r"\d", na=False))  # "now" and "today" are read in any format
+    first = texts.iloc[:1]
+    formats = (day + time for day in _DAYS for time in _TIMES)
+    fitting = [f for f in formats if pd.to_datetime(first, format=f, errors="coerce").notna().item()]
+    readings = [_nanoseconds(pd.to_datetime(texts, format=f, errors="coerce")) for f in fitting]
+    complete = [reading for reading in readings if not reading.hasnans]
+    if len(complete) > 1 and not complete[0].equals(complete[1]):
+        raise UserError(
+            f"{path}, column {DATE!r}, line {_line(path, 0)}: the dates from {_shown(texts.iloc[0])} on "
+            f"can all be read with the day or the month first; {_REMEDY}."
+        )
+    nothing = pd.DatetimeIndex([pd.NaT] * len(texts))
+    return max(readings, key=lambda reading: int(reading.notna().sum()), default=nothing)
+
+
+def _nanoseconds(dates: pd.Series) -> pd.DatetimeIndex:
+    """One unit whatever the file's precision; NaT for years that it cannot hold (before 1678, after 2261)."""
+    index = pd.DatetimeIndex(dates).tz_localize(None)
+    lowest, highest = pd.Timestamp(1678, 1, 1), pd.Timestamp(2262, 1, 1)
+    return index.where((index >= lowest) & (index < highest)).as_unit("ns")
 
 
 def _numbers(column: pd.Series, path: Path) -> np.ndarray:
@@ -139,18 +235,23 @@ def _numbers(column: pd.Series, path: Path) -> np.ndarray:
     if pd.isna(cell):
         problem = "the value is missing (NaN)"
     elif np.isnan(numbers[row]):
-        problem = f"{cell!r} is not a number"
+        problem = f"{_shown(cell)} is not a number"
     elif np.isinf(numbers[row]):
-        problem = f"{cell!r} is infinite"
+        problem = f"{_shown(cell)} is infinite"
     else:
-        problem = f"{cell!r} is too large to be standardised"
+        problem = f"{_shown(cell)} is too large to be standardised"
     raise UserError(
-        f"{path}, column {column.name!r}, line {row + FIRST_LINE}: {problem}; "
+        f"{path}, column {_shown(column.name)}, line {_line(path, row)}: {problem}; "
         f"{count} cell(s) of this column cannot be used. Fill or correct them first."
     )
 
 
-def _listing(names: object) -> str:
-    names = [str(name) for name in names]  # type: ignore[attr-defined]
-    shown = ", ".join(names[:12])
+def _shown(cell: object) -> str:
+    """A name or a cell for a message: quoted, no longer than a line."""
+    text = repr(cell) if isinstance(cell, str) else str(cell)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _listing(names: Sequence[str]) -> str:
+    shown = ", ".join(name if name.isprintable() and len(name) <= 60 else _shown(name) for name in names[:12])
     return shown if len(names) <= 12 else f"{shown}, … ({len(names)} in all)"
