@@ -3,9 +3,8 @@
 import copy
 import json
 import logging
-import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 import transformers
+from huggingface_hub import model_info, snapshot_download
 from peft import LoraConfig, inject_adapter_in_model
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -36,6 +36,10 @@ KNOWN_SIZES: dict[str, dict[str, int | None]] = {
     "gpt2-xl": {"n_embd": 1600, "n_layer": 48, "n_head": 25},
     "gpt2-tiny": {"n_embd": 96, "n_layer": 6, "n_head": 12, "vocab_size": 512, **NO_SPECIAL_TOKENS},
 }
+
+CONFIG = "config.json"
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+HUB_TIMEOUT = 10.0  # seconds
 
 _UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError
@@ -140,66 +144,72 @@ def split_branches(gpt2: GPT2Model, lora: LoRA | None) -> tuple[GPT2Model, GPT2M
 
 
 def _read_config(llm: str, init: Initialisation) -> GPT2Config:
-    folder = Path(llm)
-    if init == "random" and llm in KNOWN_SIZES and not folder.is_dir():
+    if init == "random" and llm in KNOWN_SIZES and not Path(llm).is_dir():
         return GPT2Config(**KNOWN_SIZES[llm])
     if llm == "gpt2-tiny":
         raise UserError("--llm gpt2-tiny exists only as a random start: add --llm_init random.")
-    _check_folder(llm)
+    folder = _find(llm, (CONFIG,) if init == "random" else (CONFIG, *WEIGHTS))
+    file = folder / CONFIG
+    if not file.is_file():
+        raise UserError(f"--llm {llm}: there is no {CONFIG} in {folder}; it must be in transformers' format.")
     try:
+        json.loads(file.read_text(encoding="utf-8"))
         with _quiet_transformers():
-            config = AutoConfig.from_pretrained(llm)
+            config = AutoConfig.from_pretrained(folder)
     except _UNREADABLE as error:
-        raise UserError(_cannot_load(llm, error)) from error
+        raise UserError(f"--llm {llm}: {file} cannot be read ({_first_line(error)}); get it anew.") from error
     if not isinstance(config, GPT2Config):
         raise UserError(f"--llm {llm} is a {config.model_type} model; CALF needs a GPT-2 (gpt2, gpt2-medium, …).")
     return config
 
 
-def _check_folder(llm: str) -> None:
-    """Refuse a local path that is not there or has an unreadable config before anyone asks the hub for it."""
-    folder = Path(llm)
-    looks_local = llm.startswith((".", "/", "~")) or (os.sep in llm.rstrip(os.sep) and llm.count("/") > 1)
-    if looks_local and not folder.is_dir():
+def _find(llm: str, files: Sequence[str]) -> Path:
+    """The folder with the model's files: the one named, the one in the cache, or one fetched from the hub.
+
+    Raises:
+        UserError: it is nowhere to be had.
+    """
+    if Path(llm).is_dir():
+        return Path(llm)
+    if llm.startswith((".", "/", "~")) or llm.count("/") > 1:
         raise UserError(f"--llm {llm}: there is no such folder.")
-    if not folder.is_dir():
-        return
-    file = folder / "config.json"
-    if not file.is_file():
-        raise UserError(f"--llm {llm}: the folder holds no config.json; it must be in transformers' format.")
     try:
-        json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"--llm {llm}: {file} is not valid JSON ({error}); get the folder anew.") from error
+        cached = Path(snapshot_download(llm, allow_patterns=list(files), local_files_only=True))
+        if all(any(cached.glob(pattern)) for pattern in files[:2]):
+            return cached
+    except (OSError, ValueError):
+        pass  # not in the cache
+    try:
+        model_info(llm, timeout=HUB_TIMEOUT)  # fails at once without network, where a download would retry for long
+        logger.info("fetching %s from the Hugging Face hub", llm)
+        return Path(snapshot_download(llm, allow_patterns=list(files)))
+    except Exception as error:  # the hub's network errors share no base class across its versions
+        raise UserError(
+            f"{llm!r} is neither a folder nor in the Hugging Face cache, and cannot be fetched "
+            f"({_first_line(error)}). Three ways out:\n"
+            f"  1. connect to the network once, so that {llm!r} is fetched into the cache;\n"
+            "  2. --llm FOLDER: a local folder in transformers' format (config.json, model.safetensors);\n"
+            "  3. --llm_init random: the same network, randomly initialised, no download."
+        ) from error
 
 
 def _read_weights(llm: str, config: GPT2Config, layers: int) -> GPT2Model:
+    folder = _find(llm, (CONFIG, *WEIGHTS))
     config.n_layer = layers  # the blocks above are not even read
     try:
         with _quiet_transformers():
             gpt2, report = GPT2Model.from_pretrained(
-                llm, config=config, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
+                folder, config=config, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
             )
     except _UNREADABLE as error:
-        raise UserError(_cannot_load(llm, error)) from error
-    missing = sorted(key for key in report["missing_keys"] if not key.endswith((".attn.bias", ".attn.masked_bias")))
+        raise UserError(f"--llm {llm}: its weights cannot be read ({_first_line(error)}); get them anew.") from error
+    missing = sorted(report["missing_keys"])
     if missing:
         raise UserError(
             f"--llm {llm}: its weights lack {len(missing)} tensors of a GPT-2, the first is {missing[0]}; "
             "get the model anew."
         )
     return gpt2
-
-
-def _cannot_load(llm: str, error: Exception) -> str:
-    if Path(llm).is_dir():
-        return f"--llm {llm}: cannot read the model in this folder ({_first_line(error)}); get it anew."
-    return (
-        f"Pretrained weights of {llm!r} cannot be had ({_first_line(error)}). Three ways out:\n"
-        f"  1. connect to the network once, so that {llm!r} is fetched into the Hugging Face cache;\n"
-        "  2. --llm FOLDER: a local folder in transformers' format (config.json, model.safetensors);\n"
-        "  3. --llm_init random: the same network, randomly initialised, no download."
-    )
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,26 @@
+#!/bin/sh
+# From a fresh clone to a forecast: makes .venv, trains CALF with a small random GPT-2 on the embedded sample,
+# prints the test errors beside simple forecasts and draws a picture. No download beyond the packages.
+# Extra flags go to run.py: sh scripts/quickstart.sh --pred_len 48
+set -eu
+cd "$(dirname "$0")/.."
+
+requirements=requirements.txt
+. scripts/environment.sh
+
+"$python" run.py \
+    --model_id quickstart \
+    --data sample \
+    --llm gpt2-tiny \
+    --llm_init random \
+    --seq_len 96 \
+    --pred_len 24 \
+    --batch_size 64 \
+    --learning_rate 0.002 \
+    --train_epochs 10 \
+    --tmax 10 \
+    "$@"
+
+echo
+echo "Pictures of three test windows:"
+find test_results -name '*.png' -path '*quickstart*' | sort

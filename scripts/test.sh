@@ -1,0 +1,12 @@
+#!/bin/sh
+# Makes .venv and runs linter and tests on the CPU, without network. Extra arguments go to pytest.
+# Tests on real data look for them in $CALF_DATASETS (./datasets) and $CALF_GOLDEN, and say so when they skip.
+set -eu
+cd "$(dirname "$0")/.."
+
+requirements=requirements-test.txt
+. scripts/environment.sh
+
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+HF_HUB_OFFLINE=1 "$python" -m pytest "$@"
