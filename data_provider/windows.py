@@ -82,8 +82,7 @@ def make_windows(
         first, last = borders.train - seq_len, borders.val
     else:
         first, last = borders.val - seq_len, borders.test
-    dataset = WindowDataset(series, first, last, seq_len, pred_len)
-    if len(dataset) < 1 or first < 0:
+    if first < 0 or last - first < seq_len + pred_len:
         own = last - max(first, 0) if split is Split.TRAIN else last - first - seq_len
         needed = seq_len + pred_len if split is Split.TRAIN else pred_len
         share = f" (--percent {percent})" if split is Split.TRAIN and percent < 100 else ""
@@ -92,7 +91,7 @@ def make_windows(
             f"(--seq_len {seq_len}, --pred_len {pred_len}): use shorter windows, more data"
             + (" or a larger --percent." if share else ".")
         )
-    return dataset
+    return WindowDataset(series, first, last, seq_len, pred_len)
 
 
 def _as_is(batch: Batch) -> Batch:

@@ -11,6 +11,8 @@ from transformers import GPT2Config, GPT2Model
 
 from utils.word_embeddings import WordEmbeddings, principal_words, save_word_embeddings
 
+torch.set_num_threads(1)  # threads cost such small networks more than they give
+
 WIDTH, LAYERS, POSITIONS, VOCABULARY = 24, 3, 16, 60
 
 WriteCsv = Callable[..., Path]

@@ -1,0 +1,37 @@
+"""Command lines for tests: a short run of a tiny network on a small file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import run
+
+
+def tiny_run(csv: Path, tiny_gpt2: Path, words: Path, /, **flags: object) -> list[str]:
+    """Flags of a run that takes a second or two; ``flags`` are added and win."""
+    options: dict[str, object] = {
+        "data": "custom",
+        "data_path": csv,
+        "llm": tiny_gpt2,
+        "word_embedding_path": words,
+        "gpt_layers": 2,
+        "seq_len": 24,
+        "pred_len": 8,
+        "batch_size": 64,
+        "train_epochs": 1,
+        "device": "cpu",
+        **flags,
+    }
+    return [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
+
+
+def succeed(argv: list[str]) -> list[dict[str, Any]]:
+    """Run in this process, which must succeed; the records it left in the working directory, by seed."""
+    assert run.main(argv) == 0
+    records = [json.loads(path.read_text()) for path in Path("results").glob("*/metrics.json")]
+    return sorted(records, key=lambda record: record["seed"])
+
+
+def written(folder: Path) -> list[str]:
+    """Every file below ``folder``."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
