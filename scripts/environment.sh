@@ -1,6 +1,6 @@
-# Sourced by quickstart.sh and test.sh: makes .venv from a requirements file, once, and sets $python to its Python.
-# Usage: requirements=FILE; . scripts/environment.sh   ($PYTHON chooses the interpreter, 3.11 or newer)
+# Sourced by the other scripts, from the repository's root: finds or makes the Python they run.
 
+# The first interpreter of 3.11 or newer; $PYTHON, if set, comes first.
 find_python() {
     for candidate in "${PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11 python; do
         [ -n "$candidate" ] || continue
@@ -13,22 +13,32 @@ find_python() {
     return 1
 }
 
+# make_environment FILE: .venv with the packages of a requirements file, installed once; sets $python.
 make_environment() {
-    base=$(find_python) || return 1
     if [ ! -x .venv/bin/python ]; then
+        base=$(find_python) || return 1
         echo "Making the environment .venv"
         "$base" -m venv .venv || {
             echo "$base cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2
             return 1
         }
     fi
-    stamp=.venv/$requirements.installed
+    stamp=.venv/$1.installed
     if ! cat requirements*.txt | cmp -s - "$stamp"; then
-        echo "Installing $requirements (once; this is the long part)"
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements" || return 1
+        echo "Installing $1 (once; this is the long part)"
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1" || return 1
         cat requirements*.txt > "$stamp"
     fi
+    python=.venv/bin/python
 }
 
-make_environment || exit 1
-python=.venv/bin/python
+# choose_python: $PYTHON if set, else an active environment that has the packages, else .venv; sets $python.
+choose_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        python=$PYTHON
+    elif [ ! -d .venv ] && python -c 'import torch, transformers, peft, pandas, sklearn' 2>/dev/null; then
+        python=python
+    else
+        make_environment requirements.txt
+    fi
+}

@@ -5,8 +5,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-requirements=requirements.txt
 . scripts/environment.sh
+make_environment requirements.txt
 
 "$python" run.py \
     --model_id quickstart \
@@ -15,10 +15,11 @@ requirements=requirements.txt
     --llm_init random \
     --seq_len 96 \
     --pred_len 24 \
-    --batch_size 64 \
-    --learning_rate 0.002 \
-    --train_epochs 10 \
-    --tmax 10 \
+    --batch_size 32 \
+    --learning_rate 0.0002 \
+    --train_epochs 8 \
+    --patience 5 \
+    --tmax 8 \
     "$@"
 
 echo

@@ -4,8 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-requirements=requirements-test.txt
 . scripts/environment.sh
+make_environment requirements-test.txt
 
 "$python" -m ruff check .
 "$python" -m ruff format --check .
