@@ -4,7 +4,6 @@ import copy
 import json
 import logging
 import os
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from typing import Any, Literal
 import torch
 import transformers
 from peft import LoraConfig, inject_adapter_in_model
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, GPT2Config, GPT2Model
 
@@ -36,10 +34,6 @@ KNOWN_SIZES: dict[str, dict[str, int | None]] = {
     "gpt2-xl": {"n_embd": 1600, "n_layer": 48, "n_head": 25},
     "gpt2-tiny": {"n_embd": 96, "n_layer": 6, "n_head": 12, "vocab_size": 512, **NO_SPECIAL_TOKENS},
 }
-
-_UNREADABLE = (
-    OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ def load_backbone(llm: str, init: Initialisation, layers: int, token_table: bool
     if config.activation_function == "gelu_new":
         config.activation_function = "gelu_pytorch_tanh"  # the same function in one fused kernel
     config.use_cache = False
-    gpt2 = GPT2Model(config) if init == "random" else _read_weights(llm, config, layers)
+    gpt2 = _random_weights(llm, config) if init == "random" else _read_weights(llm, config, layers)
     gpt2.h = gpt2.h[:layers]
     gpt2.config.n_layer = layers
     table = gpt2.wte.weight.detach() if token_table else None
@@ -148,8 +142,9 @@ def _read_config(llm: str, init: Initialisation) -> GPT2Config:
     _check_folder(llm)
     try:
         with _quiet_transformers():
-            config = AutoConfig.from_pretrained(llm)
-    except _UNREADABLE as error:
+            # Without a definite no, transformers asks at the prompt whether to run code from the folder.
+            config = AutoConfig.from_pretrained(llm, trust_remote_code=False)
+    except Exception as error:  # damage can surface as anything inside transformers
         raise UserError(_cannot_load(llm, error)) from error
     if not isinstance(config, GPT2Config):
         raise UserError(f"--llm {llm} is a {config.model_type} model; CALF needs a GPT-2 (gpt2, gpt2-medium, …).")
@@ -169,8 +164,15 @@ def _check_folder(llm: str) -> None:
         raise UserError(f"--llm {llm}: the folder holds no config.json; it must be in transformers' format.")
     try:
         json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"--llm {llm}: {file} is not valid JSON ({error}); get the folder anew.") from error
+
+
+def _random_weights(llm: str, config: GPT2Config) -> GPT2Model:
+    try:
+        return GPT2Model(config)
+    except Exception as error:  # sizes that contradict each other
+        raise UserError(_cannot_load(llm, error)) from error
 
 
 def _read_weights(llm: str, config: GPT2Config, layers: int) -> GPT2Model:
@@ -180,7 +182,7 @@ def _read_weights(llm: str, config: GPT2Config, layers: int) -> GPT2Model:
             gpt2, report = GPT2Model.from_pretrained(
                 llm, config=config, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
             )
-    except _UNREADABLE as error:
+    except Exception as error:  # as above
         raise UserError(_cannot_load(llm, error)) from error
     missing = sorted(key for key in report["missing_keys"] if not key.endswith((".attn.bias", ".attn.masked_bias")))
     if missing:
@@ -209,11 +211,12 @@ def _first_line(error: Exception) -> str:
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
     """Silence the report on unused blocks and the progress bars: what matters is checked and said by us."""
-    verbosity = transformers.logging.get_verbosity()
+    verbosity, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity(transformers.logging.CRITICAL)
     transformers.logging.disable_progress_bar()
     try:
         yield
     finally:
         transformers.logging.set_verbosity(verbosity)
-        transformers.logging.enable_progress_bar()
+        if bars:
+            transformers.logging.enable_progress_bar()
