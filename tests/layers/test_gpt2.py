@@ -21,12 +21,6 @@ def own_gpt2(tiny_gpt2: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_gpt2, tmp_path / "own-gpt2")
 
 
-@pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("transformers.utils.hub.is_offline_mode", lambda: True)
-
-
 def edit_config(folder: Path, **changes: object) -> None:
     file = folder / "config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
@@ -60,7 +54,7 @@ def test_no_token_table_stays_in_the_stack(tiny_gpt2: Path, init: str) -> None:
     assert not [name for name in backbone.gpt2.state_dict() if "wte" in name]
 
 
-def test_a_known_size_starts_at_random_without_reading_anything(offline: None) -> None:
+def test_a_known_size_starts_at_random_without_reading_anything() -> None:
     backbone = load_backbone("gpt2-tiny", "random", 2)
     assert (backbone.width, len(backbone.gpt2.h)) == (96, 2)
     assert backbone.token_table.shape == (512, 96)
@@ -146,7 +140,7 @@ def test_the_tiny_size_has_no_pretrained_weights() -> None:
         load_backbone("gpt2-tiny", "pretrained", 1)
 
 
-def test_without_network_three_ways_out_are_named(offline: None) -> None:
+def test_without_network_three_ways_out_are_named() -> None:
     ways = r"(?s)'no-such-model-7f3a' cannot be had.*1\. connect.*2\. --llm FOLDER.*3\. --llm_init random"
     with pytest.raises(UserError, match=ways):
         load_backbone("no-such-model-7f3a", "pretrained", 1)
@@ -310,3 +304,11 @@ def test_the_branches_start_with_equal_numbers_and_lora_goes_to_the_time_branch(
     assert not [name for name, _ in text.named_parameters() if "lora" in name]
     adapters = [name for name, _ in time.named_parameters() if "lora_A" in name]
     assert adapters == ([] if lora is None else [f"h.{i}.attn.c_attn.lora_A.default.weight" for i in range(2)])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"r": 0}, {"r": 2.0}, {"alpha": 0}, {"alpha": "32"}, {"dropout": 1.0}, {"dropout": -0.1}]
+)
+def test_adapters_of_impossible_sizes_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=r"LoRA\(.*r and alpha are whole numbers of at least 1"):
+        LoRA(**wrong)
