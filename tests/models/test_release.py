@@ -164,7 +164,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path: Path, checkpoint:
     if writer == "torch":
         torch.save(content, checkpoint)
     else:
-        checkpoint.write_bytes(pickle.dumps(content))
+        checkpoint.write_bytes(pickle.dumps(content, protocol=2))
     with pytest.raises(UserError, match="holds more than tensors"):
         read_release(checkpoint)
     assert not (tmp_path / "ran").exists()
