@@ -3,7 +3,6 @@
 import copy
 import json
 import logging
-import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ import torch
 import transformers
 from huggingface_hub import model_info, snapshot_download
 from peft import LoraConfig, inject_adapter_in_model
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, GPT2Config, GPT2Model
 
@@ -41,10 +39,6 @@ CONFIG = "config.json"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 HUB_TIMEOUT = 10.0  # seconds
 
-_UNREADABLE = (
-    OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError
-)  # fmt: skip
-
 
 @dataclass(frozen=True)
 class LoRA:
@@ -53,6 +47,13 @@ class LoRA:
     r: int = 8
     alpha: int = 32
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        whole = type(self.r) is int and type(self.alpha) is int
+        if not whole or self.r < 1 or self.alpha < 1 or not 0 <= self.dropout < 1:
+            raise UserError(
+                f"{self}: r and alpha are whole numbers of at least 1, dropout is below 1 and not negative."
+            )
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def load_backbone(llm: str, init: Initialisation, layers: int, token_table: bool
     if config.activation_function == "gelu_new":
         config.activation_function = "gelu_pytorch_tanh"  # the same function in one fused kernel
     config.use_cache = False
-    gpt2 = GPT2Model(config) if init == "random" else _read_weights(llm, config, layers)
+    gpt2 = _random_weights(llm, config) if init == "random" else _read_weights(llm, config, layers)
     gpt2.h = gpt2.h[:layers]
     gpt2.config.n_layer = layers
     table = gpt2.wte.weight.detach() if token_table else None
@@ -151,13 +152,17 @@ def _read_config(llm: str, init: Initialisation) -> GPT2Config:
     folder = _find(llm, (CONFIG,) if init == "random" else (CONFIG, *WEIGHTS))
     file = folder / CONFIG
     if not file.is_file():
-        raise UserError(f"--llm {llm}: there is no {CONFIG} in {folder}; it must be in transformers' format.")
+        raise UserError(f"--llm {llm}: the folder holds no {CONFIG}; it must be in transformers' format.")
     try:
         json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"--llm {llm}: {file} is not valid JSON ({error}); get it anew.") from error
+    try:
         with _quiet_transformers():
-            config = AutoConfig.from_pretrained(folder)
-    except _UNREADABLE as error:
-        raise UserError(f"--llm {llm}: {file} cannot be read ({_first_line(error)}); get it anew.") from error
+            # Without a definite no, transformers asks at the prompt whether to run code from the folder.
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # damage can surface as anything inside transformers
+        raise UserError(_damaged(llm, error)) from error
     if not isinstance(config, GPT2Config):
         raise UserError(f"--llm {llm} is a {config.model_type} model; CALF needs a GPT-2 (gpt2, gpt2-medium, …).")
     return config
@@ -185,12 +190,19 @@ def _find(llm: str, files: Sequence[str]) -> Path:
         return Path(snapshot_download(llm, allow_patterns=list(files)))
     except Exception as error:  # the hub's network errors share no base class across its versions
         raise UserError(
-            f"{llm!r} is neither a folder nor in the Hugging Face cache, and cannot be fetched "
+            f"The model {llm!r} cannot be had: it is no folder, not in the Hugging Face cache, and cannot be fetched "
             f"({_first_line(error)}). Three ways out:\n"
             f"  1. connect to the network once, so that {llm!r} is fetched into the cache;\n"
             "  2. --llm FOLDER: a local folder in transformers' format (config.json, model.safetensors);\n"
             "  3. --llm_init random: the same network, randomly initialised, no download."
         ) from error
+
+
+def _random_weights(llm: str, config: GPT2Config) -> GPT2Model:
+    try:
+        return GPT2Model(config)
+    except Exception as error:  # sizes that contradict each other
+        raise UserError(_damaged(llm, error)) from error
 
 
 def _read_weights(llm: str, config: GPT2Config, layers: int) -> GPT2Model:
@@ -201,8 +213,8 @@ def _read_weights(llm: str, config: GPT2Config, layers: int) -> GPT2Model:
             gpt2, report = GPT2Model.from_pretrained(
                 folder, config=config, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
             )
-    except _UNREADABLE as error:
-        raise UserError(f"--llm {llm}: its weights cannot be read ({_first_line(error)}); get them anew.") from error
+    except Exception as error:  # as above
+        raise UserError(_damaged(llm, error)) from error
     missing = sorted(report["missing_keys"])
     if missing:
         raise UserError(
@@ -212,6 +224,10 @@ def _read_weights(llm: str, config: GPT2Config, layers: int) -> GPT2Model:
     return gpt2
 
 
+def _damaged(llm: str, error: Exception) -> str:
+    return f"--llm {llm}: cannot read the model in this folder ({_first_line(error)}); get it anew."
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
@@ -219,11 +235,12 @@ def _first_line(error: Exception) -> str:
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
     """Silence the report on unused blocks and the progress bars: what matters is checked and said by us."""
-    verbosity = transformers.logging.get_verbosity()
+    verbosity, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity(transformers.logging.CRITICAL)
     transformers.logging.disable_progress_bar()
     try:
         yield
     finally:
         transformers.logging.set_verbosity(verbosity)
-        transformers.logging.enable_progress_bar()
+        if bars:
+            transformers.logging.enable_progress_bar()

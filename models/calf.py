@@ -45,6 +45,12 @@ class CALFConfig:
     lora: LoRA | None = field(default_factory=LoRA)
     task_name: str = "long_term_forecast"
 
+    def __post_init__(self) -> None:
+        for name in ("seq_len", "pred_len", "channels"):
+            size = getattr(self, name)
+            if type(size) is not int or size < 1:
+                raise UserError(f"{name} {size!r} is not a whole number of at least 1.")
+
 
 @dataclass(frozen=True)
 class CALFOutput:
@@ -198,13 +204,14 @@ class CALF(nn.Module):
 
         The tensors that the branches share, and that train, are neither changed nor rounded.
         """
-        adapted = [module for module in self.time_gpt2.modules() if isinstance(module, LoraLayer)]
+        adapters = [module for module in self.time_gpt2.modules() if isinstance(module, LoraLayer)]
+        adapted = [layer for layer in adapters if not layer.disable_adapters]  # none inside another such block
         frozen = [layer.base_layer.weight for layer in adapted]
-        for layer, weight in zip(adapted, frozen, strict=True):
-            merged = weight + layer.get_delta_weight("default")
-            layer.base_layer.weight = nn.Parameter(merged, requires_grad=False)
-            layer.enable_adapters(False)
         try:
+            for layer, weight in zip(adapted, frozen, strict=True):
+                merged = weight + layer.get_delta_weight("default")
+                layer.base_layer.weight = nn.Parameter(merged, requires_grad=False)
+                layer.enable_adapters(False)
             yield
         finally:
             for layer, weight in zip(adapted, frozen, strict=True):
@@ -254,10 +261,12 @@ def _check_fit(config: CALFConfig, gpt2: GPT2Model, words: Tensor) -> None:
     if config.task_name not in TASKS:
         raise UserError(f"Task {config.task_name!r} is unknown to CALF; it does {', '.join(TASKS)}.")
     width, positions = gpt2.config.n_embd, gpt2.config.n_positions
-    if words.ndim != 2 or words.shape[1] != width:
+    if gpt2.config.n_head < 1:
+        raise UserError(f"A backbone of {gpt2.config.n_head} attention heads cannot be used.")
+    if words.ndim != 2 or len(words) == 0 or words.shape[1] != width:
         raise UserError(
-            f"The word embeddings have width {words.shape[-1]}, the backbone has {width}: "
-            "make them from this backbone with pca.py."
+            f"The word embeddings have shape {tuple(words.shape)}, (words, {width}) fits the backbone: "
+            "make them from it with pca.py."
         )
     if config.channels > positions:
         raise UserError(

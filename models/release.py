@@ -1,6 +1,5 @@
 """Checkpoints of the authors' released code, in our names."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,7 +40,8 @@ def read_release(checkpoint: str | Path) -> dict[str, Tensor]:
 
 def lora_rank(state: Mapping[str, Tensor]) -> int | None:
     """The rank of the adapters in a state dict, or None where it has none."""
-    return next((tensor.shape[0] for name, tensor in state.items() if ".lora_A." in name), None)
+    # At least 1: adapters of an impossible shape are for fill() to refuse.
+    return next((max([1, *tensor.shape[:1]]) for name, tensor in state.items() if ".lora_A." in name), None)
 
 
 def release_name(name: str) -> str:
@@ -57,9 +57,11 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file.") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # damage can surface as anything inside the unpickler
         raise UserError(f"{path} is no readable checkpoint: damaged, or it holds more than tensors.") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+    ):
         raise UserError(f"{path} holds no state dict of tensors.")
     return state
 
@@ -68,15 +70,17 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Copy ``state`` into ``model``, whose branches share tensors that the release stores twice.
 
     Raises:
-        UserError: a tensor is missing, unexpected, of another shape, or differs between the branches.
+        UserError: a tensor is missing, unexpected, of another shape, not finite, or differs between the branches.
     """
     own = model.state_dict()  # names the tensors of both branches, shared ones twice
     required = own.keys() - dict(model.named_buffers()).keys()
     wrong_shape = [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
+    not_finite = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
     for problem, names in (
         ("lacks", required - state.keys()),
         ("has, unexpectedly,", state.keys() - own.keys()),
         ("has in another shape", wrong_shape),
+        ("has NaN or infinite values in", not_finite),
     ):
         if names:
             raise UserError(
@@ -85,5 +89,5 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     for name, tensor in state.items():
         own[name].copy_(tensor)
     for name, tensor in state.items():
-        if not torch.equal(own[name], tensor):
+        if not torch.equal(own[name], tensor.to(own[name].dtype)):
             raise UserError(f"{source}: {name} differs between the branches, which share it here.")

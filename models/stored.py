@@ -1,16 +1,19 @@
 """CALF to and from a checkpoint folder."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
+from transformers import GPT2Model
 
 from layers.gpt2 import LoRA, empty_backbone, load_backbone
 from models.calf import CALF, CALFConfig
 from utils.checkpoint import CONFIG, WEIGHTS, read_checkpoint, write_checkpoint
 from utils.errors import UserError
+
+Described = TypeVar("Described", CALFConfig, LoRA)
 
 
 @dataclass(frozen=True)
@@ -47,29 +50,40 @@ def load_model(folder: Path) -> StoredModel:
     tensors, config = read_checkpoint(folder)
     try:
         described = config.pop("model")
-        lora = described.pop("lora")
-        sizes = CALFConfig(**described, lora=LoRA(**lora) if lora else None)
+        lora = described["lora"]
+        sizes = _rebuild(CALFConfig, {**described, "lora": lora and _rebuild(LoRA, lora)})
         backbone = config.pop("backbone")
-        name, init, blocks = backbone["name"], backbone["init"], backbone["config"]["n_layer"]
-        if init == "random":
-            gpt2 = empty_backbone(backbone["config"])
-        else:
-            loaded = load_backbone(name, "pretrained", blocks, token_table=False)
-            _check_same(loaded.fingerprint, backbone, folder)
-            gpt2 = loaded.gpt2
-        model = CALF(sizes, gpt2, tensors["match.words"])
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        init = backbone["init"]
+        model = CALF(sizes, _stored_backbone(backbone), tensors["match.words"])
+    except UserError as error:
+        raise UserError(f"{folder} cannot be loaded: {error}") from error
+    except Exception as error:  # what a tampered file leads to is anyone's guess
         raise UserError(f"{folder / CONFIG} and {WEIGHTS} do not fit together ({error!r}).") from error
     _fill(model, tensors, init == "random", folder)
     return StoredModel(model.eval(), backbone, config)
 
 
-def _check_same(fingerprint: str, backbone: Mapping[str, Any], folder: Path) -> None:
-    if fingerprint != backbone["fingerprint"]:
+def _rebuild(kind: type[Described], described: Mapping[str, Any]) -> Described:
+    """Every field from the file: a default in place of a missing one would change the forecast in silence."""
+    wrong = described.keys() ^ {field.name for field in fields(kind)}
+    if wrong:
+        raise ValueError(f"{min(wrong)} is missing or unknown")
+    return kind(**described)
+
+
+def _stored_backbone(backbone: Mapping[str, Any]) -> GPT2Model:
+    name, trained_on, config = backbone["name"], backbone["fingerprint"], backbone["config"]
+    if backbone["init"] == "random":
+        return empty_backbone(config)
+    if backbone["init"] != "pretrained":
+        raise ValueError(f"a backbone is pretrained or random, not {backbone['init']}")
+    loaded = load_backbone(name, "pretrained", config["n_layer"], token_table=False)
+    if loaded.fingerprint != trained_on:
         raise UserError(
-            f"{folder} was trained on {backbone['name']} with fingerprint {backbone['fingerprint']}; "
-            f"the {backbone['name']} found here has {fingerprint}. Point --llm's cache or folder to the same weights."
+            f"it was trained on {name} with fingerprint {trained_on}; the {name} found here has "
+            f"{loaded.fingerprint}. Put the same weights there."
         )
+    return loaded.gpt2
 
 
 def _fill(model: CALF, tensors: Mapping[str, Tensor], whole: bool, folder: Path) -> None:

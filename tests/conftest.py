@@ -34,6 +34,12 @@ def save_gpt2(folder: Path, seed: int = 0, width: int = WIDTH) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits for the network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
 @pytest.fixture(scope="session")
 def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a GPT-2 of width 24 with 3 blocks and 16 positions."""

@@ -34,7 +34,7 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             raise UserError(f"There is no checkpoint in {folder}: {name} is missing. Train first (--is_training 1).")
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise UserError(f"{folder / CONFIG} is damaged ({error}); train anew or restore the folder.") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise UserError(f"{folder / CONFIG} is no configuration of this program's checkpoint format {FORMAT}.")

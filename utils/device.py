@@ -31,13 +31,21 @@ def pick_device(name: str, use_gpu: bool = True, gpu: int = 0) -> torch.device:
     if not use_gpu:
         raise UserError(f"--device {name} and --use_gpu 0 contradict each other.")
     index = gpu if device.index is None else device.index
-    if not torch.cuda.is_available() or index >= torch.cuda.device_count():
-        raise UserError(f"--device {name}: this machine shows {torch.cuda.device_count()} CUDA device(s) to PyTorch.")
+    if not torch.cuda.is_available() or not 0 <= index < torch.cuda.device_count():
+        raise UserError(
+            f"--device {name}, card {index}: this machine shows {torch.cuda.device_count()} CUDA device(s) to PyTorch."
+        )
     return torch.device("cuda", index)
 
 
 def seed_everything(seed: int, device: torch.device) -> None:
-    """Seed Python, NumPy and PyTorch, and ask CUDA for repeatable kernels."""
+    """Seed Python, NumPy and PyTorch, and ask CUDA for repeatable kernels.
+
+    Raises:
+        UserError: NumPy takes no such seed.
+    """
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed {seed}: choose a number from 0 to {2**32 - 1}.")
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

@@ -19,12 +19,12 @@ def replacing(path: Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)
     temporary = Path(name)
-    # mkstemp gives 0600; a result file is as public as the umask says.
     umask = os.umask(0)
     os.umask(umask)
-    temporary.chmod(0o666 & ~umask)
     try:
         yield temporary
+        # mkstemp and safetensors give 0600; a result file is as public as the umask says.
+        temporary.chmod(0o666 & ~umask)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -45,12 +45,14 @@ class ArrayWriter:
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
         self._place = replacing(path)
         self._file = self._place.__enter__().open("wb")
-        self._rows_left = shape[0]
+        self._rows_left, self._row_shape = shape[0], shape[1:]
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         npy_format.write_array_header_1_0(self._file, header)
 
     def append(self, rows: np.ndarray) -> None:
         """Add ``rows`` (n, ...) of float32."""
+        if rows.shape[1:] != self._row_shape or len(rows) > self._rows_left:
+            raise ValueError(f"rows of shape {rows.shape} do not fit: {self._rows_left} of {self._row_shape} are left")
         self._file.write(np.ascontiguousarray(rows, dtype="<f4").tobytes())
         self._rows_left -= len(rows)
 
@@ -59,8 +61,8 @@ class ArrayWriter:
 
     def __exit__(self, *error: Any) -> None:
         self._file.close()
-        if error[0] is None and self._rows_left:
-            incomplete = ValueError(f"{self._rows_left} rows are missing")
+        incomplete = ValueError(f"{self._rows_left} rows are missing") if self._rows_left else None
+        if error[0] is None and incomplete:
             self._place.__exit__(ValueError, incomplete, None)
-        else:
-            self._place.__exit__(*error)
+            raise incomplete
+        self._place.__exit__(*error)

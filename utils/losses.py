@@ -82,6 +82,8 @@ class CALFLoss:
         ):
             if name not in known:
                 raise UserError(f"{flag} {name}: no such loss; choose one of {', '.join(known)}.")
+        if not (self.task_w or self.output_w or self.feature_w):
+            raise UserError("--task_w, --output_w and --feature_w are all 0: nothing is left to train on.")
 
     @property
     def needs_text_branch(self) -> bool:
@@ -105,7 +107,9 @@ class CALFLoss:
                 each shallower one 0.8 of the next.
             masked: for the M4 losses.
         """
-        loss = self.task_w * _compare(self.task, forecast, target, masked)
+        loss = forecast.new_zeros((), dtype=torch.float32)
+        if self.task_w:
+            loss = loss + self.task_w * _compare(self.task, forecast, target, masked)
         if self.output_w:
             loss = loss + self.output_w * _compare(self.output, forecast, text_forecast, masked)
         if self.feature_w:

@@ -42,12 +42,12 @@ def plot_forecast(
         for values, colour, label in ((truth, TRUTH, "truth"), (forecast, FORECAST, "forecast")):
             axis.plot(joined, [history[-1, c], *values[:, c]], color=colour, linewidth=1.4, label=label)
         axis.axvline(past[-1], color=INK, linewidth=0.6, linestyle=":")
-        axis.set_ylabel(columns[c])
+        axis.set_ylabel(columns[c], parse_math=False)  # a column may be called "US$"
         axis.spines[["top", "right"]].set_visible(False)
     locator = AutoDateLocator()
     axis.xaxis.set_major_locator(locator)
     axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     figure.axes[0].legend(loc="upper left", ncols=3, frameon=False)
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)

@@ -1,12 +1,12 @@
 """Principal word embeddings: a GPT-2's token table reduced to K words (CALF, section 3.2)."""
 
 import codecs
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.lib import format as npy_format
 from sklearn.decomposition import PCA
 from torch import Tensor
 
@@ -76,21 +76,27 @@ def load_word_embeddings(path: Path) -> WordEmbeddings:
         UserError: the file is missing, damaged, or holds anything but a finite (D, K) array with K <= D.
     """
     try:
-        scores = np.load(path, allow_pickle=False) if path.suffix == ".npy" else _load_tensor_file(path)
+        scores = _load_array(path) if path.suffix == ".npy" else _load_tensor_file(path)
+        table = torch.as_tensor(scores)
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file; make it with pca.py.") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError,
-            pickle.UnpicklingError) as error:  # fmt: skip
+    except Exception as error:  # damage can surface as anything inside the unpickler
         raise UserError(
             f"{path} is no readable file of word embeddings (damaged, or it holds more than numbers); "
             "make it anew with pca.py."
         ) from error
-    if not isinstance(scores, np.ndarray | Tensor) or scores.ndim != 2 or scores.shape[1] > scores.shape[0]:
-        raise UserError(f"{path} must hold a (width, components) array with components <= width.")
-    words = torch.as_tensor(scores).to(torch.float32).T.contiguous()
+    if table.ndim != 2 or not 1 <= table.shape[1] <= table.shape[0] or table.is_complex():
+        raise UserError(f"{path} must hold a (width, components) array of real numbers with 1 <= components <= width.")
+    words = table.to(torch.float32).T.contiguous()
     if not torch.isfinite(words).all():
         raise UserError(f"{path} holds NaN or infinite values; make it anew with pca.py.")
     return WordEmbeddings(words, getattr(scores, "llm", None), getattr(scores, "token_fingerprint", None))
+
+
+def _load_array(path: Path) -> np.ndarray:
+    with path.open("rb") as file:
+        array = npy_format.read_array(file, allow_pickle=False)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)  # PyTorch knows native numbers only
 
 
 def _load_tensor_file(path: Path) -> np.ndarray | Tensor:

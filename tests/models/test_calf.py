@@ -1,0 +1,390 @@
+"""The model: its maths against a plain restatement, its modes, what trains and what is refused."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import GPT2Config, GPT2Model
+
+from layers.gpt2 import LoRA, load_backbone
+from models import CALF, CALFConfig, CALFOutput
+from models.calf import TASKS
+from tests.conftest import POSITIONS, WIDTH
+from tests.models.conftest import LOW_RANK, MakeModel
+from tests.plain_calf import plain_calf
+from utils.errors import UserError
+
+
+def series(channels: int = 3, batch: int = 4, seq_len: int = 7, seed: int = 5) -> Tensor:
+    return 3 + 2 * torch.randn(batch, seq_len, channels, generator=torch.Generator().manual_seed(seed))
+
+
+def restated(model: CALF, x: Tensor) -> tuple[CALFOutput, dict[str, Tensor]]:
+    """The output of the plain restatement, and the leaves it was computed from."""
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    for name in trained:
+        weights[name].requires_grad_()
+    lora = model.config.lora
+    forecast, text_forecast, time_features, text_features = plain_calf(
+        weights,
+        x,
+        blocks=model.time_gpt2.config.n_layer,
+        heads=model.match.attention.num_heads,
+        gpt2_heads=model.time_gpt2.config.n_head,
+        lora_scale=lora.alpha / lora.r if lora else 0.0,
+    )
+    output = CALFOutput(forecast, text_forecast, tuple(time_features), tuple(text_features))
+    return output, {name: weights[name] for name in trained}
+
+
+def tensors(output: CALFOutput) -> Iterator[Tensor]:
+    yield output.forecast
+    yield output.text_forecast
+    yield from output.time_features
+    yield from output.text_features
+
+
+def own_model(width: int, heads: int, lora: LoRA | None = LOW_RANK) -> CALF:
+    """A model on a GPT-2 of any width and number of heads."""
+    torch.manual_seed(0)
+    config = GPT2Config(
+        n_embd=width, n_head=heads, n_layer=2, n_positions=8, vocab_size=5, bos_token_id=None, eos_token_id=None
+    )
+    gpt2 = GPT2Model(config)
+    gpt2.wte = None
+    model = CALF(CALFConfig(7, 5, 3, lora), gpt2, torch.randn(6, width))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model.eval()
+
+
+def assert_equals_the_restatement(model: CALF, x: Tensor) -> None:
+    """Outputs, and the gradient of every trained tensor through all of them."""
+    ours = model.branches(x)
+    theirs, leaves = restated(model, x)
+    weights = [torch.randn_like(tensor) for tensor in tensors(ours)]
+    for a, b in zip(tensors(ours), tensors(theirs), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    for output in (ours, theirs):
+        sum((w * t).sum() for w, t in zip(weights, tensors(output), strict=True)).backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            torch.testing.assert_close(
+                parameter.grad, leaves[name].grad, rtol=1e-3, atol=1e-4, msg=f"{name}: {{}}".format
+            )
+        else:
+            assert parameter.grad is None, name
+
+
+@pytest.mark.parametrize("channels", [1, 3, POSITIONS])
+@pytest.mark.parametrize("lora", [None, LOW_RANK], ids=["no lora", "lora"])
+def test_outputs_and_gradients_equal_the_plain_restatement(
+    make_model: MakeModel, lora: LoRA | None, channels: int
+) -> None:
+    assert_equals_the_restatement(make_model(channels, lora=lora), series(channels))
+
+
+@pytest.mark.parametrize(("seq_len", "pred_len", "blocks"), [(1, 1, 1), (9, 3, 3), (4, 11, 2)])
+def test_any_lengths_and_depths_equal_the_plain_restatement(
+    make_model: MakeModel, seq_len: int, pred_len: int, blocks: int
+) -> None:
+    model = make_model(seq_len=seq_len, pred_len=pred_len, blocks=blocks)
+    output = model.branches(series(seq_len=seq_len))
+    assert output.forecast.shape == output.text_forecast.shape == (4, pred_len, 3)
+    assert len(output.time_features) == len(output.text_features) == blocks + 1
+    assert_equals_the_restatement(model, series(seq_len=seq_len))
+
+
+@pytest.mark.parametrize(("width", "heads", "attention_heads"), [(20, 4, 4), (24, 6, 12), (36, 3, 12)])
+def test_attention_has_twelve_heads_where_the_width_allows_and_the_backbones_elsewhere(
+    width: int, heads: int, attention_heads: int
+) -> None:
+    model = own_model(width, heads)
+    assert model.match.attention.num_heads == model.embedding.encoder.self_attn.num_heads == attention_heads
+    assert_equals_the_restatement(model, series())
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_task_changes_no_number(make_model: MakeModel, task: str) -> None:
+    x = series()
+    assert torch.equal(make_model(task=task)(x).forecast, make_model()(x).forecast)
+
+
+def test_evaluation_runs_the_time_branch_alone(make_model: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = make_model(), series()
+    expected = model.branches(x).forecast
+    idle = [model.match, model.text_gpt2, *model.time_projections, *model.text_projections]
+    for module in idle:
+        monkeypatch.setattr(module, "forward", lambda *_, **__: pytest.fail("not needed for a forecast"))
+    output = model(x)
+    assert torch.equal(output.forecast, expected)
+    assert output == CALFOutput(output.forecast)
+
+
+def test_training_without_the_text_branch_gives_the_forecast_alone(make_model: MakeModel) -> None:
+    output = make_model().train()(series(), text_branch=False)
+    assert output.text_forecast is None
+    assert output.time_features == output.text_features == ()
+    assert output.forecast.requires_grad
+
+
+def test_training_computes_both_branches(make_model: MakeModel) -> None:
+    output = make_model().train()(series())
+    assert output.text_forecast is not None
+    assert len(output.time_features) == len(output.text_features) == 3
+
+
+def test_two_evaluation_passes_are_identical_and_two_training_passes_are_not(make_model: MakeModel) -> None:
+    model, x = make_model(), series()
+    for a, b in zip(tensors(model.branches(x)), tensors(model.branches(x)), strict=True):
+        assert torch.equal(a, b)
+    model.train()
+    for a, b in zip(tensors(model(x)), tensors(model(x)), strict=True):
+        assert not torch.equal(a, b)
+
+
+@pytest.mark.parametrize("branch", ["time_gpt2", "text_gpt2"])
+def test_each_branch_has_gpt2s_dropout_while_training(make_model: MakeModel, branch: str) -> None:
+    model = make_model(lora=None)
+    getattr(model, branch).train()
+    first, second = model.branches(series()), model.branches(series())
+    time_moved = not torch.equal(first.forecast, second.forecast)
+    text_moved = not torch.equal(first.text_forecast, second.text_forecast)
+    assert (time_moved, text_moved) == (branch == "time_gpt2", branch == "text_gpt2")
+
+
+def test_the_adapters_have_dropout_of_their_own_while_training(make_model: MakeModel) -> None:
+    model, x = make_model(lora=LoRA(r=2, alpha=6, dropout=0.5)), series()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.train(module.p == 0.5)
+    assert not torch.equal(model.branches(x).forecast, model.branches(x).forecast)
+
+
+def test_the_words_are_projected_once_for_the_whole_batch(make_model: MakeModel) -> None:
+    shapes = []
+    model = make_model()
+    model.match.attention.register_forward_pre_hook(lambda _, inputs: shapes.append([t.shape for t in inputs]))
+    model.branches(series(batch=6))
+    assert shapes == [[(1, 6 * 3, WIDTH), (1, 10, WIDTH), (1, 10, WIDTH)]]
+
+
+def expected_trainable(blocks: int, lora: bool) -> set[str]:
+    names = {"head.weight", "head.bias", "time_gpt2.wpe.weight", "text_gpt2.wpe.weight"}
+    names |= {f"embedding.{part}.{kind}" for part in ("linear", "encoder.linear1", "encoder.linear2",
+              "encoder.norm1", "encoder.norm2") for kind in ("weight", "bias")}  # fmt: skip
+    norms = ["ln_f", *(f"h.{i}.{norm}" for i in range(blocks) for norm in ("ln_1", "ln_2"))]
+    names |= {f"time_gpt2.{norm}.{kind}" for norm in norms for kind in ("weight", "bias")}
+    if lora:
+        names |= {f"time_gpt2.h.{i}.attn.c_attn.lora_{ab}.default.weight" for i in range(blocks) for ab in "AB"}
+    return names | expected_alignment(blocks)
+
+
+def expected_alignment(blocks: int) -> set[str]:
+    names = {f"{branch}_projections.{i}.weight" for branch in ("time", "text") for i in range(blocks + 1)}
+    parts = ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")
+    return names | {f"{a}.{p}" for a in ("embedding.encoder.self_attn", "match.attention") for p in parts}
+
+
+@pytest.mark.parametrize("lora", [None, LOW_RANK], ids=["no lora", "lora"])
+def test_exactly_the_named_tensors_train(make_model: MakeModel, lora: LoRA | None) -> None:
+    model = make_model(lora=lora)
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert trained == expected_trainable(2, lora is not None)
+    assert trained.isdisjoint(model.frozen_state())
+    assert trained | model.frozen_state().keys() == dict(model.named_parameters()).keys()
+    assert model.trained_state().keys() == trained | {"match.words"}
+
+
+@pytest.mark.parametrize("lora", [None, LOW_RANK], ids=["no lora", "lora"])
+def test_the_alignment_group_has_a_constant_rate_and_the_rest_the_scheduled_one(
+    make_model: MakeModel, lora: LoRA | None
+) -> None:
+    model = make_model(lora=lora)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    alignment, backbone = model.parameter_groups()
+    assert (alignment.name, alignment.constant_rate) == ("alignment", 1e-4)
+    assert (backbone.name, backbone.constant_rate) == ("backbone", None)
+    grouped = [names[id(p)] for group in (alignment, backbone) for p in group.parameters]
+    assert {names[id(p)] for p in alignment.parameters} == expected_alignment(2)
+    assert sorted(grouped) == sorted(expected_trainable(2, lora is not None))  # none is in it twice
+
+
+@pytest.mark.parametrize("lora", [None, LOW_RANK], ids=["no lora", "lora"])
+def test_every_trained_tensor_gets_a_gradient_and_moves_and_no_frozen_one_does(
+    make_model: MakeModel, lora: LoRA | None
+) -> None:
+    model = make_model(lora=lora).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    optimiser = torch.optim.Adam([p for group in model.parameter_groups() for p in group.parameters], lr=1e-3)
+    sum(tensor.square().mean() for tensor in tensors(model(series()))).backward()
+    optimiser.step()
+    trained = expected_trainable(2, lora is not None)
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad is not None and bool(parameter.grad.any())) == (name in trained), name
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]) == (name not in trained), name
+
+
+def pointers(model: nn.Module) -> dict[str, int]:
+    return {name.replace(".base_layer", ""): tensor.data_ptr() for name, tensor in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("lora", [None, LOW_RANK], ids=["no lora", "lora"])
+def test_the_branches_share_their_frozen_tensors_but_not_norms_and_positions(
+    make_model: MakeModel, lora: LoRA | None
+) -> None:
+    model = make_model(lora=lora)
+    time, text = pointers(model.time_gpt2), pointers(model.text_gpt2)
+    own = {name for name in text if "ln_" in name or "wpe" in name}
+    assert {name for name in text if time[name] != text[name]} == own
+    assert len(own) == 2 * 5 + 1
+    assert not any(
+        parameter.requires_grad for name, parameter in model.text_gpt2.named_parameters() if "wpe" not in name
+    )
+
+
+def test_no_token_table_is_part_of_the_model(make_model: MakeModel) -> None:
+    model = make_model()
+    assert not [name for name in (*model.state_dict(), *dict(model.named_parameters())) if "wte" in name]
+    assert not [module for module in model.modules() if isinstance(module, nn.Embedding) and len(module.weight) == 60]
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_merged_adapters_give_the_same_forecast_and_leave_every_bit_as_it_was(
+    make_model: MakeModel, mode: type[torch.no_grad]
+) -> None:
+    model, x = make_model(), series()
+    before, trains = pointers(model), [p.requires_grad for p in model.parameters()]
+    content = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with mode():
+        expected = model.branches(x)
+        with model.merged_adapters():
+            merged = model.branches(x)
+            assert model.time_gpt2.h[0].attn.c_attn.disable_adapters
+        afterwards = model.branches(x)
+    torch.testing.assert_close(merged.forecast, expected.forecast)
+    assert torch.equal(merged.text_forecast, expected.text_forecast)
+    assert pointers(model) == before
+    assert [p.requires_grad for p in model.parameters()] == trains
+    assert all(torch.equal(tensor, content[name]) for name, tensor in model.state_dict().items())
+    assert torch.equal(afterwards.forecast, expected.forecast)
+
+
+def test_merged_adapters_are_taken_back_after_an_exception(make_model: MakeModel) -> None:
+    model, x = make_model(), series()
+    expected, before = model(x).forecast, pointers(model)
+    with pytest.raises(ZeroDivisionError), model.merged_adapters():
+        raise ZeroDivisionError
+    assert pointers(model) == before
+    assert torch.equal(model(x).forecast, expected)
+
+
+def test_a_merge_that_fails_half_way_is_taken_back(make_model: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = make_model(), series()
+    expected, before = model(x).forecast, pointers(model)
+
+    def fail(adapter: str) -> Tensor:
+        raise MemoryError(adapter)
+
+    monkeypatch.setattr(model.time_gpt2.h[1].attn.c_attn, "get_delta_weight", fail)
+    with pytest.raises(MemoryError), model.merged_adapters():
+        pytest.fail("the block must not run")
+    assert pointers(model) == before
+    assert torch.equal(model(x).forecast, expected)
+
+
+def test_adapters_merged_twice_over_count_once(make_model: MakeModel) -> None:
+    model, x = make_model(), series()
+    expected, before = model(x).forecast, pointers(model)
+    with model.merged_adapters():
+        with model.merged_adapters():
+            torch.testing.assert_close(model(x).forecast, expected)
+        torch.testing.assert_close(model(x).forecast, expected)
+    assert pointers(model) == before
+
+
+def test_a_model_without_adapters_may_be_merged_too(make_model: MakeModel) -> None:
+    model, x = make_model(lora=None), series()
+    with model.merged_adapters():
+        merged = model(x).forecast
+    assert torch.equal(merged, model(x).forecast)
+
+
+def build(tiny_gpt2: Path, words: Tensor, **changes: object) -> CALF:
+    sizes = {"seq_len": 7, "pred_len": 5, "channels": 3, **changes}
+    return CALF(CALFConfig(**sizes), load_backbone(str(tiny_gpt2), "pretrained", 1).gpt2, words)
+
+
+def test_more_channels_than_positions_are_refused_with_both_numbers(tiny_gpt2: Path) -> None:
+    with pytest.raises(UserError, match=f"{POSITIONS + 1} channels, but the backbone has {POSITIONS} positions"):
+        build(tiny_gpt2, torch.randn(10, WIDTH), channels=POSITIONS + 1)
+
+
+@pytest.mark.parametrize("shape", [(10, WIDTH + 1), (WIDTH, 10), (WIDTH,), (), (0, WIDTH), (1, 10, WIDTH)])
+def test_words_of_a_wrong_shape_are_refused(tiny_gpt2: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match=rf"word embeddings have shape \({shape[0] if shape else ''}.*pca.py"):
+        build(tiny_gpt2, torch.randn(shape))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_words_that_are_not_finite_are_refused(tiny_gpt2: Path, value: float) -> None:
+    words = torch.randn(10, WIDTH)
+    words[3, 4] = value
+    with pytest.raises(UserError, match="hold NaN or infinite values"):
+        build(tiny_gpt2, words)
+
+
+def test_an_unknown_task_is_refused_and_the_known_ones_listed(tiny_gpt2: Path) -> None:
+    with pytest.raises(UserError, match="'imputation' is unknown to CALF; it does long_term_forecast, short_term"):
+        build(tiny_gpt2, torch.randn(10, WIDTH), task_name="imputation")
+
+
+@pytest.mark.parametrize("name", ["seq_len", "pred_len", "channels"])
+@pytest.mark.parametrize("size", [0, -1, 2.0, "3", None, True])
+def test_a_size_that_is_no_positive_whole_number_is_refused(name: str, size: object) -> None:
+    with pytest.raises(UserError, match=f"{name} .* is not a whole number of at least 1"):
+        CALFConfig(**{"seq_len": 7, "pred_len": 5, "channels": 3, name: size})
+
+
+def test_a_constant_channel_gets_a_finite_forecast(make_model: MakeModel) -> None:
+    x = series()
+    x[:, :, 1] = 1e6
+    output = make_model().branches(x)
+    assert all(torch.isfinite(tensor).all() for tensor in tensors(output))
+    torch.testing.assert_close(output.forecast[:, :, 1], torch.full((4, 5), 1e6), rtol=1e-6, atol=1.0)
+
+
+def test_the_forecast_follows_the_scale_and_the_level_of_each_channel(make_model: MakeModel) -> None:
+    model, x = make_model(), series()
+    scale, level = torch.tensor([2.0, 10.0, 0.5]), torch.tensor([-30.0, 4.0, 100.0])
+    expected, moved = model.branches(x), model.branches(x * scale + level)
+    for ours, theirs in ((moved.forecast, expected.forecast), (moved.text_forecast, expected.text_forecast)):
+        torch.testing.assert_close(ours, theirs * scale + level, rtol=1e-3, atol=1e-3)
+
+
+def test_a_channel_sees_those_before_it_through_the_blocks_and_not_those_after(make_model: MakeModel) -> None:
+    model, x = make_model(), series()
+    tokens = torch.randn(2, 3, WIDTH)
+    later = tokens.clone()
+    later[:, 2] += 1
+    one, two = (model.time_gpt2(inputs_embeds=t).last_hidden_state for t in (tokens, later))
+    assert torch.equal(one[:, :2], two[:, :2])
+    assert not torch.equal(one[:, 2], two[:, 2])
+    assert model(x).forecast.shape == (4, 5, 3)
+
+
+def test_windows_do_not_see_each_other(make_model: MakeModel) -> None:
+    model, x = make_model(), series()
+    alone = torch.cat([model.branches(window[None]).text_forecast for window in x])
+    torch.testing.assert_close(model.branches(x).text_forecast, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_the_same_seed_builds_the_same_model(make_model: MakeModel) -> None:
+    one, two = make_model(init="random").state_dict(), make_model(init="random").state_dict()
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)

@@ -1,0 +1,245 @@
+"""Checkpoints of the authors' code: made from a model of ours, translated back into theirs."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models import CALF
+from models.release import lora_rank, read_release, release_name
+from tests.conftest import WIDTH
+from tests.models.conftest import LOW_RANK, MakeModel
+from utils.errors import UserError
+
+State = dict[str, Tensor]
+
+
+def released_state(model: CALF) -> State:
+    """The state dict the authors' code would have saved of this model, token tables and masks included."""
+    trunk = "gpt2.base_model.model." if model.config.lora else "gpt2."
+    theirs = {
+        "time_gpt2.": trunk,
+        "text_gpt2.": "gpt2_text.",
+        "time_projections.": "time_proj.",
+        "text_projections.": "text_proj.",
+        "embedding.linear.": "in_layer.linear.",
+        "embedding.encoder.": "in_layer.transformer_encoder.layers.0.",
+        "match.attention.": "in_layer.cross_attention.",
+        "head.": "out_layer.",
+    }
+    state = {}
+    for name, tensor in model.state_dict().items():
+        if name != "match.words":
+            prefix = next(ours for ours in theirs if name.startswith(ours))
+            state[theirs[prefix] + name.removeprefix(prefix)] = tensor.clone()
+    for branch in (trunk, "gpt2_text."):
+        state[f"{branch}wte.weight"] = torch.zeros(60, WIDTH)
+        state[f"{branch}h.0.attn.bias"] = torch.ones(1, 1, 16, 16).tril()
+        state[f"{branch}h.0.attn.masked_bias"] = torch.tensor(-1e4)
+    return state
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    return tmp_path / "checkpoint.pth"
+
+
+@pytest.fixture
+def load(checkpoint: Path, tiny_gpt2: Path) -> Callable[..., CALF]:
+    """Save a state and load it as a release."""
+
+    def load(state: object, words: Tensor | None = None, **changes: object) -> CALF:
+        torch.save(state, checkpoint)
+        scores = np.zeros((WIDTH, 10), np.float32) if words is None else words.T.numpy()
+        sizes = {"seq_len": 7, "pred_len": 5, "channels": 3, "gpt_layers": 2, "lora_alpha": 6, **changes}
+        return CALF.from_release(checkpoint, llm=tiny_gpt2, word_embeddings=scores, **sizes)
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("gpt2.base_model.model.h.1.ln_2.bias", "time_gpt2.h.1.ln_2.bias"),
+        ("gpt2.h.1.ln_2.bias", "time_gpt2.h.1.ln_2.bias"),
+        ("gpt2_text.wpe.weight", "text_gpt2.wpe.weight"),
+        ("time_proj.6.weight", "time_projections.6.weight"),
+        ("text_proj.0.weight", "text_projections.0.weight"),
+        ("in_layer.linear.bias", "embedding.linear.bias"),
+        ("in_layer.transformer_encoder.layers.0.self_attn.in_proj_bias", "embedding.encoder.self_attn.in_proj_bias"),
+        ("in_layer.cross_attention.out_proj.weight", "match.attention.out_proj.weight"),
+        ("out_layer.weight", "head.weight"),
+        ("something.else", "something.else"),
+    ],
+)
+def test_their_names_become_ours(theirs: str, ours: str) -> None:
+    assert release_name(theirs) == ours
+
+
+def test_token_tables_and_masks_are_left_out(make_model: MakeModel, checkpoint: Path) -> None:
+    model = make_model()
+    torch.save(released_state(model), checkpoint)
+    assert read_release(checkpoint).keys() == model.state_dict().keys() - {"match.words"}
+
+
+@pytest.mark.parametrize("lora", [LOW_RANK, None], ids=["lora", "as before August 2024"])
+def test_a_released_checkpoint_gives_the_forecasts_of_the_model_it_came_from(
+    make_model: MakeModel, load: Callable[..., CALF], lora: object
+) -> None:
+    model = make_model(lora=lora)
+    loaded = load(released_state(model), model.match.words)
+    assert not loaded.training
+    assert (loaded.config.lora and loaded.config.lora.r) == (lora and 2)
+    x = torch.randn(4, 7, 3)
+    ours, theirs = loaded.branches(x), model.branches(x)
+    assert torch.equal(ours.forecast, theirs.forecast)
+    assert torch.equal(ours.text_forecast, theirs.text_forecast)
+
+
+def test_word_embeddings_may_be_a_file(
+    make_model: MakeModel, checkpoint: Path, tiny_gpt2: Path, tiny_words: Path
+) -> None:
+    torch.save(released_state(make_model()), checkpoint)
+    model = CALF.from_release(
+        checkpoint, llm=tiny_gpt2, word_embeddings=tiny_words, seq_len=7, pred_len=5, channels=3, gpt_layers=2
+    )
+    assert torch.equal(model.match.words, torch.load(tiny_words, weights_only=True).T)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_another_precision_is_converted(make_model: MakeModel, load: Callable[..., CALF], dtype: torch.dtype) -> None:
+    model = make_model()
+    state = {name: (tensor + 1e-9).to(dtype) for name, tensor in released_state(model.double()).items()}
+    loaded = load(state)
+    assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float32}
+    torch.testing.assert_close(loaded.head.weight, model.head.weight.float(), rtol=1e-3, atol=1e-3)
+
+
+def test_the_rank_follows_from_the_adapters() -> None:
+    assert lora_rank({"a.lora_B.default.weight": torch.zeros(9, 4), "a.lora_A.default.weight": torch.zeros(4, 9)}) == 4
+    assert lora_rank({"a.weight": torch.zeros(4, 9)}) is None
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"absent\.pth: there is no such file"):
+        read_release(tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x80", b"garbage", b"PK\x03\x04broken", b"\x80\x02}q\x00.", b"\x80\x02]q\x00(K\x01e."]
+)
+def test_a_damaged_file_is_refused(checkpoint: Path, content: bytes) -> None:
+    checkpoint.write_bytes(content)
+    with pytest.raises(UserError, match=r"checkpoint.pth is no readable checkpoint"):
+        read_release(checkpoint)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_a_truncated_file_is_refused(make_model: MakeModel, checkpoint: Path, share: float, zipped: bool) -> None:
+    torch.save(released_state(make_model()), checkpoint, _use_new_zipfile_serialization=zipped)
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(UserError, match="is no readable checkpoint"):
+        read_release(checkpoint)
+
+
+class Code:
+    """Unpickling it touches a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Callable[..., None], tuple[Path]]:
+        return Path.touch, (self.file,)
+
+
+@pytest.mark.parametrize("writer", ["torch", "pickle"])
+def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path: Path, checkpoint: Path, writer: str) -> None:
+    content = {"out_layer.weight": torch.zeros(2), "code": Code(tmp_path / "ran")}
+    if writer == "torch":
+        torch.save(content, checkpoint)
+    else:
+        checkpoint.write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(UserError, match="holds more than tensors"):
+        read_release(checkpoint)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [[torch.zeros(2)], torch.zeros(2), {"epoch": 3}, {"a": [1]}, {1: torch.zeros(2)}, None]
+)
+def test_a_file_without_a_state_dict_is_refused(checkpoint: Path, content: object) -> None:
+    torch.save(content, checkpoint)
+    with pytest.raises(UserError, match="holds no state dict of tensors"):
+        read_release(checkpoint)
+
+
+def drop(state: State) -> None:
+    del state["out_layer.weight"]
+
+
+def add(state: State) -> None:
+    state["in_layer.extra"] = torch.zeros(2)
+
+
+def reshape(state: State) -> None:
+    state["out_layer.weight"] = torch.zeros(WIDTH, 5)
+
+
+def spoil(state: State) -> None:
+    state["out_layer.weight"][0, 0] = float("nan")
+
+
+def part(state: State) -> None:
+    state["gpt2_text.h.1.mlp.c_fc.weight"] += 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (drop, r"lacks head.weight \(1 such"),
+        (add, "has, unexpectedly, in_layer.extra"),
+        (reshape, "has in another shape head.weight"),
+        (spoil, "has NaN or infinite values in head.weight"),
+        (part, "h.1.mlp.c_fc.weight differs between the branches"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(
+    make_model: MakeModel, load: Callable[..., CALF], damage: Callable[[State], None], message: str
+) -> None:
+    state = released_state(make_model())
+    damage(state)
+    with pytest.raises(UserError, match=rf"checkpoint\.pth.*{message}"):
+        load(state)
+
+
+@pytest.mark.parametrize("adapter", [torch.zeros(()), torch.zeros(0, WIDTH), torch.zeros(2)])
+def test_adapters_of_an_impossible_shape_are_refused(
+    make_model: MakeModel, load: Callable[..., CALF], adapter: Tensor
+) -> None:
+    state = released_state(make_model())
+    for name in state:
+        if "lora_A" in name:
+            state[name] = adapter
+    with pytest.raises(UserError, match=r"checkpoint\.pth has in another shape .*lora_"):
+        load(state)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"seq_len": 8}, {"pred_len": 4}, {"gpt_layers": 1}, {"gpt_layers": 3}], ids=lambda sizes: str(sizes)
+)
+def test_other_sizes_than_it_was_trained_with_are_refused(
+    make_model: MakeModel, load: Callable[..., CALF], wrong: dict[str, int]
+) -> None:
+    with pytest.raises(UserError, match="check the sizes it is loaded with"):
+        load(released_state(make_model()), **wrong)
+
+
+def test_more_blocks_than_the_backbone_has_are_refused(make_model: MakeModel, load: Callable[..., CALF]) -> None:
+    with pytest.raises(UserError, match="--gpt_layers 9"):
+        load(released_state(make_model()), gpt_layers=9)

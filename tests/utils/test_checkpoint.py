@@ -1,0 +1,33 @@
+"""A checkpoint folder, apart from what is in it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from utils.checkpoint import read_checkpoint, write_checkpoint
+from utils.errors import UserError
+
+
+def test_tensors_and_configuration_come_back_as_they_went(tmp_path: Path) -> None:
+    strided = torch.arange(12.0).reshape(3, 4).T
+    tensors = {"a": torch.randn(2, 3), "b": torch.nn.Parameter(torch.randn(4)), "c": strided, "d": torch.zeros(())}
+    write_checkpoint(tmp_path / "new" / "folder", tensors, {"x": [1, {"y": "ü"}]})
+    read, config = read_checkpoint(tmp_path / "new" / "folder")
+    assert read.keys() == tensors.keys()
+    assert all(torch.equal(read[name], tensors[name]) for name in tensors)
+    assert config == {"format": 1, "x": [1, {"y": "ü"}]}
+
+
+def test_a_second_checkpoint_replaces_the_first(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, {"a": torch.zeros(2)}, {"epoch": 1})
+    write_checkpoint(tmp_path, {"b": torch.ones(3)}, {"epoch": 2})
+    tensors, config = read_checkpoint(tmp_path)
+    assert tensors.keys() == {"b"}
+    assert config["epoch"] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_an_empty_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no checkpoint in .*: config\.json is missing. Train first"):
+        read_checkpoint(tmp_path)

@@ -1,0 +1,89 @@
+"""Which device a name means, on machines with and without cards."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from utils.device import device_name, pick_device, seed_everything
+from utils.errors import UserError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def cards(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Pretend that the machine has as many cards as the test asks for."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: request.param > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: request.param)
+
+
+@pytest.mark.parametrize("cards", [2], indirect=True)
+@pytest.mark.parametrize(
+    ("name", "use_gpu", "gpu", "device"),
+    [
+        ("auto", True, 0, "cuda:0"),
+        ("auto", True, 1, "cuda:1"),
+        ("auto", False, 1, "cpu"),
+        ("cuda", True, 1, "cuda:1"),
+        ("cuda:0", True, 1, "cuda:0"),
+        ("cpu", True, 1, "cpu"),
+    ],
+)
+def test_a_name_means_a_device(cards: None, name: str, use_gpu: bool, gpu: int, device: str) -> None:
+    assert pick_device(name, use_gpu, gpu) == torch.device(device)
+
+
+@pytest.mark.parametrize("cards", [0], indirect=True)
+def test_without_cards_auto_means_the_cpu(cards: None) -> None:
+    assert pick_device("auto") == CPU
+
+
+@pytest.mark.parametrize("cards", [0], indirect=True)
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+def test_without_cards_cuda_is_refused(cards: None, name: str) -> None:
+    with pytest.raises(UserError, match=rf"--device {name}, card 0: this machine shows 0 CUDA device\(s\)"):
+        pick_device(name)
+
+
+@pytest.mark.parametrize("cards", [2], indirect=True)
+@pytest.mark.parametrize(("name", "gpu"), [("cuda:2", 0), ("cuda", 2), ("auto", 2), ("cuda", -1), ("auto", -1)])
+def test_a_card_that_is_not_there_is_refused(cards: None, name: str, gpu: int) -> None:
+    with pytest.raises(UserError, match=r"card (2|-1): this machine shows 2 CUDA device\(s\)"):
+        pick_device(name, gpu=gpu)
+
+
+@pytest.mark.parametrize("name", ["", "gpu", "cuda:x", "cuda:-1", "cuda:1:2", "mps", "meta", "cuda:99999999999999"])
+def test_an_unknown_device_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="choose auto, cpu, cuda or cuda:N"):
+        pick_device(name)
+
+
+@pytest.mark.parametrize("cards", [1], indirect=True)
+def test_cuda_contradicts_no_gpu(cards: None) -> None:
+    with pytest.raises(UserError, match="--device cuda and --use_gpu 0 contradict each other"):
+        pick_device("cuda", use_gpu=False)
+
+
+def draw() -> tuple[float, float, float]:
+    return random.random(), float(np.random.random()), float(torch.rand(()))
+
+
+def test_a_seed_repeats_the_numbers_of_all_three_generators() -> None:
+    seed_everything(7, CPU)
+    first = draw()
+    seed_everything(7, CPU)
+    assert draw() == first
+    seed_everything(8, CPU)
+    assert all(a != b for a, b in zip(draw(), first, strict=True))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_numpy_does_not_take_is_refused(seed: int) -> None:
+    with pytest.raises(UserError, match=f"--seed {seed}: choose a number from 0 to 4294967295"):
+        seed_everything(seed, CPU)
+
+
+def test_the_cpu_is_named_with_its_threads() -> None:
+    assert device_name(CPU) == f"CPU, {torch.get_num_threads()} threads"

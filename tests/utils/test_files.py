@@ -1,0 +1,128 @@
+"""Files land whole or not at all."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from utils.checkpoint import write_checkpoint
+from utils.files import ArrayWriter, replacing, write_json
+
+
+@pytest.fixture(params=[0o022, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def test_a_file_appears_in_folders_that_were_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file.txt"
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(error), replacing(path) as temporary:
+        temporary.write_text("half of the n")
+        raise error
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_rename_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "taken" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="taken"), replacing(tmp_path / "taken"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_the_temporary_file_lies_in_the_same_folder(tmp_path: Path) -> None:
+    with replacing(tmp_path / "file.txt") as temporary:
+        assert temporary.parent == tmp_path
+
+
+def test_two_writers_of_one_file_do_not_share_their_temporary(tmp_path: Path) -> None:
+    with replacing(tmp_path / "file") as one, replacing(tmp_path / "file") as two:
+        assert one != two
+        one.write_text("first")
+        two.write_text("second")
+    assert (tmp_path / "file").read_text() == "first"
+
+
+def test_permissions_follow_the_umask_whoever_writes(tmp_path: Path, umask: int) -> None:
+    write_json(tmp_path / "plain.json", {})
+    write_checkpoint(tmp_path, {"a": torch.zeros(2)}, {})
+    with ArrayWriter(tmp_path / "array.npy", (0, 2)):
+        pass
+    for path in tmp_path.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o666 & ~umask, path.name
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_json_is_written_readably(tmp_path: Path) -> None:
+    content = {"a": [1, 2.5, None], "b": {"c": "ü"}}
+    write_json(tmp_path / "x.json", content)
+    text = (tmp_path / "x.json").read_text(encoding="utf-8")
+    assert json.loads(text) == content
+    assert text.endswith("}\n")
+
+
+def test_content_that_is_no_json_leaves_the_old_file(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"a": 1})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        write_json(tmp_path / "x.json", {"a": object()})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+
+
+@pytest.mark.parametrize("shape", [(5, 2, 3), (5,), (0, 4)])
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_an_array_written_in_batches_equals_the_one_numpy_saves(
+    tmp_path: Path, shape: tuple[int, ...], batch: int
+) -> None:
+    array = np.random.default_rng(0).normal(size=shape)
+    np.save(tmp_path / "theirs.npy", array.astype(np.float32))
+    with ArrayWriter(tmp_path / "ours.npy", shape) as writer:
+        for start in range(0, len(array), batch):
+            writer.append(array[start : start + batch])
+        assert not (tmp_path / "ours.npy").exists()
+    assert (tmp_path / "ours.npy").read_bytes() == (tmp_path / "theirs.npy").read_bytes()
+
+
+def test_transposed_rows_are_written_in_their_logical_order(tmp_path: Path) -> None:
+    rows = np.arange(12, dtype=np.float32).reshape(3, 4).T
+    with ArrayWriter(tmp_path / "a.npy", (4, 3)) as writer:
+        writer.append(rows)
+    assert np.array_equal(np.load(tmp_path / "a.npy"), rows)
+
+
+def test_missing_rows_are_an_error_and_leave_the_old_array(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.ones(3))
+    with pytest.raises(ValueError, match="2 rows are missing"), ArrayWriter(path, (3, 2)) as writer:
+        writer.append(np.zeros((1, 2)))
+    assert np.array_equal(np.load(path), np.ones(3))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (1, 3), (2,)])
+def test_rows_that_do_not_fit_are_an_error_at_once(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="do not fit: 3 of"), ArrayWriter(tmp_path / "a.npy", (3, 2)) as writer:
+        writer.append(np.zeros(shape))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_while_writing_is_passed_on_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), ArrayWriter(tmp_path / "a.npy", (3, 2)):
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())

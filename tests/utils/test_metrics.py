@@ -1,0 +1,93 @@
+"""Streaming sums equal the figures of the whole, however it is cut."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from utils.metrics import ErrorSums
+
+COLUMNS = ["a", "b", "OT"]
+
+
+def pair(windows: int = 11, pred_len: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(windows * 100 + pred_len)
+    forecast, target = torch.randn(2, windows, pred_len, 3, generator=generator)
+    return forecast, target * torch.tensor([1.0, 10.0, 0.1])
+
+
+def summed(forecast: torch.Tensor, target: torch.Tensor, sizes: list[int]) -> ErrorSums:
+    sums = ErrorSums(forecast.shape[1], forecast.shape[2])
+    for f, t in zip(forecast.split(sizes), target.split(sizes), strict=True):
+        sums.add(f, t)
+    return sums
+
+
+@settings(deadline=None, max_examples=30, derandomize=True)
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=6))
+def test_the_sums_equal_one_pass_over_everything_whatever_the_batches(sizes: list[int]) -> None:
+    forecast, target = pair(sum(sizes))
+    sums = summed(forecast, target, sizes)
+    error = (forecast - target).double().numpy()
+    assert sums.windows == sum(sizes)
+    assert sums.mse == pytest.approx((error**2).mean(), rel=1e-12)
+    assert sums.mae == pytest.approx(np.abs(error).mean(), rel=1e-12)
+
+
+def test_a_hand_computed_example() -> None:
+    sums = ErrorSums(2, 1)
+    sums.add(torch.tensor([[[1.0], [2.0]]]), torch.tensor([[[0.0], [4.0]]]))
+    sums.add(torch.tensor([[[3.0], [5.0]]]), torch.tensor([[[3.0], [5.0]]]))
+    assert (sums.mse, sums.mae) == ((1 + 4) / 4, (1 + 2) / 4)
+
+
+def test_the_report_gives_every_channel_on_both_scales() -> None:
+    forecast, target = pair()
+    scale = np.array([2.0, 0.5, 30.0])
+    report = summed(forecast, target, [4, 7]).report(COLUMNS, scale)
+    assert report["windows"] == 11
+    error = (forecast - target).double().numpy()
+    for key, expected in (("standardised", error), ("original_units", error * scale)):
+        assert report[key]["mse"] == pytest.approx((expected**2).mean())
+        assert report[key]["mae"] == pytest.approx(np.abs(expected).mean())
+        assert list(report[key]["per_channel"]) == COLUMNS
+        for c, figures in enumerate(report[key]["per_channel"].values()):
+            assert figures["mse"] == pytest.approx((expected[:, :, c] ** 2).mean())
+            assert figures["mae"] == pytest.approx(np.abs(expected[:, :, c]).mean())
+
+
+@pytest.mark.parametrize(
+    ("pred_len", "steps"),
+    [
+        (1, [[1, 1]]),
+        (3, [[1, 1], [2, 2], [3, 3]]),
+        (4, [[1, 1], [2, 2], [3, 3], [4, 4]]),
+        (6, [[1, 2], [3, 4], [5, 5], [6, 6]]),
+        (96, [[1, 24], [25, 48], [49, 72], [73, 96]]),
+    ],
+)
+def test_the_quarters_cover_every_step_once(pred_len: int, steps: list[list[int]]) -> None:
+    forecast, target = pair(pred_len=pred_len)
+    quarters = summed(forecast, target, [11]).report(COLUMNS, np.ones(3))["standardised"]["per_quarter"]
+    assert [quarter["steps"] for quarter in quarters] == steps
+    error = (forecast - target).double().numpy()
+    for quarter, (first, last) in zip(quarters, steps, strict=True):
+        part = error[:, first - 1 : last]
+        assert quarter["mse"] == pytest.approx((part**2).mean())
+        assert quarter["mae"] == pytest.approx(np.abs(part).mean())
+
+
+def test_the_report_is_json() -> None:
+    report = summed(*pair(), [11]).report(COLUMNS, np.ones(3))
+    assert json.loads(json.dumps(report)) == report
+
+
+def test_one_window_that_is_nan_shows() -> None:
+    forecast, target = pair()
+    forecast[3, 2, 1] = torch.nan
+    sums = summed(forecast, target, [11])
+    assert np.isnan(sums.mse)
+    assert np.isnan(sums.mae)

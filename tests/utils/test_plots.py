@@ -1,0 +1,61 @@
+"""Pictures appear, whatever the channels are called."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from utils.plots import plot_forecast
+
+
+def draw(path: Path, columns: Sequence[str], title: str = "title") -> None:
+    random = np.random.default_rng(0)
+    dates = pd.date_range("2024-01-01", periods=12, freq="h")
+    history, truth, forecast = (random.normal(size=(steps, len(columns))) for steps in (8, 4, 4))
+    plot_forecast(path, dates, history, truth, forecast, columns, title)
+
+
+@pytest.fixture
+def panels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The labels of the panels of every figure saved during the test."""
+    labels: list[str] = []
+    save = Figure.savefig
+
+    def spy(figure: Figure, *args: object, **kwargs: object) -> None:
+        labels.extend(axis.get_ylabel() for axis in figure.axes)
+        save(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", spy)
+    return labels
+
+
+def test_a_png_appears_alone_in_its_folder(tmp_path: Path) -> None:
+    draw(tmp_path / "plots" / "window.png", ["a", "OT"])
+    assert (tmp_path / "plots" / "window.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert [path.name for path in (tmp_path / "plots").iterdir()] == ["window.png"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "shown"), [(1, [0]), (7, range(7)), (8, [0, 1, 2, 3, 4, 5, 7]), (20, [0, 1, 2, 3, 4, 5, 19])]
+)
+def test_up_to_seven_panels_are_drawn_and_the_target_is_among_them(
+    tmp_path: Path, panels: list[str], channels: int, shown: Sequence[int]
+) -> None:
+    draw(tmp_path / "window.png", [f"c{i}" for i in range(channels)])
+    assert panels == [f"c{i}" for i in shown]
+
+
+@pytest.mark.parametrize("name", ["$^$", "US$_$", "a_b", "100%", "\\frac", "{x}"])
+def test_a_name_is_drawn_as_it_is_and_not_as_a_formula(tmp_path: Path, panels: list[str], name: str) -> None:
+    draw(tmp_path / "window.png", [name], title=name)
+    assert panels == [name]
+
+
+def test_no_figure_stays_open(tmp_path: Path) -> None:
+    draw(tmp_path / "window.png", ["a"])
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or not pyplot.get_fignums()

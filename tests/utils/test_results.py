@@ -1,0 +1,94 @@
+"""What a run leaves behind."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from utils.metrics import ErrorSums
+from utils.results import append_block, comparison, over_seeds, save_metrics, verdict
+
+
+def report(error: float, channels: int = 3, pred_len: int = 8) -> dict[str, Any]:
+    sums = ErrorSums(pred_len, channels)
+    sums.add(torch.full((2, pred_len, channels), error), torch.zeros(2, pred_len, channels))
+    return sums.report([f"c{i}" for i in range(channels)], np.full(channels, 100.0))
+
+
+def test_metrics_are_saved_as_json_and_as_an_array(tmp_path: Path) -> None:
+    record = {"mse": 4.0, "mae": 1.5, "seed": 3}
+    save_metrics(tmp_path / "results", record)
+    assert json.loads((tmp_path / "results" / "metrics.json").read_text()) == record
+    assert np.load(tmp_path / "results" / "metrics.npy").tolist() == [1.5, 4.0, 2.0]
+
+
+def test_blocks_are_appended_with_an_empty_line_between(tmp_path: Path) -> None:
+    path = tmp_path / "results.txt"
+    append_block(path, ["setting", "mse:1 ± 0"])
+    append_block(path, ["other"])
+    assert path.read_text(encoding="utf-8") == "setting\nmse:1 ± 0\n\nother\n\n"
+
+
+def test_the_tables_show_every_forecast_on_both_scales() -> None:
+    lines = list(comparison({"CALF": report(0.5), "seasonal_naive": report(2.0)}))
+    assert [line for line in lines if line.startswith("Test errors")] == [
+        "Test errors, standardised scale, as in papers: MSE  MAE",
+        "Test errors, the data's units: MSE  MAE",
+    ]
+    assert lines[1].split() == ["CALF", "seasonal", "naive"]
+    half = len(lines) // 2
+    assert [line.split() for line in lines[2:half]] == [
+        [*name.split(), "0.2500", "0.5000", "4.0000", "2.0000"]
+        for name in ("all", "steps 1-2", "steps 3-4", "steps 5-6", "steps 7-8", "c0", "c1", "c2")
+    ]
+    assert lines[half + 2].split() == ["all", "2500.0000", "50.0000", "4e+04", "200.0000"]
+    assert len({len(line) for line in lines if line.startswith("  ")}) == 1
+
+
+@pytest.mark.parametrize(("channels", "hidden"), [(21, 0), (22, 1), (30, 9)])
+def test_more_channels_than_fit_are_counted(channels: int, hidden: int) -> None:
+    lines = list(comparison({"CALF": report(1.0, channels)}))
+    assert [line for line in lines if "more channels" in line] == [
+        f"  … and {hidden} more channels in metrics.json" for _ in range(2) if hidden
+    ]
+    assert any(line.startswith("  c20 ") for line in lines)
+    assert not any(line.startswith("  c21 ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("model", "naive", "relation"), [(0.5, 1.0, "beats"), (1.0, 1.0, "does NOT beat"), (math.nan, 1.0, "does NOT beat")]
+)
+def test_the_verdict_says_whether_the_model_beats_the_forecasts_without_one(
+    model: float, naive: float, relation: str
+) -> None:
+    reports = {"CALF": report(model), "naive": report(naive), "seasonal_naive": report(naive)}
+    lines = list(verdict(reports, "CALF"))
+    assert [line.split(":")[0] for line in lines] == [
+        f"CALF {relation} the naive forecast",
+        f"CALF {relation} the seasonal naive forecast",
+    ]
+    assert f"MSE {model**2:.4f} against {naive**2:.4f}" in lines[0]
+
+
+def test_the_verdict_says_how_far_the_best_possible_forecast_is() -> None:
+    (line,) = verdict({"CALF": report(1.0), "best_possible": report(0.5)}, "CALF")
+    assert "has MSE 0.2500; CALF is at 4.00 times that" in line
+
+
+def test_without_anything_to_compare_there_is_no_verdict() -> None:
+    assert list(verdict({"CALF": report(1.0)}, "CALF")) == []
+
+
+def test_several_seeds_give_mean_and_sample_deviation() -> None:
+    records = [
+        {"seed": seed, "mse": mse, "mae": mae, "model": "CALF", "data": "ETTh1"}
+        for seed, mse, mae in ((1, 1.0, 2.0), (2, 3.0, 2.0))
+    ]
+    assert over_seeds(records) == [
+        "CALF on ETTh1, mean ± std over seeds 1, 2",
+        "mse:2.000000 ± 1.414214, mae:2.000000 ± 0.000000",
+    ]
