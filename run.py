@@ -236,10 +236,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         run(args, given)
     except UserError as error:
-        sys.stdout.flush()
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _give_up(str(error), 2)
+    except OSError as error:  # a full disk, a read-only folder
+        return _give_up(f"{error.filename or 'a file'}: {error.strerror or error}; what was there before is whole.", 2)
+    except KeyboardInterrupt:
+        return _give_up("stopped by hand; the best epoch so far, if any, is saved.", 130)
     return 0
+
+
+def _give_up(message: str, code: int) -> int:
+    sys.stdout.flush()
+    print(f"error: {message}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -123,11 +123,11 @@ class Experiment(ABC):
             ("--seq_len", wanted.seq_len, sizes.seq_len),
             ("--pred_len", wanted.pred_len, sizes.pred_len),
             ("the number of channels", self.channels, sizes.channels),
-            ("the columns", self.data_record()["columns"], extras.get("data", {}).get("columns")),
+            ("the columns", self.data_record()["columns"], extras["data"].get("columns")),
         ):
             if here != stored:
                 raise UserError(f"{folder} does not fit this run: {flag} is {here} here and {stored} there.")
-        self.best = extras.get("best", {})
+        self.best = extras["best"]
         self.network.model.to(self.device)
 
     def describe(self) -> None:

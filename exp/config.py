@@ -91,7 +91,7 @@ class RunConfig:
                 freq=args.freq,
             ),
             gpt_layers=args.gpt_layers,
-            llm=args.llm,
+            llm=str(Path(args.llm).resolve()) if Path(args.llm).is_dir() else args.llm,
             llm_init=args.llm_init,
             lora=LoRA(args.r, args.lora_alpha, args.lora_dropout) if args.lora else None,
             word_embedding_path=args.word_embedding_path,

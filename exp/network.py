@@ -12,6 +12,7 @@ from exp.config import RunConfig
 from layers.gpt2 import Backbone, load_backbone
 from models import CALF, MODELS, CALFConfig
 from models.stored import load_model
+from utils.checkpoint import CONFIG
 from utils.errors import UserError
 from utils.fingerprint import fingerprint
 from utils.word_embeddings import (
@@ -71,9 +72,18 @@ def new_network(config: RunConfig, channels: int, write: bool = True) -> Network
 
 
 def stored_network(folder: Path) -> tuple[Network, dict[str, Any]]:
-    """The network in a checkpoint folder, and what was saved beside it."""
+    """The network in a checkpoint folder, and what was saved beside it.
+
+    Raises:
+        UserError: the folder is incomplete, damaged or does not fit together.
+    """
     stored = load_model(folder)
-    return Network(stored.model, stored.backbone, stored.extras.get("word_embeddings", {})), stored.extras
+    for part in ("data", "word_embeddings", "best"):
+        if not isinstance(stored.extras.get(part), dict):
+            raise UserError(
+                f"{folder / CONFIG} is damaged: it has no proper {part!r}. Train anew or restore the folder."
+            )
+    return Network(stored.model, stored.backbone, stored.extras["word_embeddings"]), stored.extras
 
 
 def word_embedding_path(config: RunConfig, width: int) -> Path:

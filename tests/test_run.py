@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 import run
 from data_provider.windows import WindowDataset
 from exp.config import RunConfig
+from exp.long_term_forecast import LongTermForecast
 from tests.commands import succeed, tiny_run, written
 from tests.conftest import WriteCsv, hourly_table, save_gpt2
 from utils.word_embeddings import WordEmbeddings, principal_words, save_word_embeddings
@@ -383,3 +384,44 @@ class TestWrongInput:
         error = capsys.readouterr().err
         assert re.search(r"not finite in epoch \d", error)
         assert "lower --learning_rate" in error
+
+    def test_a_checkpoint_whose_record_of_the_data_is_damaged_is_refused(
+        self, tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (record,) = succeed(tiny())
+        file = workplace / "checkpoints" / record["setting"] / "config.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "data": []}))
+        assert run.main(tiny(is_training=0)) == 2
+        assert "has no proper 'data'" in capsys.readouterr().err
+
+    def test_a_folder_that_cannot_be_written_ends_with_a_message(
+        self, tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (workplace / "checkpoints").write_text("a file where a folder should be")
+        assert run.main(tiny()) == 2
+        assert re.search(r"error: checkpoints.*: (File exists|Not a directory)", capsys.readouterr().err)
+
+    def test_ctrl_c_ends_with_a_message_and_keeps_the_best_epoch(
+        self, tiny: Tiny, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        validate, calls = LongTermForecast.validate, []
+
+        def interrupted(self: LongTermForecast) -> float:
+            calls.append(None)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return validate(self)
+
+        monkeypatch.setattr(LongTermForecast, "validate", interrupted)
+        assert run.main(tiny(train_epochs=3)) == 130
+        assert "stopped by hand" in capsys.readouterr().err
+        monkeypatch.undo()
+        monkeypatch.chdir(workplace)
+        assert run.main(tiny(train_epochs=3, is_training=0)) == 0
+
+    def test_a_local_backbone_is_remembered_by_its_full_path(
+        self, tiny: Tiny, tiny_gpt2: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tiny_gpt2.parent)
+        args, _ = run.parse(tiny(llm=f"./{tiny_gpt2.name}"))
+        assert RunConfig.from_args(args).llm == str(tiny_gpt2)
