@@ -156,7 +156,10 @@ def data_file(config: DataConfig, spec: DatasetSpec) -> Path:
 def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series, tuple[str, ...]]:
     if borders.train < 1:
         raise UserError(f"{frame.source} has {len(frame.values)} row(s), too few to split in train, val and test.")
-    scaler = StandardScaler().fit(frame.values[: borders.train])
+    training = frame.values[: borders.train]
+    scaler = StandardScaler().fit(training)
+    flat = np.ptp(training, axis=0) == 0
+    scaler.mean_[flat] = training[0, flat]  # the mean of large equal numbers is off by rounding
     values = scaler.transform(frame.values)
     far = np.abs(values) > FARTHEST
     if far.any():
@@ -165,7 +168,6 @@ def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series
             f"{frame.source}, column {frame.columns[c]!r}, line {frame.line(row)}: {frame.values[row, c]:g} is more "
             f"than {FARTHEST:g} training standard deviations from the mean; correct or remove it."
         )
-    flat = np.ptp(frame.values[: borders.train], axis=0) == 0
     notes = tuple(
         f"column {name!r} is constant over the training rows; it is forecast all the same"
         for name, constant in zip(frame.columns, flat, strict=True)

@@ -45,7 +45,7 @@ class WindowDataset(Dataset):
         self.first = first
         self.seq_len = seq_len
         self.pred_len = pred_len
-        self._count = last - first - seq_len - pred_len + 1
+        self._count = max(0, last - first - seq_len - pred_len + 1)
 
     def __len__(self) -> int:
         return self._count

@@ -1,0 +1,289 @@
+"""From a file to standardised windows: channels, scaler, limits, places of files, baselines."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_provider.datasets import DATASETS, find_dataset
+from data_provider.factory import DataConfig, ForecastData, data_file, load_data
+from data_provider.windows import Split
+from tests.conftest import WriteCsv, hourly_table
+from utils.errors import UserError
+
+PUBLISHED = [name for name, spec in DATASETS.items() if spec.file]
+
+
+def load(path: Path, **options: object) -> ForecastData:
+    return load_data(DataConfig(**{"data": "custom", "seq_len": 8, "pred_len": 4, "data_path": str(path), **options}))
+
+
+# --- configuration ---
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"features": "X"}, r"--features X: choose one of M, S, MS\."),
+        ({"features": "m"}, "--features m"),
+        ({"percent": 0}, r"--percent 0: choose 1 to 100\."),
+        ({"percent": 101}, "--percent 101"),
+        ({"seq_len": 0}, "--seq_len 0: a window needs at least one step"),
+        ({"pred_len": -1}, "--pred_len -1: a window needs at least one step"),
+    ],
+)
+def test_values_out_of_range_are_refused_by_the_name_of_their_flag(options: dict[str, object], expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
+        load(Path("any.csv"), **options)
+
+
+# --- channels ---
+
+
+@pytest.mark.parametrize(
+    ("features", "target", "columns", "scored"),
+    [
+        ("M", "OT", ("c0", "c1", "OT"), ("c0", "c1", "OT")),
+        ("M", "c0", ("c1", "OT", "c0"), ("c1", "OT", "c0")),
+        ("MS", "OT", ("c0", "c1", "OT"), ("OT",)),
+        ("MS", "c1", ("c0", "OT", "c1"), ("c1",)),
+        ("S", "c0", ("c0",), ("c0",)),
+    ],
+)
+def test_features_choose_the_channels_and_the_target_comes_last(
+    write_csv: WriteCsv, features: str, target: str, columns: tuple[str, ...], scored: tuple[str, ...]
+) -> None:
+    data = load(write_csv(), features=features, target=target)
+    assert data.columns == columns
+    assert data.scored_columns == scored
+    original = data.series.values * data.scaler.scale_ + data.scaler.mean_
+    np.testing.assert_allclose(original, hourly_table()[list(columns)].to_numpy(), rtol=1e-12)
+
+
+def test_a_missing_target_is_refused_with_the_columns_there_are(write_csv: WriteCsv) -> None:
+    with pytest.raises(UserError, match=r"data\.csv has no column 'x' \(--target\); its columns are c0, c1, OT\."):
+        load(write_csv(), target="x")
+
+
+# --- scaler ---
+
+
+@pytest.mark.parametrize("percent", [100, 50, 20])
+def test_the_scaler_is_fitted_on_the_full_training_split_also_when_few_shot(write_csv: WriteCsv, percent: int) -> None:
+    table = hourly_table()
+    training = table[["c0", "c1", "OT"]].to_numpy()[:280]
+    data = load(write_csv(table), percent=percent)
+    np.testing.assert_allclose(data.scaler.mean_, training.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(data.scaler.scale_, training.std(0), rtol=1e-12)
+    np.testing.assert_allclose(data.series.values[:280].mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose(data.series.values[:280].std(0), 1, rtol=1e-12)
+
+
+def test_rows_after_the_training_split_do_not_move_the_scaler(write_csv: WriteCsv) -> None:
+    table = hourly_table()
+    table.loc[280:, "OT"] += 1000
+    changed, plain = load(write_csv(table, name="changed.csv")), load(write_csv())
+    np.testing.assert_array_equal(changed.scaler.mean_, plain.scaler.mean_)
+    np.testing.assert_array_equal(changed.scaler.scale_, plain.scaler.scale_)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, 1e30, -0.1])
+def test_a_constant_channel_is_allowed_with_a_note(write_csv: WriteCsv, value: float) -> None:
+    table = hourly_table()
+    table["c0"] = value
+    data = load(write_csv(table))
+    assert data.notes == ("column 'c0' is constant over the training rows; it is forecast all the same",)
+    assert np.isfinite(data.series.values).all()
+    assert np.isfinite(data.scaler.scale_).all()
+    np.testing.assert_allclose(data.series.values[:, 0], 0, atol=1e-9)
+
+
+def test_ordinary_channels_leave_no_note(write_csv: WriteCsv) -> None:
+    assert load(write_csv()).notes == ()
+
+
+@pytest.mark.parametrize("magnitude", [1e-12, 1e12, 1e90])
+def test_the_size_of_the_numbers_makes_no_difference(write_csv: WriteCsv, magnitude: float) -> None:
+    table = hourly_table()
+    plain = load(write_csv(table))
+    table[["c0", "c1", "OT"]] *= magnitude
+    scaled = load(write_csv(table, name="scaled.csv"))
+    np.testing.assert_allclose(scaled.series.values, plain.series.values, atol=1e-9)
+
+
+@pytest.mark.parametrize("value", [1e17, -1e17, 1e50])
+def test_a_value_far_from_the_training_rows_is_refused_with_its_place(write_csv: WriteCsv, value: float) -> None:
+    table = hourly_table()
+    table.loc[390, "c1"] = value
+    with pytest.raises(UserError, match=r"data\.csv, column 'c1', line 392: .* training standard deviations"):
+        load(write_csv(table))
+
+
+def test_the_line_of_a_far_value_counts_the_lines_of_the_header(write_csv: WriteCsv) -> None:
+    table = hourly_table().rename(columns={"c0": "two\nlines"})
+    table.loc[390, "c1"] = 1e50
+    with pytest.raises(UserError, match="column 'c1', line 393"):
+        load(write_csv(table))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 20])
+def test_too_few_rows_are_refused(write_csv: WriteCsv, rows: int) -> None:
+    with pytest.raises(UserError, match=r"data\.csv.*(too few to split|the (train|val|test) split has)"):
+        load(write_csv(rows=rows))
+
+
+# --- frequency and notes ---
+
+
+def test_the_frequency_is_inferred_unless_given(write_csv: WriteCsv) -> None:
+    path = write_csv()
+    inferred, given = load(path), load(path, freq="15min")
+    assert (inferred.frequency, inferred.season) == ("h", 24)
+    assert (given.frequency, given.season) == ("15min", 96)
+
+
+def test_an_unknown_frequency_is_refused(write_csv: WriteCsv) -> None:
+    with pytest.raises(UserError, match="--freq fortnight: no such frequency"):
+        load(write_csv(), freq="fortnight")
+
+
+def test_irregular_dates_are_refused_in_an_own_file_and_noted_in_one_published_with_them(write_csv: WriteCsv) -> None:
+    table = hourly_table()
+    table.loc[5, "date"] = table.loc[4, "date"]
+    path = write_csv(table)
+    with pytest.raises(UserError, match=r"line 7 \(2024-01-01 04:00:00\) is a duplicate"):
+        load(path)
+    data = load(path, data="weather")
+    assert data.frequency == "h"
+    assert len(data.notes) == 1
+    assert "its dates are irregular: line 7" in data.notes[0]
+
+
+# --- where files lie ---
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_files_lie_below_the_folder_of_all_data_sets(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = find_dataset(name)
+    path = tmp_path / spec.folder / spec.file
+    path.parent.mkdir()
+    path.touch()
+    monkeypatch.setenv("CALF_DATASETS", str(tmp_path))
+    assert data_file(DataConfig(name, 8, 4), spec) == path
+
+
+def test_without_the_variable_they_lie_below_datasets(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CALF_DATASETS", raising=False)
+    path = workplace / "datasets" / "ETT-small" / "ETTh1.csv"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert data_file(DataConfig("ETTh1", 8, 4), find_dataset("ETTh1")).resolve() == path.resolve()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_missing_published_file_names_its_source(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALF_DATASETS", str(tmp_path))
+    spec = find_dataset(name)
+    with pytest.raises(UserError) as raised:
+        load_data(DataConfig(name, 8, 4))
+    for part in (str(tmp_path / spec.folder / spec.file), spec.url, "--root_path", "--data_path", "CALF_DATASETS"):
+        assert part in str(raised.value)
+
+
+def test_root_path_comes_before_the_folder_of_all_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALF_DATASETS", str(tmp_path / "elsewhere"))
+    (tmp_path / "ETTh1.csv").touch()
+    config = DataConfig("ETTh1", 8, 4, root_path=str(tmp_path))
+    assert data_file(config, find_dataset("ETTh1")) == tmp_path / "ETTh1.csv"
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_an_own_file_is_found_by_its_path_and_below_root_path(
+    write_csv: WriteCsv, monkeypatch: pytest.MonkeyPatch, absolute: bool
+) -> None:
+    path = write_csv()
+    monkeypatch.chdir(path.parent)
+    for options in ({"data_path": path.name}, {"data_path": path.name, "root_path": str(path.parent)}):
+        if absolute:
+            options["data_path"] = str(path)
+        assert len(load(path, **options).dates) == 400
+
+
+def test_an_own_file_has_to_be_named() -> None:
+    with pytest.raises(UserError, match="--data custom needs --data_path"):
+        load_data(DataConfig("custom", 8, 4))
+
+
+def test_a_missing_own_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.csv does not exist; check --root_path and --data_path"):
+        load(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("name", ["custom", "ETTh1"])
+def test_a_path_too_long_for_the_file_system_is_a_missing_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        load(tmp_path / ("x" * 300), data=name)
+
+
+# --- baselines ---
+
+
+def test_baselines_repeat_the_last_value_and_the_last_season(write_csv: WriteCsv) -> None:
+    data = load(write_csv())
+    values, origins = data.series.values, np.array([320, 399])
+    baselines = data.baselines(4)
+    assert baselines.keys() == {"naive", "seasonal_naive"}
+    naive, seasonal = baselines["naive"](origins), baselines["seasonal_naive"](origins)
+    np.testing.assert_array_equal(naive, np.stack([np.tile(values[o - 1], (4, 1)) for o in origins]))
+    np.testing.assert_array_equal(seasonal, np.stack([values[o - 24 : o - 20] for o in origins]))
+
+
+def test_a_season_shorter_than_the_horizon_is_repeated(write_csv: WriteCsv) -> None:
+    data = load(write_csv(), freq="12h", pred_len=5)
+    forecast = data.baselines(5)["seasonal_naive"](np.array([330]))[0]
+    np.testing.assert_array_equal(forecast, data.series.values[[328, 329, 328, 329, 328]])
+
+
+def test_baselines_see_only_the_scored_channels(write_csv: WriteCsv) -> None:
+    data = load(write_csv(), features="MS", target="c1")
+    for baseline in data.baselines(4).values():
+        assert baseline(np.array([330])).shape == (1, 4, 1)
+    assert data.baselines(4)["naive"](np.array([330]))[0, 0, 0] == data.series.values[329, -1]
+
+
+@pytest.mark.parametrize(("freq", "there"), [("4min", False), ("5min", True)])
+def test_a_season_longer_than_the_history_of_the_first_test_window_is_left_out(
+    write_csv: WriteCsv, freq: str, there: bool
+) -> None:
+    data = load(write_csv(), freq=freq)
+    assert (data.season > 320) == (not there)
+    assert ("seasonal_naive" in data.baselines(4)) == there
+
+
+# --- the embedded sample ---
+
+
+def test_the_sample_needs_no_file_and_knows_its_best_forecast() -> None:
+    data = load_data(DataConfig("sample", 24, 12))
+    assert (data.frequency, data.season, len(data.columns)) == ("h", 24, 7)
+    assert data.columns[-1] == "OT"
+    assert data.baselines(12).keys() == {"naive", "seasonal_naive", "best_possible"}
+
+
+@pytest.mark.parametrize(("features", "target"), [("M", "OT"), ("M", "leader"), ("MS", "alone"), ("S", "follows_6h")])
+def test_the_best_forecast_stands_on_the_scale_and_in_the_order_of_the_channels(features: str, target: str) -> None:
+    data = load_data(DataConfig("sample", 24, 12, features=features, target=target))
+    origins = data.windows[Split.TEST].__getitems__(range(0, 1000, 7)).origins.numpy()
+    truth = data.series.values[origins[:, None] + np.arange(12)][..., data.scored]
+    errors = {name: np.square(b(origins) - truth).mean((0, 1)) for name, b in data.baselines(12).items()}
+    assert (errors["best_possible"] < errors["naive"]).all()
+    assert (errors["best_possible"] < errors["seasonal_naive"]).all()
+
+
+def test_dates_of_the_windows_follow_the_rows_of_the_file(write_csv: WriteCsv) -> None:
+    data = load(write_csv())
+    assert data.dates[0] == pd.Timestamp("2024-01-01")
+    assert len(data.dates) == len(data.series.values) == 400

@@ -1,0 +1,355 @@
+"""CSV files: what is read, and the one message that names the place where something is wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_provider.frame import Frame, read_frame
+from utils.errors import UserError
+
+Write = Callable[[str | bytes], Path]
+GOOD = "date,a,OT\n2024-01-01,1,2\n2024-01-02,3,4\n"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a file byte for byte."""
+
+    def to_file(content: str | bytes) -> Path:
+        path = tmp_path / "file.csv"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return to_file
+
+
+def dated(*dates: str) -> str:
+    """A file with these dates, quoted, and one channel."""
+    return "date,a\n" + "".join(f'"{date}",{i}\n' for i, date in enumerate(dates))
+
+
+def message(path: Path) -> str:
+    with pytest.raises(UserError) as raised:
+        read_frame(path)
+    text = str(raised.value)
+    assert str(path) in text
+    assert "\n" not in text
+    return text
+
+
+# --- files that are read ---
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD,
+        GOOD.rstrip("\n"),
+        GOOD.replace("\n", "\r\n"),
+        GOOD.replace("\n", "\r"),
+        "\ufeff" + GOOD,
+        "\ufeff" + GOOD.replace("date,a,OT", '"date","a","OT"'),
+        GOOD + "\n\n\n",
+        GOOD + "   \n",
+        GOOD + ",,\n",
+        GOOD.replace(",", ", "),
+        GOOD.replace("date,a", " date ,a"),
+        GOOD.replace("1,2", '"1"," 2 "'),
+    ],
+    ids=[
+        "plain", "no newline at the end", "CRLF", "CR", "byte order mark", "byte order mark and quoted header",
+        "blank lines at the end", "spaces at the end", "commas at the end", "spaces after commas",
+        "spaces around a name", "quoted numbers",
+    ],
+)  # fmt: skip
+def test_harmless_ways_to_write_a_file_give_the_same_frame(write: Write, content: str) -> None:
+    frame = read_frame(write(content))
+    assert frame.columns == ("a", "OT")
+    assert list(frame.dates) == [pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-02")]
+    np.testing.assert_array_equal(frame.values, [[1.0, 2.0], [3.0, 4.0]])
+    assert frame.values.dtype == np.float64
+    assert frame.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("dates", "expected"),
+    [
+        (("2024-01-31", "2024-01-31 01:00"), ("2024-01-31 00:00", "2024-01-31 01:00")),
+        (("2024-01-31T01:00:00.5", "2024-02-01"), ("2024-01-31 01:00:00.5", "2024-02-01 00:00")),
+        (("1990/1/1 0:00", "1990/1/2 0:00"), ("1990-01-01", "1990-01-02")),
+        (("20240131", "20240201"), ("2024-01-31", "2024-02-01")),
+        (("2023", "2024"), ("2023-01-01", "2024-01-01")),
+        (("2024-01", "2024-02"), ("2024-01-01", "2024-02-01")),
+        (("1/31/2024 13:00", "2/1/2024 13:00"), ("2024-01-31 13:00", "2024-02-01 13:00")),
+        (("31/01/2024", "01/02/2024"), ("2024-01-31", "2024-02-01")),
+        (("01/01/2024", "12/01/2024", "13/01/2024"), ("2024-01-01", "2024-01-12", "2024-01-13")),
+        (("01/01/2024", "01/12/2024", "01/13/2024"), ("2024-01-01", "2024-01-12", "2024-01-13")),
+        (("01.02.2024", "02.02.2024"), ("2024-02-01", "2024-02-02")),
+        (("01/31/2024 12:00:00 AM", "01/31/2024 01:00:00 PM"), ("2024-01-31 00:00", "2024-01-31 13:00")),
+        (("31-Jan-2024", "01-Feb-2024"), ("2024-01-31", "2024-02-01")),
+        (("Jan 31, 2024", "Feb 1, 2024"), ("2024-01-31", "2024-02-01")),
+        (("2024-01-31T01:00Z", "2024-01-31T02:00Z"), ("2024-01-31 01:00", "2024-01-31 02:00")),
+        (("2024-01-31 00:00+01:00", "2024-01-31 01:00+01:00"), ("2024-01-31 00:00", "2024-01-31 01:00")),
+        (("2024-01-31 00:00-0500", "2024-01-31 01:00-0500"), ("2024-01-31 00:00", "2024-01-31 01:00")),
+    ],
+    ids=lambda case: case[0],
+)  # fmt: skip
+def test_dates_are_read_as_they_are_meant(write: Write, dates: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    frame = read_frame(write(dated(*dates)))
+    assert list(frame.dates) == [pd.Timestamp(date) for date in expected]
+    assert frame.dates.tz is None
+    assert frame.notes == ()
+
+
+def test_changing_offsets_are_read_as_utc_with_a_note(write: Write) -> None:
+    frame = read_frame(write(dated("2024-03-31T01:00+01:00", "2024-03-31T03:00+02:00")))
+    assert list(frame.dates) == [pd.Timestamp("2024-03-31 00:00"), pd.Timestamp("2024-03-31 01:00")]
+    assert frame.notes == ("its offsets from UTC change; the dates are read as UTC",)
+
+
+def test_the_date_may_stand_in_any_column(write: Write) -> None:
+    frame = read_frame(write("a,date,OT\n1,2024-01-01,2\n"))
+    assert frame.columns == ("a", "OT")
+    np.testing.assert_array_equal(frame.values, [[1.0, 2.0]])
+
+
+@pytest.mark.parametrize("name", ["1", "nan", "NA", "température", "a.1", "two\nlines", 'a "quoted" one'])
+def test_any_name_may_name_a_column(write: Write, name: str) -> None:
+    quoted = name.replace('"', '""')
+    assert read_frame(write(f'date,"{quoted}"\n2024-01-01,1\n')).columns == (name,)
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"), [("-1.5e-3", -0.0015), ("+2", 2.0), ("1e99", 1e99), (".5", 0.5), ("9" * 26, 1e26)]
+)
+def test_numbers_are_read_as_written(write: Write, cell: str, number: float) -> None:
+    assert read_frame(write(f"date,a\n2024-01-01,{cell}\n")).values.item() == pytest.approx(number, rel=1e-14)
+
+
+def test_a_file_named_like_an_archive_is_read_as_the_text_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "data.zip"
+    path.write_text(GOOD)
+    assert len(read_frame(path).dates) == 2
+
+
+# --- files that are refused ---
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert "does not exist; check --root_path and --data_path" in message(tmp_path / "none.csv")
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    assert "is a folder" in message(tmp_path)
+
+
+def test_a_name_too_long_for_the_file_system_is_a_missing_file(tmp_path: Path) -> None:
+    assert "does not exist" in message(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "is empty"),
+        ("\n\n", "line 1: it is blank"),
+        ("\n" + GOOD, "line 1: it is blank"),
+        ("date,a\n", "has a header but no rows"),
+        ("date,a\n\n\n", "has a header but no rows"),
+        ("date\n2024-01-01\n", "has no column beside 'date'"),
+        ("a,OT\n1,2\n", "has no column 'date'; its columns are a, OT."),
+        ("Date,OT\n2024-01-01,2\n", "has no column 'date'; its columns are Date, OT."),
+        ("date;OT\n2024-01-01;2\n", "its columns are date;OT. Columns are separated by commas."),
+        ("# a comment\n" + GOOD, "its columns are # a comment"),
+        ("date,a,b,a\n2024-01-01,1,2,3\n", "more than one column called 'a'"),
+        ("date,date\n2024-01-01,1\n", "more than one column called 'date'"),
+        ("date,a, a\n2024-01-01,1,2\n", "more than one column called 'a'"),
+        (",date,a\n0,2024-01-01,1\n", "line 1: column 1 has no name"),
+        ("date,a,\n2024-01-01,1,\n", "line 1: column 3 has no name"),
+        ("date,a\n2024-01-01,1,2\n2024-01-02,1,2\n", "line 2: it has 3 fields, but the header names 2 columns"),
+        ("date,a\n2024-01-01,1\n2024-01-02,1,5\n", "line 3: it has 3 fields, but the header names 2 columns"),
+        ('date,a\n2024-01-01,1\n2024-01-02,"1\n', "a quote in line 3 is never closed"),
+        ("date,tempé\n2024-01-01,1\n".encode("latin-1"), "is not a UTF-8 text file"),
+        (GOOD.encode("utf-16"), "is not a UTF-8 text file"),
+        (GOOD.encode() * 20_000 + "é".encode("latin-1"), "is not a UTF-8 text file"),
+        (bytes(range(256)) * 20, "is not a UTF-8 text file"),
+        (b"\0" * 100, "has no column 'date'"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_table_is_refused(write: Write, content: str | bytes, expected: str) -> None:
+    assert expected in message(write(content))
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        ("x", "'x' is not a number"),
+        ("", "the value is missing (NaN)"),
+        ("nan", "the value is missing (NaN)"),
+        ("NA", "the value is missing (NaN)"),
+        ("inf", "inf is infinite"),
+        ("-inf", "-inf is infinite"),
+        ("1e400", "inf is infinite"),
+        ("1e200", "1e+200 is too large"),
+        ('"1,000"', "'1,000' is not a number"),
+        ('"1,5"', "'1,5' is not a number"),
+        ("0x10", "'0x10' is not a number"),
+        ("1 000", "'1 000' is not a number"),
+        ("-", "'-' is not a number"),
+        ("2024-01-01", "'2024-01-01' is not a number"),
+    ],
+)
+def test_a_cell_that_is_no_finite_number_is_named(write: Write, cell: str, problem: str) -> None:
+    path = write(f"date,a,b\n2024-01-01,1,2\n2024-01-02,3,{cell}\n2024-01-03,5,6\n")
+    assert message(path).startswith(f"{path}, column 'b', line 3: {problem}")
+
+
+def test_all_bad_cells_of_the_column_are_counted(write: Write) -> None:
+    path = write("date,a\n2024-01-01,1\n2024-01-02,\n2024-01-03,x\n2024-01-04,inf\n")
+    assert "line 3: the value is missing (NaN); 3 cell(s) of this column cannot be used" in message(path)
+
+
+def test_a_short_row_misses_a_value(write: Write) -> None:
+    path = write("date,a,b\n2024-01-01,1,2\n2024-01-02,1\n")
+    assert f"{path}, column 'b', line 3: the value is missing" in message(path)
+
+
+def test_a_huge_cell_does_not_fill_the_screen(write: Write) -> None:
+    assert len(message(write(f"date,a\n2024-01-01,{'x' * 100_000}\n"))) < 500
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('date,"two\nlines"\n2024-01-01,1\n2024-01-02,x\n', 4),
+        ('date,"two\r\nlines"\r\n2024-01-01,1\r\n2024-01-02,x\r\n', 4),
+        ('date,a,b\n2024-01-01,1,"2\n"\n2024-01-02,x,3\n', 4),
+        ("\ufeffdate,a\r\n2024-01-01,1\r\n2024-01-02,x\r\n", 3),
+    ],
+)
+def test_the_line_is_the_line_of_the_file(write: Write, content: str, line: int) -> None:
+    assert f"line {line}: 'x' is not a number" in message(write(content))
+
+
+def test_a_blank_line_between_rows_counts_as_a_line_and_misses_its_date(write: Write) -> None:
+    assert "line 3: the date is missing" in message(write("date,a\n2024-01-01,1\n\n2024-01-02,x\n"))
+
+
+def test_the_frame_knows_the_line_of_each_row(write: Write) -> None:
+    frame = read_frame(write('date,"two\nlines"\n2024-01-01,1\n2024-01-02,2\n'))
+    assert [frame.line(row) for row in range(2)] == [3, 4]
+
+
+# --- dates that are refused ---
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ("1", "2", "3"),
+        ("0", "1", "2"),
+        ("-1", "0", "1"),
+        ("101", "102"),
+        ("45292", "45293"),
+        ("202401", "202402"),
+        ("2024001", "2024002"),
+        ("2024010100", "2024010101"),
+        ("1704067200", "1704070800"),
+        ("1704067200000", "1704070800000"),
+        ("1.5", "2.5"),
+        ("2024.5", "2024.6"),
+        ("12:00", "13:00"),
+        ("1 h", "2 h"),
+    ],
+    ids=lambda dates: dates[0],
+)
+def test_numbers_and_times_alone_never_become_dates(write: Write, dates: tuple[str, ...]) -> None:
+    assert f"column 'date', line 2: {dates[0]!r} is no date" in message(write(dated(*dates)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["now", "today", "NOW", "tomorrow", "NaT", "x", "2024-02-30", "2024-13-01", "2024-01-01 25:00",
+     "3", "0001-01-01", "9999-12-31", "2024-W01"],
+)  # fmt: skip
+def test_a_text_that_is_no_date_is_named_with_its_line(write: Write, text: str) -> None:
+    assert f"column 'date', line 3: {text!r} is no date" in message(write(dated("2024-01-01", text, "2024-01-03")))
+    assert f"column 'date', line 2: {text!r} is no date" in message(write(dated(text)))
+
+
+@pytest.mark.parametrize(
+    "dates", [("01/02/2024", "02/02/2024"), ("1/2/2024 10:00", "1/2/2024 11:00"), ("01-02-2024", "02-02-2024")]
+)
+def test_dates_that_can_be_read_in_two_ways_are_refused(write: Write, dates: tuple[str, ...]) -> None:
+    assert "can all be read with the day or the month first; write dates like" in message(write(dated(*dates)))
+
+
+def test_a_column_that_changes_between_month_first_and_day_first_is_refused(write: Write) -> None:
+    assert "column 'date', line 3: '13/01/2024' is no date" in message(write(dated("01/13/2024", "13/01/2024")))
+
+
+def test_offsets_in_some_rows_only_are_refused(write: Write) -> None:
+    text = message(write(dated("2024-01-01T00:00Z", "2024-01-01T01:00")))
+    assert "line 3: '2024-01-01T01:00' is no date that fits the others" in text
+
+
+@pytest.mark.parametrize(
+    ("dates", "place"),
+    [
+        (("2024-01-02", "2024-01-01", "2024-01-03"), "line 3 (2024-01-01) is earlier than the line before, and 1 such"),
+        (("2024-01-03", "2024-01-02", "2024-01-01"), "line 3 (2024-01-02) is earlier than the line before, and 2 such"),
+        (("2024-01-01", "2024-01-02", "2024-01-02"), "line 4 (2024-01-02) is a duplicate, and 1 such"),
+        (("2024-01-01", "2024-01-01 00:00"), "line 3 (2024-01-01 00:00) is a duplicate, and 1 such"),
+        (("2024-01-01T01:00+01:00", "2024-01-01T00:00Z"), "line 3 (2024-01-01T00:00Z) is a duplicate, and 1 such"),
+    ],
+)
+def test_unsorted_and_duplicate_dates_are_named(write: Write, dates: tuple[str, ...], place: str) -> None:
+    assert place in message(write(dated(*dates)))
+
+
+@pytest.mark.parametrize(
+    ("dates", "what"),
+    [
+        (("2024-01-02", "2024-01-01"), "line 3 (2024-01-01) is earlier than the line before"),
+        (("2024-01-01", "2024-01-01"), "line 3 (2024-01-01) is a duplicate"),
+    ],
+)
+def test_irregular_dates_are_accepted_with_a_note_where_asked(write: Write, dates: tuple[str, ...], what: str) -> None:
+    frame = read_frame(write(dated(*dates)), irregular_dates=True)
+    assert list(frame.dates) == [pd.Timestamp(date) for date in dates]
+    assert frame.notes == (f"its dates are irregular: {what}; the rows are taken in the order of the file",)
+
+
+def test_regular_dates_leave_no_note_where_irregular_ones_are_allowed(write: Write) -> None:
+    assert read_frame(write(GOOD), irregular_dates=True).notes == ()
+
+
+# --- the channels of a run ---
+
+
+@pytest.fixture
+def frame() -> Frame:
+    return Frame(pd.date_range("2024", periods=2), np.arange(6.0).reshape(2, 3), ("a", "OT", "b"), "f.csv")
+
+
+@pytest.mark.parametrize(
+    ("features", "columns"), [("M", ("a", "b", "OT")), ("MS", ("a", "b", "OT")), ("S", ("OT",))]
+)  # fmt: skip
+def test_the_target_comes_last(frame: Frame, features: str, columns: tuple[str, ...]) -> None:
+    chosen = frame.select(features, "OT")
+    assert chosen.columns == columns
+    np.testing.assert_array_equal(chosen.values, frame.values[:, [frame.columns.index(name) for name in columns]])
+
+
+def test_a_missing_target_is_named_with_the_columns_there_are(frame: Frame) -> None:
+    with pytest.raises(UserError, match=r"f\.csv has no column 'x' \(--target\); its columns are a, OT, b\."):
+        frame.select("S", "x")
+
+
+def test_a_long_list_of_columns_is_cut() -> None:
+    names = tuple(f"c{i}" for i in range(20))
+    wide = Frame(pd.date_range("2024", periods=1), np.zeros((1, 20)), names, "f.csv")
+    with pytest.raises(UserError, match=r"c0, .*, c11, … \(20 in all\)"):
+        wide.select("M", "OT")
