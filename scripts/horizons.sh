@@ -1,6 +1,7 @@
 # Sourced by the scripts per data set: the published long-term protocol, one run per horizon.
+# They run in the repository's root, wherever they are called from: relative paths in flags start there.
 
-cd "$(dirname "$0")/../.."
+CDPATH= cd -- "$(dirname -- "$0")/../.."
 . scripts/environment.sh
 
 # long_term DATA [FLAGS …]: look back 96 steps, forecast 96, 192, 336 and 720.

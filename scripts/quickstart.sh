@@ -1,9 +1,9 @@
 #!/bin/sh
 # From a fresh clone to a forecast: makes .venv, trains CALF with a small random GPT-2 on the embedded sample,
-# prints the test errors beside simple forecasts and draws a picture. No download beyond the packages.
+# prints the test errors beside simple forecasts and draws pictures. No download beyond the packages.
 # Extra flags go to run.py: sh scripts/quickstart.sh --pred_len 48
 set -eu
-cd "$(dirname "$0")/.."
+CDPATH= cd -- "$(dirname -- "$0")/.."
 
 . scripts/environment.sh
 make_environment requirements.txt
@@ -21,7 +21,3 @@ make_environment requirements.txt
     --patience 5 \
     --tmax 8 \
     "$@"
-
-echo
-echo "Pictures of three test windows:"
-find test_results -name '*.png' -path '*quickstart*' | sort

@@ -2,11 +2,11 @@
 # Makes .venv and runs linter and tests on the CPU, without network. Extra arguments go to pytest.
 # Tests on real data look for them in $CALF_DATASETS (./datasets) and $CALF_GOLDEN, and say so when they skip.
 set -eu
-cd "$(dirname "$0")/.."
+CDPATH= cd -- "$(dirname -- "$0")/.."
 
 . scripts/environment.sh
 make_environment requirements-test.txt
 
 "$python" -m ruff check .
 "$python" -m ruff format --check .
-HF_HUB_OFFLINE=1 "$python" -m pytest "$@"
+CUDA_VISIBLE_DEVICES= HF_HUB_OFFLINE=1 "$python" -m pytest "$@"

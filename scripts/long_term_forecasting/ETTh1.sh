@@ -2,7 +2,7 @@
 # ETTh1 at the published settings. The paper's MSE/MAE: .369/.389, .427/.423, .456/.436, .479/.467.
 # Extra flags go to run.py and win: sh scripts/long_term_forecasting/ETTh1.sh --llm_init random --train_epochs 1
 set -eu
-. "$(dirname "$0")/../horizons.sh"
+. "$(dirname -- "$0")/../horizons.sh"
 
 long_term ETTh1 \
     --batch_size 256 \

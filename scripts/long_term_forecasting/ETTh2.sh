@@ -2,7 +2,7 @@
 # ETTh2 at the published settings. The paper's MSE/MAE: .279/.331, .353/.380, .362/.394, .404/.426.
 # Extra flags go to run.py and win: sh scripts/long_term_forecasting/ETTh2.sh --llm_init random --train_epochs 1
 set -eu
-. "$(dirname "$0")/../horizons.sh"
+. "$(dirname -- "$0")/../horizons.sh"
 
 long_term ETTh2 \
     --batch_size 256 \

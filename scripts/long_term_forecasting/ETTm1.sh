@@ -2,7 +2,7 @@
 # ETTm1 at the published settings. The paper's MSE/MAE: .323/.349, .374/.375, .409/.399, .477/.438.
 # Extra flags go to run.py and win: sh scripts/long_term_forecasting/ETTm1.sh --llm_init random --train_epochs 1
 set -eu
-. "$(dirname "$0")/../horizons.sh"
+. "$(dirname -- "$0")/../horizons.sh"
 
 long_term ETTm1 \
     --batch_size 256 \

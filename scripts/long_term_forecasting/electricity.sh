@@ -2,7 +2,7 @@
 # electricity at the published settings. The paper's MSE/MAE: .145/.238, .161/.252, .175/.267, .222/.303.
 # Extra flags go to run.py and win: sh scripts/long_term_forecasting/electricity.sh --llm_init random --train_epochs 1
 set -eu
-. "$(dirname "$0")/../horizons.sh"
+. "$(dirname -- "$0")/../horizons.sh"
 
 long_term electricity \
     --batch_size 32 \

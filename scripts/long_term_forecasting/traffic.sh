@@ -2,7 +2,7 @@
 # traffic at the published settings. The paper's MSE/MAE: .407/.268, .430/.278, .444/.281, .477/.300.
 # Extra flags go to run.py and win: sh scripts/long_term_forecasting/traffic.sh --llm_init random --train_epochs 1
 set -eu
-. "$(dirname "$0")/../horizons.sh"
+. "$(dirname -- "$0")/../horizons.sh"
 
 long_term traffic \
     --batch_size 8 \

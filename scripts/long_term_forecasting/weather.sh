@@ -2,7 +2,7 @@
 # weather at the published settings. The paper's MSE/MAE: .164/.204, .214/.250, .269/.291, .355/.352.
 # Extra flags go to run.py and win: sh scripts/long_term_forecasting/weather.sh --llm_init random --train_epochs 1
 set -eu
-. "$(dirname "$0")/../horizons.sh"
+. "$(dirname -- "$0")/../horizons.sh"
 
 long_term weather \
     --batch_size 64 \
