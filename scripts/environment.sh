@@ -54,7 +54,7 @@ make_environment() {
         echo "Using .venv as it is; delete it to have it made with $PYTHON"
     fi
     if ! cat requirements*.txt | cmp -s - "$stamp"; then
-        echo "Installing $1 into .venv: once, some minutes (README.md says how to get the small CPU build of PyTorch)"
+        echo "Installing $1 into .venv, once (PyTorch is large: README.md says how to get the small CPU build)"
         "$python" -m pip install --quiet --disable-pip-version-check -r "$1" || {
             echo "Not installed, for the reason above; run the script again to go on, or delete .venv to begin anew" >&2
             return 1
