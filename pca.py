@@ -39,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: --output {args.output} cannot be written: {error.strerror}.", file=sys.stderr)
+        return 2
     logger.info(
         "%s: %d principal words of width %d, from %s, token table %s",
         args.output, *words.shape, args.llm, origin.token_fingerprint,

@@ -3,11 +3,15 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from utils.errors import UserError
+
+if TYPE_CHECKING:
+    from exp.config import RunConfig
 
 logger = logging.getLogger("calf")
 
@@ -111,9 +115,11 @@ def _add_places(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--use_gpu", type=_truth, default=True, help="1 or 0; 0 keeps auto on the CPU")
     group.add_argument("--gpu", type=int, default=0, help="which card auto and cuda mean")
-    group.add_argument("--num_workers", type=int, default=0, help="loader processes; 0 is the fastest here")
+    group.add_argument("--num_workers", type=_whole, default=0, help="loader processes; 0 is the fastest here")
     group.add_argument("--checkpoints", default="./checkpoints/", help="folder of all checkpoints")
-    group.add_argument("--load", help="with --is_training 0: the checkpoint folder, if not the run's own")
+    group.add_argument(
+        "--load", help="with --is_training 0: test this checkpoint folder; all but the data file is as in training"
+    )
     group.add_argument("--save_arrays", type=_switch, default=1, help="0 leaves out pred.npy and true.npy")
     group.add_argument("--inverse", action="store_true", help="write pred.npy and true.npy in the data's units")
 
@@ -125,7 +131,7 @@ def _add_without_effect(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--p_hidden_dims", type=int, nargs="+", default=unread, help=unread)
     for name in SWITCHES_WITHOUT_EFFECT:
         group.add_argument(f"--{name}", action="store_true", default=unread, help=unread)
-    group.add_argument("--zero_shot", type=_switch, default=0, help="0; zero-shot evaluation is not available yet")
+    group.add_argument("--zero_shot", type=_switch, default=0, help="0; 1 is refused, there is no zero-shot test")
     names = (*WITHOUT_EFFECT, "p_hidden_dims", *SWITCHES_WITHOUT_EFFECT)
     group.description = ", ".join(f"--{name}" for name in names)
 
@@ -146,6 +152,7 @@ def _number(kind: type, accept: Callable[[Any], bool], wanted: str) -> Callable[
 
 
 _positive = _number(int, lambda n: n >= 1, "a whole number of at least 1")
+_whole = _number(int, lambda n: n >= 0, "a whole number of at least 0")
 _switch = _number(int, lambda n: n in (0, 1), "0 or 1")
 _share = _number(float, lambda p: 0 <= p < 1, "a number from 0 to below 1")
 _rate = _number(float, lambda r: 0 < r < float("inf"), "a positive number")
@@ -169,17 +176,21 @@ def parse(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, set[st
 
 def idle_flags(args: argparse.Namespace, given: set[str]) -> list[str]:
     """One line for each group of given flags that cannot apply to this run."""
-    unread = {*WITHOUT_EFFECT, "p_hidden_dims", *SWITCHES_WITHOUT_EFFECT}
-    schedule = {"lradj", "decay_fac"} if args.cos else {"tmax"}
+    from exp.stored import TRAINING_FLAGS
+
     decays = args.lradj in ("type2", "type4")
     cases = [
-        ("on CALF", unread),
-        (f"with --cos {args.cos}", schedule),
+        ("on CALF", {*WITHOUT_EFFECT, "p_hidden_dims", *SWITCHES_WITHOUT_EFFECT}),
+        (f"with --cos {args.cos}", {"lradj", "decay_fac"} if args.cos else {"tmax"}),
         (f"with --lradj {args.lradj}", set() if args.cos or decays else {"decay_fac"}),
         ("with --lora 0", set() if args.lora else {"r", "lora_alpha", "lora_dropout"}),
         ("with --data sample", {"root_path", "data_path"} if args.data == "sample" else set()),
-        ("with --is_training 1", {"load"} if args.is_training else set()),
         ("with --save_arrays 0", set() if args.save_arrays else {"inverse"}),
+        ("with --output_w 0", set() if args.output_w else {"output_loss"}),
+        ("with --feature_w 0", set() if args.feature_w else {"feature_loss"}),
+        ("with --device cpu", {"gpu"} if args.device == "cpu" or not args.use_gpu else set()),
+        ("with --is_training 0", set() if args.is_training else TRAINING_FLAGS),
+        ("with --load", {"itr"} if args.load else set()),
     ]
     return [
         f"no effect {when}: {', '.join(f'--{name}' for name in sorted(names & given))}"
@@ -197,6 +208,7 @@ def run(args: argparse.Namespace, given: set[str]) -> None:
     # Imported late, so that --help and wrong flags answer at once.
     from exp import EXPERIMENTS
     from exp.config import RunConfig
+    from exp.stored import find_trained, load_trained
     from utils.results import append_block, over_seeds
 
     if args.task_name not in EXPERIMENTS:
@@ -205,26 +217,46 @@ def run(args: argparse.Namespace, given: set[str]) -> None:
         raise UserError("--zero_shot 1 is not available; leave it out.")
     for line in idle_flags(args, given):
         logger.info(line)
+    if args.load and args.is_training:
+        raise UserError("--load names a checkpoint to test: add --is_training 0, or leave it out to train.")
     first = RunConfig.from_args(args)
+    if args.load:
+        folder = Path(args.load)
+        _test(EXPERIMENTS, folder, load_trained(folder, first, given), args.dry_run)
+        return
     records = []
     for seed in range(args.seed, args.seed + args.itr):
-        experiment = EXPERIMENTS[args.task_name](first.with_seed(seed))
-        if args.is_training or args.dry_run:
-            experiment.prepare(write=not args.dry_run)
+        config = replace(first, seed=seed)
+        if not args.is_training:
+            record = _test(EXPERIMENTS, *find_trained(config), args.dry_run)
         else:
-            experiment.restore()
-        experiment.describe()
-        if args.dry_run:
-            continue
-        if args.is_training:
-            experiment.fit()
-            experiment.restore()
-        records.append(experiment.test())
+            record = _train(EXPERIMENTS, config, args.dry_run)
+        records += [record] if record else []
     if len(records) > 1:
         lines = over_seeds(records)
         append_block(Path(f"results_{args.task_name}.txt"), lines)
         for line in lines:
             logger.info(line)
+
+
+def _train(experiments: Mapping[str, type], config: "RunConfig", dry_run: bool) -> dict[str, Any] | None:
+    """Train and test one run; its record."""
+    experiment = experiments[config.task_name](config)
+    experiment.prepare(write=not dry_run)
+    experiment.describe()
+    if dry_run:
+        return None
+    experiment.fit()
+    experiment.restore(config.checkpoint)
+    return experiment.test()
+
+
+def _test(experiments: Mapping[str, type], folder: Path, config: "RunConfig", dry_run: bool) -> dict[str, Any] | None:
+    """Test the checkpoint in ``folder``; its record."""
+    experiment = experiments[config.task_name](config)
+    experiment.restore(folder)
+    experiment.describe()
+    return None if dry_run else experiment.test()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """From a data set's name to standardised windows for training, validation and test."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -75,6 +75,12 @@ class ForecastData:
     sample: Sample | None
 
     @property
+    def has_season(self) -> bool:
+        """Whether a whole season lies before the first step to be tested."""
+        test = self.windows[Split.TEST]
+        return test.first + test.seq_len >= self.season
+
+    @property
     def scored_columns(self) -> tuple[str, ...]:
         return self.columns[self.scored]
 
@@ -85,8 +91,7 @@ class ForecastData:
         """
         values = self.series.values[:, self.scored]
         found: dict[str, Baseline] = {"naive": partial(naive, values, pred_len=pred_len)}
-        test = self.windows[Split.TEST]
-        if test.first + test.seq_len >= self.season:
+        if self.has_season:
             found["seasonal_naive"] = partial(seasonal_naive, values, pred_len=pred_len, season=self.season)
         if self.sample is not None:
             found["best_possible"] = partial(self._best_possible, pred_len=pred_len)
@@ -112,13 +117,13 @@ def load_data(config: DataConfig) -> ForecastData:
     frame = sample.frame if sample else read_frame(data_file(config, spec), spec.irregular_dates)
     frame = frame.select(config.features, config.target)
     borders = spec.split(len(frame.values), frame.source)
-    frequency = check_frequency(config.freq) if config.freq else infer_frequency(frame.dates)
+    frequency, clash = _frequency(config.freq, frame)
     scaler, series, constant = _standardise(frame, borders)
     windows = {
         split: make_windows(series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source)
         for split in Split
     }
-    return ForecastData(
+    data = ForecastData(
         columns=frame.columns,
         scored=slice(-1, None) if config.features == "MS" else slice(None),
         scaler=scaler,
@@ -128,9 +133,26 @@ def load_data(config: DataConfig) -> ForecastData:
         series=series,
         windows=windows,
         source=frame.source,
-        notes=(*frame.notes, *constant),
+        notes=(*frame.notes, *clash, *constant),
         sample=sample,
     )
+    if data.has_season:
+        return data
+    note = (
+        f"there is no seasonal naive forecast: a season takes {data.season} rows, more than there are before the test"
+    )
+    return replace(data, notes=(*data.notes, note))
+
+
+def _frequency(wanted: str | None, frame: Frame) -> tuple[str, tuple[str, ...]]:
+    """The step between rows: as wanted where that fits the dates, else as the dates have it, with a note."""
+    inferred = infer_frequency(frame.dates)
+    if wanted is None:
+        return inferred, ()
+    wanted = check_frequency(wanted)
+    if season_length(wanted) == season_length(inferred):
+        return wanted, ()
+    return inferred, (f"--freq {wanted} does not fit the dates, whose step is {inferred}; the dates decide",)
 
 
 def data_file(config: DataConfig, spec: DatasetSpec) -> Path:

@@ -134,6 +134,8 @@ def _check_fields(path: Path, names: list[str]) -> None:
 
 
 def _numbers(column: pd.Series, path: Path) -> np.ndarray:
+    if pd.api.types.is_bool_dtype(column):
+        raise UserError(f"{path}, column {shown(column.name)} holds True and False, not numbers; write 1 and 0.")
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     usable = np.isfinite(numbers) & (np.abs(numbers) < LARGEST)
     if usable.all():

@@ -1,5 +1,7 @@
 """How far apart the rows of a series are, and how many of them make a season."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -11,8 +13,11 @@ _CALENDAR_SEASONS = {
     "B": 5, "C": 5, "W": 52, "SM": 24, "M": 12, "BM": 12, "CBM": 12, "WOM": 12, "LWOM": 12,
     "Q": 4, "BQ": 4, "Y": 1, "BY": 1,
 }  # fmt: skip
-# Names that the release and older versions of pandas use.
-_ALIASES = {"H": "h", "T": "min", "t": "min", "S": "s", "d": "D", "b": "B", "w": "W"}
+# Names that the release and older versions of pandas use, perhaps with a number before them.
+_ALIASES = {
+    "H": "h", "T": "min", "t": "min", "S": "s", "d": "D", "b": "B", "w": "W",
+    "M": "ME", "m": "ME", "Q": "QE", "A": "YE", "Y": "YE",
+}  # fmt: skip
 _REMEDY = "write h, 15min, D, W, MS, … or leave it out"
 
 
@@ -38,8 +43,9 @@ def check_frequency(name: str) -> str:
     Raises:
         UserError: pandas knows no such frequency, or it has no season.
     """
+    count, unit = re.fullmatch(r"(\d*)(.*)", name, re.DOTALL).groups()
     try:
-        offset = pd.tseries.frequencies.to_offset(_ALIASES.get(name, name))
+        offset = pd.tseries.frequencies.to_offset(count + _ALIASES.get(unit, unit))
     except (ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"--freq {name}: no such frequency; {_REMEDY}.") from error
     if _season(offset) is None:

@@ -83,7 +83,7 @@ def make_windows(
     else:
         first, last = borders.val - seq_len, borders.test
     if first < 0 or last - first < seq_len + pred_len:
-        own = last - max(first, 0) if split is Split.TRAIN else last - first - seq_len
+        own = last if split is Split.TRAIN else last - first - seq_len
         needed = seq_len + pred_len if split is Split.TRAIN else pred_len
         share = f" (--percent {percent})" if split is Split.TRAIN and percent < 100 else ""
         raise UserError(

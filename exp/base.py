@@ -4,22 +4,25 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sized
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from exp.config import RunConfig
 from exp.network import Network, new_network, stored_network
 from models import ParameterGroup
-from models.stored import save_model
+from models.stored import TRAINING, read_training, save_model
 from utils.device import device_name, pick_device, seed_everything
 from utils.early_stopping import EarlyStopping
 from utils.errors import UserError
+from utils.files import write_json
 from utils.progress import Progress, clock
+from utils.provenance import environment
 from utils.schedule import Schedule
 
 logger = logging.getLogger(__name__)
@@ -62,7 +65,7 @@ class Experiment(ABC):
         place = config.surroundings
         self.device = pick_device(place.device, place.use_gpu, place.gpu)
         self.best: dict[str, Any] = {}
-        self.train_seconds: float | None = None
+        self.training: dict[str, Any] = {}
         self.load_data()
 
     # What a task adds.
@@ -85,7 +88,7 @@ class Experiment(ABC):
         """Lines for the header."""
 
     @abstractmethod
-    def train_batches(self) -> Iterable[Any]:
+    def train_batches(self) -> DataLoader:
         """The training batches, shuffled anew each time they are iterated."""
 
     @abstractmethod
@@ -108,14 +111,13 @@ class Experiment(ABC):
         self.network = new_network(self.config, self.channels, write)
         self.network.model.to(self.device)
 
-    def restore(self) -> None:
-        """Load the network from the run's checkpoint.
+    def restore(self, folder: Path) -> None:
+        """Load the network from a checkpoint.
 
         Raises:
             UserError: there is none, it is damaged, or it does not fit this run's data and windows.
         """
         seed_everything(self.config.seed, self.device)
-        folder = self.config.checkpoint
         self.network, extras = stored_network(folder)
         sizes, wanted = self.network.model.config, self.config.data
         for flag, here, stored in (
@@ -128,23 +130,44 @@ class Experiment(ABC):
             if here != stored:
                 raise UserError(f"{folder} does not fit this run: {flag} is {here} here and {stored} there.")
         self.best = extras["best"]
+        self.training = read_training(folder)
         self.network.model.to(self.device)
 
     def describe(self) -> None:
-        """Print what is about to run: data, windows, backbone, and what trains at which rate."""
-        config, model = self.config, self.network.model
-        logger.info("%s | %s on %s | seed %d", config.setting, config.model, device_name(self.device), config.seed)
-        for line in self.describe_data():
+        """Print what is about to run: configuration, data, windows, backbone, and what trains at which rate."""
+        config = self.config
+        logger.info("%s", config.setting)
+        logger.info("  %s on %s, seed %d", config.model, device_name(self.device), config.seed)
+        for line in (*self.describe_data(), *self._describe_network(), *self._describe_training()):
             logger.info("  %s", line)
-        logger.info("  backbone: %s, %d blocks", self.network.backbone_name, self.network.backbone["config"]["n_layer"])
-        logger.info("  LoRA: %s", asdict(config.lora) if config.lora else "off")
-        row = "  %-18s %4d tensors %12s parameters%s"
+
+    def _describe_network(self) -> Iterator[str]:
+        model, network = self.network.model, self.network
+        yield f"backbone: {network.backbone_name}, {network.backbone['config']['n_layer']} blocks"
+        yield f"word embeddings: {len(model.match.words)} words, {network.words_name}"
+        lora = model.config.lora
+        yield f"LoRA: rank {lora.r}, alpha {lora.alpha}, dropout {lora.dropout:g}" if lora else "LoRA: off"
+        row = "{:<18} {:4d} tensors {:>12,} parameters"
         for group in model.parameter_groups():
             count = sum(p.numel() for p in group.parameters)
-            rate = f"{group.constant_rate:g}, constant" if group.constant_rate else f"{config.schedule.learning_rate:g}"
-            logger.info(row, f"trains: {group.name}", len(group.parameters), f"{count:,}", f" at rate {rate}")
+            rate = f"{group.constant_rate:g}, constant" if group.constant_rate else "--learning_rate"
+            yield row.format(f"trains: {group.name}", len(group.parameters), count) + f" at {rate}"
         frozen = model.frozen_state().values()
-        logger.info(row, "frozen", len(frozen), f"{sum(t.numel() for t in frozen):,}", "")
+        yield row.format("frozen", len(frozen), sum(tensor.numel() for tensor in frozen))
+
+    def _describe_training(self) -> Iterator[str]:
+        config, loss, schedule = self.config, self.config.loss, self.config.schedule
+        yield (
+            f"loss: {loss.task_w:g} task ({loss.task}) + {loss.output_w:g} output ({loss.output}) "
+            f"+ {loss.feature_w:g} feature ({loss.feature})"
+        )
+        course = f"cosine, tmax {schedule.tmax}" if schedule.cosine else schedule.lradj
+        yield f"learning rate: {schedule.learning_rate:g}, {course}; matrix products in {self._precision}"
+        yield f"at most {config.train_epochs} epochs of batches of {config.batch_size}, patience {config.patience}"
+
+    @property
+    def _precision(self) -> str:
+        return "bfloat16" if self.config.use_amp else "float32"
 
     def autocast(self) -> AbstractContextManager:
         """bf16 matrix products where ``--use_amp`` asks for them."""
@@ -161,8 +184,9 @@ class Experiment(ABC):
         optimiser = build_optimiser(groups, config.schedule.learning_rate)
         scheduler = build_scheduler(optimiser, groups, config.schedule)
         stopping = EarlyStopping(config.patience)
+        history: list[dict[str, float]] = []
         started = time.monotonic()
-        epochs = Progress(range(config.train_epochs), "epochs", config.train_epochs)
+        epochs = Progress(range(config.train_epochs), "epochs", config.train_epochs, lines=False)
         for epoch in epochs:
             rate = config.schedule.rate(epoch)
             train_loss = self._train_epoch(epoch, optimiser)
@@ -171,6 +195,7 @@ class Experiment(ABC):
             best = stopping.update(score, epoch)
             if best:
                 self._save(epoch, score)
+            history.append({"epoch": epoch + 1, "train_loss": train_loss, "validation_mse": score, "rate": rate})
             elapsed = time.monotonic() - started
             logger.info(
                 "epoch %d/%d | train loss %.5f | val MSE %.5f%s | rate %.3g | %s gone, at most %s left",
@@ -183,27 +208,28 @@ class Experiment(ABC):
             if stopping.should_stop:
                 logger.info("no better epoch for %d epochs: stopping early", config.patience)
                 break
-        self.train_seconds = time.monotonic() - started
+        seconds = time.monotonic() - started
+        self.training = {"seconds": seconds, "environment": environment(self.device), "epochs": history}
+        write_json(config.checkpoint / TRAINING, self.training)
         logger.info("best epoch %d, val MSE %.5f: %s", stopping.best_epoch + 1, stopping.best, config.checkpoint)
 
     def _train_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> float:
         """One pass over the training batches; the mean loss."""
         self.network.model.train()
         batches = self.train_batches()
-        total = len(batches) if isinstance(batches, Sized) else 0
-        losses = 0.0
-        progress = Progress(batches, f"epoch {epoch + 1}", total)
+        total = 0.0
+        progress = Progress(batches, f"epoch {epoch + 1}", len(batches))
         for step, batch in enumerate(progress, start=1):
             optimiser.zero_grad(set_to_none=True)
             loss = self.batch_loss(batch)
+            loss.backward()
             value = loss.item()
             if not math.isfinite(value):
                 raise UserError(_not_finite("training loss", epoch, step))
-            loss.backward()
             optimiser.step()
-            losses += value
-            progress.show(loss=f"{losses / step:.4f}", rate=f"{optimiser.param_groups[-1]['lr']:.2e}")
-        return losses / total
+            total += value
+            progress.show(loss=f"{total / step:.4f}", rate=f"{optimiser.param_groups[-1]['lr']:.2e}")
+        return total / len(batches)
 
     def _save(self, epoch: int, score: float) -> None:
         self.best = {"epoch": epoch + 1, "validation_mse": score}
@@ -211,9 +237,8 @@ class Experiment(ABC):
             "data": self.data_record(),
             "word_embeddings": self.network.words,
             "training": self.config.identity,
-            "best": self.best,
         }
-        save_model(self.config.checkpoint, self.network.model, self.network.backbone, extras)
+        save_model(self.config.checkpoint, self.network.model, self.network.backbone, extras, self.best)
 
 
 def _not_finite(what: str, epoch: int, step: int | None) -> str:

@@ -4,7 +4,9 @@ import argparse
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from data_provider.factory import DataConfig, data_file
 from layers.gpt2 import LoRA
 from models import MODELS
 from utils.errors import UserError
-from utils.losses import CALFLoss
+from utils.losses import MASKED_LOSSES, PLAIN_LOSSES, CALFLoss
 from utils.schedule import Schedule
 
 INITIALISATIONS = ("pretrained", "random")
@@ -24,7 +26,7 @@ class Surroundings:
     """Where and how a run happens: nothing here changes its figures.
 
     Attributes:
-        checkpoints: folder of all checkpoints. load: evaluate this checkpoint folder instead of the run's own.
+        checkpoints: folder of all checkpoints.
         save_arrays: write pred.npy and true.npy. inverse: write them in the data's units.
     """
 
@@ -33,7 +35,6 @@ class Surroundings:
     gpu: int = 0
     num_workers: int = 0
     checkpoints: str = "./checkpoints/"
-    load: str | None = None
     save_arrays: bool = True
     inverse: bool = False
 
@@ -66,6 +67,9 @@ class RunConfig:
             raise UserError(f"--model {self.model}: no such model; choose one of {', '.join(MODELS)}.")
         if self.llm_init not in INITIALISATIONS:
             raise UserError(f"--llm_init {self.llm_init}: choose one of {', '.join(INITIALISATIONS)}.")
+        for flag, name in (("--task_loss", self.loss.task), ("--output_loss", self.loss.output)):
+            if name in MASKED_LOSSES and self.task_name != "short_term_forecast":
+                raise UserError(f"{flag} {name} is for M4; choose one of {', '.join(PLAIN_LOSSES)}.")
 
     @classmethod
     def from_args(cls, args: argparse.Namespace) -> "RunConfig":
@@ -94,7 +98,7 @@ class RunConfig:
             llm=str(Path(args.llm).resolve()) if Path(args.llm).is_dir() else args.llm,
             llm_init=args.llm_init,
             lora=LoRA(args.r, args.lora_alpha, args.lora_dropout) if args.lora else None,
-            word_embedding_path=args.word_embedding_path,
+            word_embedding_path=args.word_embedding_path and str(Path(args.word_embedding_path).resolve()),
             loss=CALFLoss(
                 args.task_loss, args.output_loss, args.feature_loss, args.task_w, args.output_w, args.feature_w
             ),
@@ -110,16 +114,34 @@ class RunConfig:
                 gpu=args.gpu,
                 num_workers=args.num_workers,
                 checkpoints=args.checkpoints,
-                load=args.load,
                 save_arrays=bool(args.save_arrays),
                 inverse=args.inverse,
             ),
         )
 
-    def with_seed(self, seed: int) -> "RunConfig":
-        return replace(self, seed=seed)
+    @classmethod
+    def from_identity(cls, identity: Mapping[str, Any], surroundings: Surroundings) -> "RunConfig":
+        """The configuration that has this :attr:`identity`.
 
-    @property
+        Raises:
+            UserError: a part is missing, unknown or cannot be used.
+        """
+        try:
+            content = dict(identity)
+            data = dict(content.pop("data"))
+            file, lora = data.pop("file"), content.pop("lora")
+            return cls(
+                **{name: value for name, value in content.items() if name not in ("loss", "schedule")},
+                data=DataConfig(**data, data_path=file),
+                lora=LoRA(**lora) if lora else None,
+                loss=CALFLoss(**content["loss"]),
+                schedule=Schedule(**content["schedule"]),
+                surroundings=surroundings,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"the stored configuration of the run is damaged ({error!r}).") from error
+
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """Everything that the figures depend on, as JSON; the data file by its absolute path."""
         content = asdict(self)
@@ -129,7 +151,7 @@ class RunConfig:
         content["data"]["file"] = None if self.data.data == "sample" else str(data_file(self.data, spec).resolve())
         return content
 
-    @property
+    @cached_property
     def setting(self) -> str:
         """Name of the run: readable, and by its hash unique to the configuration."""
         data = self.data
@@ -144,5 +166,5 @@ class RunConfig:
 
     @property
     def checkpoint(self) -> Path:
-        """The folder this run saves to, or evaluates."""
-        return Path(self.surroundings.load or Path(self.surroundings.checkpoints) / self.setting)
+        """The folder this run saves to."""
+        return Path(self.surroundings.checkpoints) / self.setting

@@ -1,7 +1,7 @@
 """Long-term forecasting (CALF, section 4.1): one network per data set and horizon."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,16 +60,16 @@ class LongTermForecast(Experiment):
     def describe_data(self) -> list[str]:
         data, config = self.data, self.config.data
         counts = ", ".join(f"{split.value} {len(windows):,}" for split, windows in data.windows.items())
-        batches = len(self._train_loader)
+        few_shot = "" if config.percent == 100 else f", {config.percent} % of the training rows"
         return [
             f"data: {data.source}, {len(data.dates):,} rows, {data.dates[0]} to {data.dates[-1]} ({data.frequency})",
             f"channels: {self.channels} ({config.features}), target {config.target}",
-            f"windows of {config.seq_len} -> {config.pred_len}: {counts}; {batches} training batches of "
-            f"{min(self.config.batch_size, len(data.windows[Split.TRAIN]))}",
+            f"windows of {config.seq_len} -> {config.pred_len}: {counts}; {len(self._train_loader)} training batches"
+            f"{few_shot}",
             *(f"note: {note}" for note in data.notes),
         ]
 
-    def train_batches(self) -> Iterable[Batch]:
+    def train_batches(self) -> DataLoader:
         return self._train_loader
 
     def batch_loss(self, batch: Batch) -> Tensor:
@@ -96,6 +96,8 @@ class LongTermForecast(Experiment):
         append_block(Path(f"results_{self.config.task_name}.txt"), self._summary(record))
         for line in (*comparison(reports), *verdict(reports, self.config.model)):
             logger.info(line)
+        logger.info("figures: %s", RESULTS / self.config.setting / "metrics.json")
+        logger.info("pictures: %s", PICTURES / self.config.setting)
         return record
 
     def _score_test_split(self) -> dict[str, ErrorSums]:
@@ -166,8 +168,9 @@ class LongTermForecast(Experiment):
         for i, index in enumerate(chosen):
             history, truth = (part[..., self.data.scored] for part in windows.window(index))
             first = int(batch.origins[i]) - len(history)
+            path = PICTURES / self.config.setting / f"window_{index:05d}.png"
             plot_forecast(
-                PICTURES / self.config.setting / f"window_{index:05d}.png",
+                path,
                 self.data.dates[first : first + len(history) + len(truth)],
                 *(self._original_units(part) for part in (history, truth, forecasts[i])),
                 self.data.scored_columns,
@@ -189,7 +192,7 @@ class LongTermForecast(Experiment):
             "backbone": self.network.backbone,
             "word_embeddings": self.network.words,
             "best": self.best,
-            "train_seconds": self.train_seconds,
+            "training": self.training,
             "arrays": "original units" if self.config.surroundings.inverse else "standardised",
             "metrics": reports,
             "config": self.config.identity,

@@ -42,6 +42,10 @@ class Network:
     def backbone_name(self) -> str:
         return f"{self.backbone['name']} ({self.backbone['init']}, {self.backbone['fingerprint']})"
 
+    @property
+    def words_name(self) -> str:
+        return f"{self.words.get('file')}, of {self.words.get('llm') or 'a backbone it does not name'}"
+
 
 def new_network(config: RunConfig, channels: int, write: bool = True) -> Network:
     """Build an untrained network from the current torch seed.
@@ -53,8 +57,8 @@ def new_network(config: RunConfig, channels: int, write: bool = True) -> Network
         UserError: the backbone or the word embeddings cannot be had, or do not fit.
     """
     backbone = load_backbone(config.llm, config.llm_init, config.gpt_layers)
-    path = word_embedding_path(config, backbone.width)
     token_fingerprint = fingerprint({"wte": backbone.token_table})
+    path = word_embedding_path(config, backbone, token_fingerprint)
     sizes = CALFConfig(config.data.seq_len, config.data.pred_len, channels, config.lora, config.task_name)
     described = backbone.describe()
     make = not path.exists()
@@ -86,16 +90,14 @@ def stored_network(folder: Path) -> tuple[Network, dict[str, Any]]:
     return Network(stored.model, stored.backbone, stored.extras["word_embeddings"]), stored.extras
 
 
-def word_embedding_path(config: RunConfig, width: int) -> Path:
-    """The file the flag names; else one per backbone, so that those of different backbones never meet."""
+def word_embedding_path(config: RunConfig, backbone: Backbone, token_fingerprint: str) -> Path:
+    """The file the flag names; else one per token table, so that those of different backbones never meet."""
     if config.word_embedding_path:
         return Path(config.word_embedding_path)
-    name = f"wte_pca_{min(DEFAULT_COMPONENTS, width)}"
-    if config.llm != "gpt2" or config.llm_init == "random":
-        name += "_" + re.sub(r"[^A-Za-z0-9.-]+", "-", Path(config.llm).name)
-    if config.llm_init == "random":
-        name += f"_random{config.seed}"
-    return Path(f"{name}.pt")
+    name = f"wte_pca_{min(DEFAULT_COMPONENTS, *backbone.token_table.shape)}"
+    if config.llm == "gpt2" and config.llm_init == "pretrained":
+        return Path(f"{name}.pt")
+    return Path(f"{name}_{re.sub(r'[^A-Za-z0-9.-]+', '-', Path(config.llm).name)}_{token_fingerprint}.pt")
 
 
 def _make_words(backbone: Backbone, token_fingerprint: str, path: Path, pretend: bool) -> WordEmbeddings:
@@ -113,11 +115,9 @@ def _check_origin(words: WordEmbeddings, backbone: Backbone, token_fingerprint: 
     if words.words.shape[1] != backbone.width:
         raise UserError(
             f"{path} has word embeddings of width {words.words.shape[1]}, the backbone {backbone.name} has width "
-            f"{backbone.width}. Make them from it: python pca.py --llm {backbone.name} --output FILE.pt"
+            f"{backbone.width}. Leave --word_embedding_path out to make a fitting file."
         )
-    if words.token_fingerprint is None:
-        logger.info("word embeddings: %s (it does not say of which backbone; the width fits)", path)
-    elif words.token_fingerprint != token_fingerprint:
+    if words.token_fingerprint not in (None, token_fingerprint):
         raise UserError(
             f"{path} was made from the token table of {words.llm}, {words.token_fingerprint}; "
             f"this run's backbone is {backbone.name} ({backbone.init}), {token_fingerprint}. Leave "

@@ -1,5 +1,6 @@
 """CALF to and from a checkpoint folder."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,6 +14,8 @@ from models.calf import CALF, CALFConfig
 from utils.checkpoint import CONFIG, WEIGHTS, read_checkpoint, write_checkpoint
 from utils.errors import UserError
 
+TRAINING = "training.json"
+
 Described = TypeVar("Described", CALFConfig, LoRA)
 
 
@@ -21,7 +24,7 @@ class StoredModel:
     """A model out of a checkpoint.
 
     Attributes:
-        backbone: name, init and fingerprint of its GPT-2. extras: what was saved beside the model.
+        backbone: name, init and fingerprint of its GPT-2. extras: what was saved beside the model, ``best`` included.
     """
 
     model: CALF
@@ -29,16 +32,20 @@ class StoredModel:
     extras: dict[str, Any]
 
 
-def save_model(folder: Path, model: CALF, backbone: Mapping[str, Any], extras: Mapping[str, Any]) -> None:
+def save_model(
+    folder: Path, model: CALF, backbone: Mapping[str, Any], extras: Mapping[str, Any], best: Mapping[str, Any]
+) -> None:
     """Save what was trained, and a random backbone's frozen blocks too: nobody else has those.
 
     Args:
-        backbone: ``Backbone.describe()``. extras: JSON to keep beside it (scaler, columns, …).
+        backbone: ``Backbone.describe()``. extras: JSON to keep beside it, the same for every epoch (scaler,
+            columns, …). best: the epoch and its score.
     """
     tensors = model.trained_state()
     if backbone["init"] == "random":
         tensors |= model.frozen_state()
-    write_checkpoint(folder, tensors, {"model": asdict(model.config), "backbone": dict(backbone), **extras})
+    config = {"model": asdict(model.config), "backbone": dict(backbone), **extras}
+    write_checkpoint(folder, tensors, config, best)
 
 
 def load_model(folder: Path) -> StoredModel:
@@ -61,6 +68,15 @@ def load_model(folder: Path) -> StoredModel:
         raise UserError(f"{folder / CONFIG} and {WEIGHTS} do not fit together ({error!r}).") from error
     _fill(model, tensors, init == "random", folder)
     return StoredModel(model.eval(), backbone, config)
+
+
+def read_training(folder: Path) -> dict[str, Any]:
+    """How training went: seconds, machine, and figures of each epoch. Empty where it was not finished or is lost."""
+    try:
+        record = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _rebuild(kind: type[Described], described: Mapping[str, Any]) -> Described:

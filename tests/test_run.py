@@ -88,13 +88,38 @@ class TestFlags:
 
     def test_given_flags_without_effect_are_named_once(self, capsys: pytest.CaptureFixture[str]) -> None:
         args, given = run.parse(
-            ["--d_model", "768", "--n_heads", "4", "--lradj", "type1", "--lora", "0", "--r", "4", "--load", "x"]
+            [
+                "--d_model",
+                "768",
+                "--n_heads",
+                "4",
+                "--lradj",
+                "type1",
+                "--lora",
+                "0",
+                "--r",
+                "4",
+                "--feature_w",
+                "0",
+                "--feature_loss",
+                "mse",
+                "--device",
+                "cpu",
+                "--gpu",
+                "3",
+            ]
         )
         assert run.idle_flags(args, given) == [
             "no effect on CALF: --d_model, --n_heads",
             "no effect with --cos 1: --lradj",
             "no effect with --lora 0: --r",
-            "no effect with --is_training 1: --load",
+            "no effect with --feature_w 0: --feature_loss",
+            "no effect with --device cpu: --gpu",
+        ]
+        args, given = run.parse(["--is_training", "0", "--load", "x", "--itr", "2", "--patience", "9"])
+        assert run.idle_flags(args, given) == [
+            "no effect with --is_training 0: --patience",
+            "no effect with --load: --itr",
         ]
         assert run.idle_flags(*run.parse(["--cos", "0", "--lradj", "type2", "--decay_fac", "0.75"])) == []
 
@@ -105,6 +130,7 @@ class TestFlags:
             ("--batch_size 0", "'0' is not a whole number of at least 1"),
             ("--learning_rate nan", "'nan' is not a positive number"),
             ("--use_gpu maybe", "'maybe' is not 0 or 1"),
+            ("--num_workers -1", "'-1' is not a whole number of at least 0"),
             ("--lora_dropout 1", "'1' is not a number from 0 to below 1"),
         ],
     )
@@ -129,6 +155,7 @@ class TestARun:
         assert set(written(workplace)) == {
             f"checkpoints/{setting}/config.json",
             f"checkpoints/{setting}/model.safetensors",
+            f"checkpoints/{setting}/training.json",
             *(f"results/{setting}/{name}" for name in ("metrics.json", "metrics.npy", "pred.npy", "true.npy")),
             *(f"test_results/{setting}/window_{index:05d}.png" for index in (0, 36, 72)),
             "results_long_term_forecast.txt",
@@ -247,7 +274,7 @@ class TestARun:
     ) -> None:
         flags = tiny(llm_init="random", word_embedding_path=None)
         (record,) = succeed(flags)
-        assert (workplace / "wte_pca_24_tiny-gpt2_random2021.pt").is_file()
+        assert len(list(workplace.glob("wte_pca_24_tiny-gpt2_*.pt"))) == 1
         assert "is missing; making it" in caplog.text
         assert record["backbone"]["init"] == "random"
         folder = workplace / "checkpoints" / record["setting"]
@@ -263,11 +290,46 @@ class TestARun:
         assert 0 < best < record["mse"]
         assert f"has MSE {best:.4f}; CALF is at {record['mse'] / best:.2f} times that" in caplog.text
 
+    def test_a_checkpoint_tells_all_but_the_data_file(self, tiny: Tiny, write_csv: WriteCsv, workplace: Path) -> None:
+        (trained,) = succeed(tiny(lora=0, seed=7))
+        load = str(Path("checkpoints") / trained["setting"])
+        (again,) = succeed(["--is_training", "0", "--load", load, "--itr", "3"])
+        assert (again["metrics"], again["config"], again["seed"]) == (trained["metrics"], trained["config"], 7)
+        assert again["training"] == trained["training"]
+        newer = write_csv(name="newer.csv", seed=1)
+        flags = ["--is_training", "0", "--load", load, "--data", "custom", "--data_path", str(newer)]
+        records = succeed(flags)
+        assert len(records) == 2
+        assert {record["config"]["lora"] for record in records} == {None}
+
+    def test_a_test_need_not_repeat_how_the_model_was_trained(self, tiny: Tiny) -> None:
+        (trained,) = succeed(tiny(train_epochs=2, learning_rate=0.001))
+        (again,) = succeed(tiny(is_training=0))
+        assert again["metrics"] == trained["metrics"]
+        assert again["config"]["train_epochs"] == 2
+
+    def test_loader_processes_change_no_figure(self, tiny: Tiny) -> None:
+        (alone,) = succeed(tiny())
+        (helped,) = succeed(tiny(num_workers=2))
+        assert helped["metrics"] == alone["metrics"]
+
     def test_dry_run_prints_windows_and_groups_and_writes_nothing(
         self, tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
     ) -> None:
         assert run.main([*tiny(word_embedding_path=None), "--dry_run"]) == 0
-        for part in ("train 249, val 33, test 73", "trains: alignment", "trains: backbone", "would be made", "frozen"):
+        for part in (
+            "train 249, val 33, test 73",
+            "would be made",
+            "frozen",
+            "0.01 feature (l1)",
+            "cosine, tmax 20",
+            "at most 1 epochs of batches of 64, patience 3",
+            "rank 8, alpha 32",
+        ):
+            assert part in caplog.text
+        for group, tensors, parameters in (("alignment", 14, "8,256"), ("backbone", 28, "103,816")):
+            assert re.search(rf"trains: {group} +{tensors} tensors +{parameters} parameters", caplog.text), caplog.text
+        for part in ("LoRA", "seed 2021"):
             assert part in caplog.text
         assert written(workplace) == []
 
@@ -311,6 +373,7 @@ class TestWrongInput:
             ({"model": "DLinear"}, "--model DLinear: no such model"),
             ({"task_loss": "huber"}, "--task_loss huber: no such loss"),
             ({"feature_loss": "smape"}, "--feature_loss smape: no such loss"),
+            ({"task_loss": "smape", "word_embedding_path": None}, "--task_loss smape is for M4"),
             ({"lradj": "type9"}, "--lradj type9: no such schedule"),
             ({"features": "X"}, "--features X"),
             ({"target": "revenue"}, "has no column 'revenue'.*c0, c1, OT"),
@@ -339,9 +402,10 @@ class TestWrongInput:
         assert written(workplace) == []
 
     def test_more_channels_than_positions_are_refused(
-        self, tiny: Tiny, write_csv: WriteCsv, capsys: pytest.CaptureFixture[str]
+        self, tiny: Tiny, write_csv: WriteCsv, workplace: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert run.main(tiny(data_path=write_csv(name="wide.csv", channels=17))) == 2
+        assert run.main(tiny(data_path=write_csv(name="wide.csv", channels=17), word_embedding_path=None)) == 2
+        assert written(workplace) == []
         assert "17 channels, but the backbone has 16 positions" in capsys.readouterr().err
 
     def test_word_embeddings_of_another_width_are_refused(
@@ -363,22 +427,39 @@ class TestWrongInput:
 
     @pytest.mark.parametrize(
         ("change", "message"),
-        [({"pred_len": 4}, "--pred_len is 4 here and 8 there"), ({"features": "S"}, "number of channels is 1 here")],
+        [
+            ({"pred_len": 4}, "--pred_len is 4 here and 8 in"),
+            ({"features": "S"}, "--features is S here and M in"),
+            ({"lora": 0}, "--lora is 0 here and 1 in"),
+            ({"seed": 5}, "--seed is 5 here and 2021 in"),
+            ({"is_training": 1}, "--load names a checkpoint to test"),
+        ],
     )
-    def test_a_checkpoint_of_another_shape_is_refused(
-        self, tiny: Tiny, change: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
+    def test_flags_that_contradict_the_checkpoint_to_test_are_refused(
+        self, tiny: Tiny, workplace: Path, change: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (record,) = succeed(tiny())
         load = Path("checkpoints") / record["setting"]
-        assert run.main(tiny(is_training=0, load=load, **change)) == 2
+        before = {path: path.read_bytes() for path in load.iterdir()}
+        assert run.main(tiny(**{"is_training": 0, "load": load, **change})) == 2
         assert message in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in load.iterdir()} == before
 
-    def test_a_checkpoint_is_found_by_name_whatever_else_the_flags_say(self, tiny: Tiny) -> None:
+    def test_a_checkpoint_of_other_columns_is_refused(
+        self, tiny: Tiny, write_csv: WriteCsv, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         (record,) = succeed(tiny())
+        other = write_csv(hourly_table().rename(columns={"c0": "new"}), name="other.csv")
         load = Path("checkpoints") / record["setting"]
-        records = succeed(tiny(is_training=0, load=load, train_epochs=7, patience=2))
-        assert len(records) == 2
-        assert records[0]["metrics"] == records[1]["metrics"]
+        assert run.main(["--is_training", "0", "--load", str(load), "--data", "custom", "--data_path", str(other)]) == 2
+        assert "the columns is ['new', 'c1', 'OT'] here and ['c0', 'c1', 'OT'] there" in capsys.readouterr().err
+
+    def test_several_checkpoints_that_fit_are_listed(self, tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+        for patience in (1, 2):
+            succeed(tiny(patience=patience))
+        assert run.main(tiny(is_training=0)) == 2
+        error = capsys.readouterr().err
+        assert error.count("--load checkpoints/") == 2
 
     def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_place(
         self, tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]

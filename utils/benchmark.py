@@ -16,13 +16,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
 
 from layers.gpt2 import LoRA, load_backbone
 from models import CALF, CALFConfig
@@ -36,7 +37,14 @@ from utils.provenance import environment
 logger = logging.getLogger("calf")
 
 MATRIX = 2048
+CLEAR_REFS = Path("/proc/self/clear_refs")
 WORDS = 500
+
+# The counter knows the attention kernels of CUDA only.
+CPU_ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
+}
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,12 @@ class Size:
 
 @dataclass(frozen=True)
 class Repeats:
-    """How often each thing is timed, after one run that does not count; the median is reported."""
+    """How often each thing is timed, after a few runs that do not count; the median is reported."""
 
     steps: int = 5
     plain_steps: int = 3
     plain_windows: int = 30
+    warm_up: int = 2
 
 
 class Bench:
@@ -125,9 +134,10 @@ class PlainBench(Bench):
             self.forward(self.x[:1], dropout=0.0)
 
 
-def seconds(work: Callable[[], None], repeats: int, device: torch.device) -> float:
-    """Median time of ``work``, after one run that does not count."""
-    work()
+def seconds(work: Callable[[], None], repeats: int, warm_up: int, device: torch.device) -> float:
+    """Median time of ``work``, after ``warm_up`` runs that do not count."""
+    for _ in range(warm_up):
+        work()
     times = []
     for _ in range(repeats):
         _synchronise(device)
@@ -141,13 +151,18 @@ def seconds(work: Callable[[], None], repeats: int, device: torch.device) -> flo
 def matrix_rate(device: torch.device, repeats: int = 10) -> float:
     """FLOP/s of float32 products of square matrices, the median of ``repeats``."""
     a, b = torch.randn(2, MATRIX, MATRIX, device=device)
-    return 2 * MATRIX**3 / seconds(lambda: torch.mm(a, b), repeats, device)
+    return 2 * MATRIX**3 / seconds(lambda: torch.mm(a, b), repeats, 2, device)
 
 
 def flops(work: Callable[[], None]) -> int:
     """Arithmetic of the matrix products and attentions that ``work`` carries out."""
-    with FlopCounterMode(display=False) as counter:
-        work()
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # the counter does not see into the fused encoder layer
+    try:
+        with FlopCounterMode(display=False, custom_mapping=CPU_ATTENTION) as counter:
+            work()
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
     return counter.get_total_flops()
 
 
@@ -158,6 +173,7 @@ class PeakMemory:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self._known = False
 
     def __enter__(self) -> "PeakMemory":
         gc.collect()
@@ -165,14 +181,18 @@ class PeakMemory:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
         elif sys.platform == "linux":
-            ctypes.CDLL(None).malloc_trim(0)  # give back what the last model left with the allocator
-            Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+            # Give back what the last model left with the allocator, then reset the peak.
+            with suppress(AttributeError):  # not every C library can
+                ctypes.CDLL(None).malloc_trim(0)
+            with suppress(OSError):
+                CLEAR_REFS.write_text("5")
+                self._known = True
         return self
 
     def __exit__(self, *error: object) -> None:
         if self.device.type == "cuda":
             self.peak = torch.cuda.max_memory_allocated(self.device)
-        elif sys.platform == "linux":
+        elif self._known:
             status = Path("/proc/self/status").read_text()
             kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
             self.peak = int(kilobytes) * 1024
@@ -184,19 +204,19 @@ def measure(size: Size, repeats: Repeats, device: torch.device) -> dict[str, Any
     with PeakMemory(device) as memory:
         bench = Bench(size, device)
         bench.model.train()
-        train = seconds(bench.train_step, repeats.steps, device)
+        train = seconds(bench.train_step, repeats.steps, repeats.warm_up, device)
     rates.append(matrix_rate(device))
     train_flops = flops(bench.train_step)
     bench.model.eval()
     with bench.model.merged_adapters():
-        evaluation = seconds(bench.evaluate, repeats.steps, device)
+        evaluation = seconds(bench.evaluate, repeats.steps, repeats.warm_up, device)
         evaluation_flops = flops(bench.evaluate)
     rates.append(matrix_rate(device))
     del bench
     with PeakMemory(device) as plain_memory:
         plain = PlainBench(size, device)
-        plain_train = seconds(plain.train_step, repeats.plain_steps, device)
-    plain_window = seconds(plain.evaluate, repeats.plain_windows, device)
+        plain_train = seconds(plain.train_step, repeats.plain_steps, repeats.warm_up, device)
+    plain_window = seconds(plain.evaluate, repeats.plain_windows, repeats.warm_up, device)
     rates.append(matrix_rate(device))
     rate = statistics.median(rates)
     return {
@@ -270,6 +290,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = Path(args.pop("output"))
     try:
         device = pick_device(args.pop("device"))
+        if output.is_dir() or not output.absolute().parent.is_dir():
+            raise UserError(f"--output {output}: name a file in a folder that exists.")
         figures = measure(Size(**args), Repeats(), device)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

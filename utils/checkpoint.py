@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from utils.errors import UserError
@@ -14,32 +14,56 @@ from utils.files import replacing, write_json
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 FORMAT = 1
+BEST = "best"
 
 
-def write_checkpoint(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
-    """Write both files, each whole or not at all."""
+def write_checkpoint(
+    folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any], best: Mapping[str, Any]
+) -> None:
+    """Write both files, each whole or not at all.
+
+    What changes from epoch to epoch (``best``) lies with the weights, in one file, and the configuration stays
+    the same: a crash between the two files leaves nothing that does not belong together.
+    """
     write_json(folder / CONFIG, {"format": FORMAT, **config})
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(folder / WEIGHTS) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+        save_file(whole, temporary, metadata={BEST: json.dumps(best)})
 
 
-def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read tensors and configuration.
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read the configuration alone.
 
     Raises:
-        UserError: a file is missing or damaged, or of another format.
+        UserError: it is missing, damaged, or of another format.
     """
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise UserError(f"There is no checkpoint in {folder}: {name} is missing. Train first (--is_training 1).")
+    _check_there(folder, CONFIG)
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
         raise UserError(f"{folder / CONFIG} is damaged ({error}); train anew or restore the folder.") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise UserError(f"{folder / CONFIG} is no configuration of this program's checkpoint format {FORMAT}.")
+    return config
+
+
+def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read tensors and configuration; ``best`` is put with the latter.
+
+    Raises:
+        UserError: a file is missing or damaged, or of another format.
+    """
+    config = read_config(folder)
+    _check_there(folder, WEIGHTS)
     try:
-        tensors = load_file(folder / WEIGHTS)
-    except (SafetensorError, OSError, ValueError) as error:
+        with safe_open(folder / WEIGHTS, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+            config[BEST] = json.loads((file.metadata() or {}).get(BEST, "{}"))
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise UserError(f"{folder / WEIGHTS} is damaged ({error}); train anew or restore the folder.") from error
     return tensors, config
+
+
+def _check_there(folder: Path, name: str) -> None:
+    if not (folder / name).is_file():
+        raise UserError(f"There is no checkpoint in {folder}: {name} is missing. Train first (--is_training 1).")

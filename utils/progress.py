@@ -17,13 +17,15 @@ SECONDS_BETWEEN_LINES = 30.0
 class Progress:
     """Iterate over ``items`` and show how far it is, with figures and the time left.
 
-    On a terminal it is a tqdm bar; elsewhere a log line at most every 30 seconds, so that a log stays readable.
+    On a terminal it is a tqdm bar; elsewhere a log line at most every 30 seconds, so that a log stays readable,
+    or none at all without ``lines``.
     """
 
-    def __init__(self, items: Iterable[Any], name: str, total: int) -> None:
+    def __init__(self, items: Iterable[Any], name: str, total: int, lines: bool = True) -> None:
         self._bar = tqdm(items, name, total, leave=False, disable=not sys.stderr.isatty(), dynamic_ncols=True)
         self._name = name
         self._total = total
+        self._lines = lines
         self._figures: dict[str, str] = {}
 
     def show(self, **figures: str) -> None:
@@ -40,7 +42,7 @@ class Progress:
         for done, item in enumerate(self._bar, start=1):
             yield item
             now = time.monotonic()
-            if now - said >= SECONDS_BETWEEN_LINES and done < self._total:
+            if self._lines and now - said >= SECONDS_BETWEEN_LINES and done < self._total:
                 left = (now - start) / done * (self._total - done)
                 figures = "".join(f", {key} {value}" for key, value in self._figures.items())
                 logger.info("  %s %d/%d%s, %s left", self._name, done, self._total, figures, clock(left))

@@ -81,4 +81,10 @@ def over_seeds(records: Sequence[Mapping[str, Any]]) -> list[str]:
     for name in ("mse", "mae"):
         values = [record[name] for record in records]
         parts.append(f"{name}:{statistics.mean(values):.6f} ± {statistics.stdev(values):.6f}")
-    return [f"{records[0]['model']} on {records[0]['data']}, mean ± std over seeds {seeds}", ", ".join(parts)]
+    first = records[0]
+    backbone = f"{first['backbone']['name']} ({first['backbone']['init']})"
+    title = (
+        f"{first['model']} on {first['data']}, {first['seq_len']} -> {first['pred_len']}, backbone {backbone}, "
+        f"mean ± std over seeds {seeds}"
+    )
+    return [title, ", ".join(parts)]

@@ -136,11 +136,23 @@ def test_too_few_rows_are_refused(write_csv: WriteCsv, rows: int) -> None:
 # --- frequency and notes ---
 
 
-def test_the_frequency_is_inferred_unless_given(write_csv: WriteCsv) -> None:
-    path = write_csv()
-    inferred, given = load(path), load(path, freq="15min")
-    assert (inferred.frequency, inferred.season) == ("h", 24)
-    assert (given.frequency, given.season) == ("15min", 96)
+def at_steps_of(freq: str) -> pd.DataFrame:
+    table = hourly_table()
+    table["date"] = pd.date_range("2024-01-01", periods=len(table), freq=freq)
+    return table
+
+
+@pytest.mark.parametrize("freq", [None, "h", "H", "60min"])
+def test_the_frequency_is_inferred_and_another_name_of_it_is_fine(write_csv: WriteCsv, freq: str | None) -> None:
+    data = load(write_csv(), freq=freq)
+    assert data.season == 24
+    assert data.notes == ()
+
+
+def test_a_frequency_that_contradicts_the_dates_is_noted_and_not_believed(write_csv: WriteCsv) -> None:
+    data = load(write_csv(at_steps_of("15min")), freq="h")
+    assert (data.frequency, data.season) == ("15min", 96)
+    assert data.notes == ("--freq h does not fit the dates, whose step is 15min; the dates decide",)
 
 
 def test_an_unknown_frequency_is_refused(write_csv: WriteCsv) -> None:
@@ -242,7 +254,7 @@ def test_baselines_repeat_the_last_value_and_the_last_season(write_csv: WriteCsv
 
 
 def test_a_season_shorter_than_the_horizon_is_repeated(write_csv: WriteCsv) -> None:
-    data = load(write_csv(), freq="12h", pred_len=5)
+    data = load(write_csv(at_steps_of("12h")), pred_len=5)
     forecast = data.baselines(5)["seasonal_naive"](np.array([330]))[0]
     np.testing.assert_array_equal(forecast, data.series.values[[328, 329, 328, 329, 328]])
 
@@ -258,9 +270,10 @@ def test_baselines_see_only_the_scored_channels(write_csv: WriteCsv) -> None:
 def test_a_season_longer_than_the_history_of_the_first_test_window_is_left_out(
     write_csv: WriteCsv, freq: str, there: bool
 ) -> None:
-    data = load(write_csv(), freq=freq)
+    data = load(write_csv(at_steps_of(freq)))
     assert (data.season > 320) == (not there)
     assert ("seasonal_naive" in data.baselines(4)) == there
+    assert any("no seasonal naive forecast" in note for note in data.notes) == (not there)
 
 
 # --- the embedded sample ---

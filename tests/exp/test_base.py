@@ -58,7 +58,7 @@ def test_training_keeps_the_best_epoch_on_disk_and_leaves_frozen_tensors_alone(e
     assert not any(
         torch.equal(tensor, trained[name]) for name, tensor in model.trained_state().items() if name in trained
     )
-    experiment.restore()
+    experiment.restore(experiment.config.checkpoint)
     assert experiment.validate() == pytest.approx(experiment.best["validation_mse"], rel=1e-9)
 
 
@@ -70,4 +70,4 @@ def test_a_run_that_diverges_keeps_the_best_epoch_before(
     with pytest.raises(Exception, match="validation error is not finite in epoch 2"):
         experiment.fit()
     assert experiment.best == {"epoch": 1, "validation_mse": 1.0}
-    experiment.restore()
+    experiment.restore(experiment.config.checkpoint)

@@ -20,7 +20,8 @@ from tests.models.conftest import LOW_RANK, stir
 from utils.errors import UserError
 
 CONFIG = CALFConfig(7, 5, 3, LOW_RANK)
-EXTRAS = {"data": {"columns": ["a", "b", "OT"]}, "best": {"epoch": 3}}
+EXTRAS = {"data": {"columns": ["a", "b", "OT"]}}
+BEST = {"epoch": 3, "validation_mse": 0.25}
 
 
 def save(folder: Path, llm: Path, init: str, config: CALFConfig = CONFIG) -> CALF:
@@ -28,7 +29,7 @@ def save(folder: Path, llm: Path, init: str, config: CALFConfig = CONFIG) -> CAL
     backbone = load_backbone(str(llm), init, 2)
     described = backbone.describe()
     model = stir(CALF(config, backbone.gpt2, torch.randn(10, WIDTH)))
-    save_model(folder, model, described, EXTRAS)
+    save_model(folder, model, described, EXTRAS, BEST)
     return model.eval()
 
 
@@ -74,6 +75,7 @@ def test_a_stored_model_forecasts_bit_for_bit_as_before(
     assert stored.model.config == config
     assert (stored.backbone["name"], stored.backbone["init"]) == (str(tiny_gpt2), init)
     assert {key: stored.extras[key] for key in EXTRAS} == EXTRAS
+    assert stored.extras["best"] == BEST
 
 
 def test_a_stored_model_trains_what_it_trained_before(tmp_path: Path, tiny_gpt2: Path, init: str) -> None:

@@ -18,8 +18,8 @@ def test_measures_both_and_saves_ratios_that_follow_from_the_figures(
 ) -> None:
     monkeypatch.setattr(benchmark, "MATRIX", 64)
     monkeypatch.setattr(benchmark.Repeats, "__init__", lambda self: None)
-    for name in ("steps", "plain_steps", "plain_windows"):
-        monkeypatch.setattr(benchmark.Repeats, name, 2)
+    for name in ("steps", "plain_steps", "plain_windows", "warm_up"):
+        monkeypatch.setattr(benchmark.Repeats, name, 1)
     output = tmp_path / "figures.json"
     flags = [f"--{name}={value}" for name, value in vars(TINY).items()]
     with caplog.at_level("INFO"):
@@ -58,3 +58,22 @@ def test_a_training_step_moves_the_trained_tensors_of_both() -> None:
 def test_repeats_are_medians_of_more_than_one() -> None:
     repeats = Repeats()
     assert min(repeats.steps, repeats.plain_steps, repeats.plain_windows) >= 3
+
+
+def test_counts_the_arithmetic_of_a_forecast_in_full() -> None:
+    bench = benchmark.Bench(TINY, CPU)
+    bench.model.eval()
+    width, tokens, pairs = 96, 2 * 3, 2 * 3 * 3
+    encoder = 4 * width**2 + 2 * width * 2048
+    block = 12 * width**2
+    linear = 24 * width + encoder + TINY.gpt_layers * block + width * 8
+    attention = 2 * width * pairs * (1 + TINY.gpt_layers)
+    with bench.model.merged_adapters():
+        assert benchmark.flops(bench.evaluate) == pytest.approx(2 * (tokens * linear + attention), rel=0.01)
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_measuring(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert benchmark.main(["--output", str(tmp_path / "nosuch" / "figures.json")]) == 2
+    assert "--output" in capsys.readouterr().err

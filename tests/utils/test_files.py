@@ -62,7 +62,7 @@ def test_two_writers_of_one_file_do_not_share_their_temporary(tmp_path: Path) ->
 
 def test_permissions_follow_the_umask_whoever_writes(tmp_path: Path, umask: int) -> None:
     write_json(tmp_path / "plain.json", {})
-    write_checkpoint(tmp_path, {"a": torch.zeros(2)}, {})
+    write_checkpoint(tmp_path, {"a": torch.zeros(2)}, {}, {})
     with ArrayWriter(tmp_path / "array.npy", (0, 2)):
         pass
     for path in tmp_path.iterdir():

@@ -85,10 +85,19 @@ def test_without_anything_to_compare_there_is_no_verdict() -> None:
 
 def test_several_seeds_give_mean_and_sample_deviation() -> None:
     records = [
-        {"seed": seed, "mse": mse, "mae": mae, "model": "CALF", "data": "ETTh1"}
+        {
+            "seed": seed,
+            "mse": mse,
+            "mae": mae,
+            "model": "CALF",
+            "data": "ETTh1",
+            "seq_len": 96,
+            "pred_len": 192,
+            "backbone": {"name": "gpt2", "init": "random"},
+        }
         for seed, mse, mae in ((1, 1.0, 2.0), (2, 3.0, 2.0))
     ]
     assert over_seeds(records) == [
-        "CALF on ETTh1, mean ± std over seeds 1, 2",
+        "CALF on ETTh1, 96 -> 192, backbone gpt2 (random), mean ± std over seeds 1, 2",
         "mse:2.000000 ± 1.414214, mae:2.000000 ± 0.000000",
     ]

@@ -1,0 +1,94 @@
+"""Which checkpoint an evaluation means, and the configuration it was trained with."""
+
+import logging
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from exp.config import RunConfig, Surroundings
+from utils.checkpoint import read_config
+from utils.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+# Parts of a configuration that say how a model was trained, and flags that set them: they do not change which
+# model is meant, so an evaluation need not repeat them.
+HOW_TRAINED = ("model_id", "description", "loss", "schedule", "batch_size", "train_epochs", "patience")
+TRAINING_FLAGS = frozenset(
+    {"model_id", "des", "learning_rate", "cos", "tmax", "lradj", "decay_fac", "batch_size", "train_epochs", "patience",
+     "task_loss", "output_loss", "feature_loss", "task_w", "output_w", "feature_w"}
+)  # fmt: skip
+DATA_FLAGS = frozenset({"data", "root_path", "data_path"})
+
+
+def trained_config(folder: Path, surroundings: Surroundings) -> RunConfig:
+    """The configuration that the model in ``folder`` was trained with.
+
+    Raises:
+        UserError: there is no checkpoint, or its configuration is damaged.
+    """
+    try:
+        return RunConfig.from_identity(read_config(folder).get("training", {}), surroundings)
+    except UserError as error:
+        raise UserError(f"{folder} cannot be loaded: {error}") from error
+
+
+def find_trained(wanted: RunConfig) -> tuple[Path, RunConfig]:
+    """The checkpoint of a configuration: the one trained with just these flags, else the only one trained otherwise.
+
+    Raises:
+        UserError: there is none, or more than one.
+    """
+    exact = wanted.checkpoint
+    if exact.is_dir():
+        return exact, wanted
+    found = [folder for folder, identity in _checkpoints(exact.parent) if _model(identity) == _model(wanted.identity)]
+    if not found:
+        raise UserError(f"There is no checkpoint in {exact}, nor another of this model and data. Train it first.")
+    if len(found) > 1:
+        listed = "".join(f"\n  --load {folder}" for folder in sorted(found))
+        raise UserError(f"There is no checkpoint in {exact}; several differ in how they were trained:{listed}")
+    logger.info("testing %s, the only checkpoint of this model and data", found[0])
+    return found[0], trained_config(found[0], wanted.surroundings)
+
+
+def load_trained(folder: Path, wanted: RunConfig, given: Set[str]) -> RunConfig:
+    """What a run tests that was given a checkpoint: all is as in training, but for the data file if one was given.
+
+    Args:
+        wanted: the configuration of all flags. given: the flags that stood on the command line.
+
+    Raises:
+        UserError: a given flag contradicts the checkpoint.
+    """
+    trained = trained_config(folder, wanted.surroundings)
+    if given & DATA_FLAGS:
+        names = ("data", "root_path", "data_path")
+        trained = replace(trained, data=replace(trained.data, **{name: getattr(wanted.data, name) for name in names}))
+    here, there = _flat(wanted.identity), _flat(trained.identity)
+    for name in sorted((given - TRAINING_FLAGS - DATA_FLAGS) & here.keys()):
+        if here[name] != there.get(name):
+            raise UserError(f"--{name} is {here[name]} here and {there.get(name)} in {folder}; leave it out.")
+    return trained
+
+
+def _checkpoints(parent: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    for folder in sorted(parent.glob("*")):
+        try:
+            identity = read_config(folder).get("training")
+        except UserError:
+            continue
+        if isinstance(identity, dict):
+            yield folder, identity
+
+
+def _model(identity: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in identity.items() if name not in HOW_TRAINED}
+
+
+def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the name of their flag."""
+    lora = identity["lora"] or {}
+    adapters = {"lora": int(bool(lora)), "r": lora.get("r"), "lora_alpha": lora.get("alpha")}
+    return {**identity, **identity["data"], **adapters, "lora_dropout": lora.get("dropout")}
