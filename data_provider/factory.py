@@ -138,10 +138,8 @@ def load_data(config: DataConfig) -> ForecastData:
     )
     if data.has_season:
         return data
-    note = (
-        f"there is no seasonal naive forecast: a season takes {data.season} rows, more than there are before the test"
-    )
-    return replace(data, notes=(*data.notes, note))
+    rows = f"a season takes {data.season} rows, more than lie before the test"
+    return replace(data, notes=(*data.notes, f"there is no seasonal naive forecast: {rows}"))
 
 
 def _frequency(wanted: str | None, frame: Frame) -> tuple[str, tuple[str, ...]]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from layers.gpt2 import LoRA, load_backbone
 from models import CALF, CALFConfig
@@ -40,10 +40,23 @@ MATRIX = 2048
 CLEAR_REFS = Path("/proc/self/clear_refs")
 WORDS = 500
 
+Shape = tuple[int, ...]
+
+
+def _attention_flops(query: Shape, key: Shape, value: Shape, *rest: object, **options: object) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+def _attention_backward_flops(
+    gradient: Shape, query: Shape, key: Shape, value: Shape, *rest: object, **options: object
+) -> int:
+    return sdpa_backward_flop_count(gradient, query, key, value)
+
+
 # The counter knows the attention kernels of CUDA only.
 CPU_ATTENTION = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward_flops,
 }
 
 
