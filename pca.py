@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from layers.gpt2 import load_backbone
+from layers.backbone import load_backbone
 from utils.errors import UserError
 from utils.fingerprint import fingerprint
 from utils.word_embeddings import DEFAULT_COMPONENTS, WordEmbeddings, principal_words, save_word_embeddings

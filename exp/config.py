@@ -12,7 +12,7 @@ from typing import Any
 
 from data_provider.datasets import find_dataset
 from data_provider.factory import DataConfig, data_file
-from layers.gpt2 import LoRA
+from layers.branches import LoRA
 from models import MODELS
 from utils.errors import UserError
 from utils.losses import MASKED_LOSSES, PLAIN_LOSSES, CALFLoss

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from exp.config import RunConfig
-from layers.gpt2 import Backbone, load_backbone
+from layers.backbone import Backbone, load_backbone
 from models import CALF, MODELS, CALFConfig
 from models.stored import load_model
 from utils.checkpoint import CONFIG

@@ -17,8 +17,9 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import GPT2Model
 
+from layers.backbone import load_backbone
+from layers.branches import LoRA, split_branches
 from layers.cross_modal_match import CrossModalMatch
-from layers.gpt2 import LoRA, load_backbone, split_branches
 from layers.instance_norm import denormalise, normalise
 from layers.token_embedding import ChannelTokenEmbedding
 from models.release import fill, lora_rank, read_release

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from torch import Tensor
 from transformers import GPT2Model
 
-from layers.gpt2 import LoRA, empty_backbone, load_backbone
+from layers.backbone import empty_backbone, load_backbone
+from layers.branches import LoRA
 from models.calf import CALF, CALFConfig
 from utils.checkpoint import CONFIG, WEIGHTS, read_checkpoint, write_checkpoint
 from utils.errors import UserError

@@ -100,7 +100,7 @@ def test_ci_calls_the_test_command() -> None:
 
 def test_every_flag_the_readme_names_exists() -> None:
     known = {option for action in run.build_parser()._actions for option in action.option_strings}
-    known |= {"--n_components", "--output", "--only"}
+    known |= {"--n_components", "--output"}
     named = set(re.findall(r"(?<![\w-])--[a-z_]+\b", (ROOT / "README.md").read_text()))
     assert named - known == set()
 

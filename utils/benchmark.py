@@ -25,7 +25,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from layers.gpt2 import LoRA, load_backbone
+from layers.backbone import load_backbone
+from layers.branches import LoRA
 from models import CALF, CALFConfig
 from tests.plain_calf import plain_calf
 from utils.device import pick_device

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from layers.gpt2 import LoRA, load_backbone
+from layers.backbone import load_backbone
+from layers.branches import LoRA
 from models import CALF, CALFConfig
 
 LOW_RANK = LoRA(r=2, alpha=6, dropout=0.1)

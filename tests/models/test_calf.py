@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2Model
 
-from layers.gpt2 import LoRA, load_backbone
+from layers.backbone import load_backbone
+from layers.branches import LoRA
 from models import CALF, CALFConfig, CALFOutput
 from models.calf import TASKS
 from tests.conftest import POSITIONS, WIDTH

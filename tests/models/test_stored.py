@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from layers.gpt2 import LoRA, load_backbone
+from layers.backbone import load_backbone
+from layers.branches import LoRA
 from models import CALF, CALFConfig
 from models.stored import load_model, save_model
 from tests.conftest import WIDTH, save_gpt2

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2Model
 
-from layers.gpt2 import KNOWN_SIZES, Backbone, LoRA, empty_backbone, load_backbone, split_branches
+from layers.backbone import KNOWN_SIZES, Backbone, empty_backbone, load_backbone
+from layers.branches import LoRA, split_branches
 from tests.conftest import LAYERS, POSITIONS, VOCABULARY, WIDTH, save_gpt2
 from utils.errors import UserError
 

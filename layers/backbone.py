@@ -1,6 +1,5 @@
-"""GPT-2 as a stack of blocks fed with embeddings: loaded or randomly initialised, then split in two branches."""
+"""The backbone: the first blocks of a GPT-2, from a folder, the cache or the hub, or randomly initialised."""
 
-import copy
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -12,8 +11,7 @@ from typing import Any, Literal
 import torch
 import transformers
 from huggingface_hub import model_info, snapshot_download
-from peft import LoraConfig, inject_adapter_in_model
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoConfig, GPT2Config, GPT2Model
 
 from utils.errors import UserError
@@ -38,22 +36,6 @@ KNOWN_SIZES: dict[str, dict[str, int | None]] = {
 CONFIG = "config.json"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 HUB_TIMEOUT = 10.0  # seconds
-
-
-@dataclass(frozen=True)
-class LoRA:
-    """Low-rank adapters on ``c_attn``: rank, scale alpha / rank, dropout on their input."""
-
-    r: int = 8
-    alpha: int = 32
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        whole = type(self.r) is int and type(self.alpha) is int
-        if not whole or self.r < 1 or self.alpha < 1 or not 0 <= self.dropout < 1:
-            raise UserError(
-                f"{self}: r and alpha are whole numbers of at least 1, dropout is below 1 and not negative."
-            )
 
 
 @dataclass(frozen=True)
@@ -120,28 +102,6 @@ def empty_backbone(config: dict[str, object]) -> GPT2Model:
     gpt2 = GPT2Model(GPT2Config(**{**config, "vocab_size": 1, **NO_SPECIAL_TOKENS}))
     gpt2.wte = None
     return gpt2
-
-
-def split_branches(gpt2: GPT2Model, lora: LoRA | None) -> tuple[GPT2Model, GPT2Model]:
-    """Make the time and the text branch of one GPT-2 (CALF, section 3.1).
-
-    Both hold the very same attention and feed-forward tensors, which stay frozen; each has its own
-    positions and layer norms. LoRA, if any, is added to the time branch.
-    """
-    own = {id(p) for module in gpt2.modules() if isinstance(module, nn.LayerNorm) for p in module.parameters()}
-    own.add(id(gpt2.wpe.weight))
-    shared = {id(p): p for p in gpt2.parameters() if id(p) not in own}
-    text = copy.deepcopy(gpt2, memo=dict(shared))
-    if lora is None:
-        return gpt2, text
-    adapter = LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=["c_attn"],
-        fan_in_fan_out=True,
-    )
-    return inject_adapter_in_model(adapter, gpt2), text
 
 
 def _read_config(llm: str, init: Initialisation) -> GPT2Config:
