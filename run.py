@@ -3,15 +3,12 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from utils.errors import UserError
-
-if TYPE_CHECKING:
-    from exp.config import RunConfig
 
 logger = logging.getLogger("calf")
 
@@ -222,41 +219,23 @@ def run(args: argparse.Namespace, given: set[str]) -> None:
     first = RunConfig.from_args(args)
     if args.load:
         folder = Path(args.load)
-        _test(EXPERIMENTS, folder, load_trained(folder, first, given), args.dry_run)
+        trained = load_trained(folder, first, given)
+        EXPERIMENTS[trained.task_name](trained).test_stored(folder, args.dry_run)
         return
     records = []
     for seed in range(args.seed, args.seed + args.itr):
         config = replace(first, seed=seed)
-        if not args.is_training:
-            record = _test(EXPERIMENTS, *find_trained(config), args.dry_run)
+        if args.is_training:
+            record = EXPERIMENTS[args.task_name](config).train_and_test(args.dry_run)
         else:
-            record = _train(EXPERIMENTS, config, args.dry_run)
+            folder, trained = find_trained(config)
+            record = EXPERIMENTS[args.task_name](trained).test_stored(folder, args.dry_run)
         records += [record] if record else []
     if len(records) > 1:
         lines = over_seeds(records)
         append_block(Path(f"results_{args.task_name}.txt"), lines)
         for line in lines:
             logger.info(line)
-
-
-def _train(experiments: Mapping[str, type], config: "RunConfig", dry_run: bool) -> dict[str, Any] | None:
-    """Train and test one run; its record."""
-    experiment = experiments[config.task_name](config)
-    experiment.prepare(write=not dry_run)
-    experiment.describe()
-    if dry_run:
-        return None
-    experiment.fit()
-    experiment.restore(config.checkpoint)
-    return experiment.test()
-
-
-def _test(experiments: Mapping[str, type], folder: Path, config: "RunConfig", dry_run: bool) -> dict[str, Any] | None:
-    """Test the checkpoint in ``folder``; its record."""
-    experiment = experiments[config.task_name](config)
-    experiment.restore(folder)
-    experiment.describe()
-    return None if dry_run else experiment.test()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -55,7 +55,7 @@ class Experiment(ABC):
     """One run of one configuration.
 
     ``prepare`` or ``restore`` gives it a network, ``fit`` trains it and keeps the best epoch on disk,
-    ``test`` scores what is on disk.
+    ``test`` scores it. ``train_and_test`` and ``test_stored`` are the two ways through.
     """
 
     network: Network
@@ -104,6 +104,22 @@ class Experiment(ABC):
         """Score the network on the whole test split, save and return the figures."""
 
     # What all tasks share.
+
+    def train_and_test(self, dry_run: bool = False) -> dict[str, Any] | None:
+        """Train from scratch, test the best epoch, return the record; a dry run only says what it would do."""
+        self.prepare(write=not dry_run)
+        self.describe()
+        if dry_run:
+            return None
+        self.fit()
+        self.restore(self.config.checkpoint)
+        return self.test()
+
+    def test_stored(self, folder: Path, dry_run: bool = False) -> dict[str, Any] | None:
+        """Test the checkpoint in ``folder``, return the record; a dry run only says what it would do."""
+        self.restore(folder)
+        self.describe()
+        return None if dry_run else self.test()
 
     def prepare(self, write: bool = True) -> None:
         """Build an untrained network from the run's seed. Without ``write`` nothing lands on disk."""
