@@ -51,7 +51,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--model", default="CALF", help="CALF")
     group.add_argument("--model_id", help="first part of the run's name; the data set's name if left out")
     group.add_argument("--des", default="test", help="description, part of the run's name")
-    group.add_argument("--seed", type=int, default=2021, help="seed of the (first) run")
+    group.add_argument("--seed", type=_integer, default=2021, help="seed of the (first) run")
     group.add_argument("--itr", type=_positive, default=1, help="runs, with seeds seed, seed + 1, …")
     group.add_argument("--dry_run", action="store_true", help="print configuration, windows and what trains; no more")
 
@@ -69,9 +69,11 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--target", default="OT", help="the target column")
     group.add_argument("--freq", help="step between rows (h, 15min, D, W, MS); inferred from the dates if left out")
-    group.add_argument("--seq_len", type=int, default=96, help="steps the model sees")
-    group.add_argument("--pred_len", type=int, default=96, help="steps it forecasts")
-    group.add_argument("--percent", type=int, default=100, help="few-shot: train on this share of the training rows")
+    group.add_argument("--seq_len", type=_integer, default=96, help="steps the model sees")
+    group.add_argument("--pred_len", type=_integer, default=96, help="steps it forecasts")
+    group.add_argument(
+        "--percent", type=_integer, default=100, help="few-shot: train on this share of the training rows"
+    )
 
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
@@ -111,7 +113,7 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
 def _add_places(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--use_gpu", type=_truth, default=True, help="1 or 0; 0 keeps auto on the CPU")
-    group.add_argument("--gpu", type=int, default=0, help="which card auto and cuda mean")
+    group.add_argument("--gpu", type=_integer, default=0, help="which card auto and cuda mean")
     group.add_argument("--num_workers", type=_whole, default=0, help="loader processes; 0 is the fastest here")
     group.add_argument("--checkpoints", default="./checkpoints/", help="folder of all checkpoints")
     group.add_argument(
@@ -148,6 +150,7 @@ def _number(kind: type, accept: Callable[[Any], bool], wanted: str) -> Callable[
     return convert
 
 
+_integer = _number(int, lambda n: True, "a whole number")
 _positive = _number(int, lambda n: n >= 1, "a whole number of at least 1")
 _whole = _number(int, lambda n: n >= 0, "a whole number of at least 0")
 _switch = _number(int, lambda n: n in (0, 1), "0 or 1")
@@ -250,6 +253,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _give_up(str(error), 2)
     except OSError as error:  # a full disk, a read-only folder
         return _give_up(f"{error.filename or 'a file'}: {error.strerror or error}; what was there before is whole.", 2)
+    except ModuleNotFoundError as error:
+        if error.name in sys.modules or (Path(__file__).parent / error.name.split(".")[0]).exists():
+            raise  # a part of the project, not of its environment
+        wanted = f"this Python ({sys.executable}) lacks {error.name}"
+        return _give_up(f"{wanted}: python -m pip install -r requirements.txt, or use the scripts.", 2)
     except KeyboardInterrupt:
         return _give_up("stopped by hand; the best epoch so far, if any, is saved.", 130)
     return 0

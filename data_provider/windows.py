@@ -88,8 +88,8 @@ def make_windows(
         share = f" (--percent {percent})" if split is Split.TRAIN and percent < 100 else ""
         raise UserError(
             f"{source}: the {split.value} split has {own:,} rows{share}, a window takes {needed:,} of them "
-            f"(--seq_len {seq_len}, --pred_len {pred_len}): use shorter windows, more data"
-            + (" or a larger --percent." if share else ".")
+            f"(--seq_len {seq_len}, --pred_len {pred_len}): use shorter windows or more data"
+            + (", or a larger --percent." if share else ".")
         )
     return WindowDataset(series, first, last, seq_len, pred_len)
 

@@ -152,8 +152,8 @@ class Experiment(ABC):
     def describe(self) -> None:
         """Print what is about to run: configuration, data, windows, backbone, and what trains at which rate."""
         config = self.config
-        logger.info("%s", config.setting)
-        logger.info("  %s on %s, seed %d", config.model, device_name(self.device), config.seed)
+        logger.info("%s on %s, seed %d", config.model, device_name(self.device), config.seed)
+        logger.info("  run: %s", config.setting)
         for line in (*self.describe_data(), *self._describe_network(), *self._describe_training()):
             logger.info("  %s", line)
 
@@ -214,7 +214,7 @@ class Experiment(ABC):
             history.append({"epoch": epoch + 1, "train_loss": train_loss, "validation_mse": score, "rate": rate})
             elapsed = time.monotonic() - started
             logger.info(
-                "epoch %d/%d | train loss %.5f | val MSE %.5f%s | rate %.3g | %s gone, at most %s left",
+                "epoch %d/%d | train loss %.5f | val MSE %.5f%s | rate %.3g | %s elapsed, at most %s left",
                 epoch + 1, config.train_epochs, train_loss, score, " (best)" if best else "", rate, clock(elapsed),
                 clock(elapsed / (epoch + 1) * (config.train_epochs - epoch - 1)),
             )  # fmt: skip
@@ -227,7 +227,8 @@ class Experiment(ABC):
         seconds = time.monotonic() - started
         self.training = {"seconds": seconds, "environment": environment(self.device), "epochs": history}
         write_json(config.checkpoint / TRAINING, self.training)
-        logger.info("best epoch %d, val MSE %.5f: %s", stopping.best_epoch + 1, stopping.best, config.checkpoint)
+        logger.info("best epoch %d, val MSE %.5f", stopping.best_epoch + 1, stopping.best)
+        logger.info("checkpoint: %s", config.checkpoint)
 
     def _train_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> float:
         """One pass over the training batches; the mean loss."""

@@ -509,3 +509,23 @@ class TestWrongInput:
         monkeypatch.chdir(tiny_gpt2.parent)
         args, _ = run.parse(tiny(llm=f"./{tiny_gpt2.name}"))
         assert RunConfig.from_args(args).llm == str(tiny_gpt2)
+
+
+class TestAnEnvironmentThatLacksAPackage:
+    def test_is_named_with_the_remedy(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def missing(*args: object) -> None:
+            raise ModuleNotFoundError("No module named 'nosuch'", name="nosuch")
+
+        monkeypatch.setattr(run, "run", missing)
+        assert run.main([]) == 2
+        assert re.search("lacks nosuch: .*pip install -r requirements.txt", capsys.readouterr().err)
+
+    def test_but_a_missing_part_of_the_project_is_a_bug(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def missing(*args: object) -> None:
+            raise ModuleNotFoundError("No module named 'exp.nosuch'", name="exp.nosuch")
+
+        monkeypatch.setattr(run, "run", missing)
+        with pytest.raises(ModuleNotFoundError):
+            run.main([])

@@ -45,7 +45,7 @@ class Progress:
             if self._lines and now - said >= SECONDS_BETWEEN_LINES and done < self._total:
                 left = (now - start) / done * (self._total - done)
                 figures = "".join(f", {key} {value}" for key, value in self._figures.items())
-                logger.info("  %s %d/%d%s, %s left", self._name, done, self._total, figures, clock(left))
+                logger.info("  %s, batch %d of %d%s, %s left", self._name, done, self._total, figures, clock(left))
                 said = now
 
 

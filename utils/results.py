@@ -11,7 +11,7 @@ import numpy as np
 from utils.files import replacing, write_json
 
 MOST_CHANNELS = 21  # printed; the record has them all
-SCALES = {"standardised": "standardised scale, as in papers", "original_units": "the data's units"}
+SCALES = {"standardised": "the standardised scale, as in papers", "original_units": "the data's units"}
 
 
 def save_metrics(folder: Path, record: Mapping[str, Any]) -> None:
@@ -35,15 +35,18 @@ def comparison(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """
     for scale, title in SCALES.items():
         figures = {name: report[scale] for name, report in reports.items()}
-        yield f"Test errors, {title}: MSE  MAE"
         width = max(18, *(len(row) + 2 for row, _ in _rows(figures)))
+        yield ""
+        yield f"Test errors in {title}"
         yield " " * width + "".join(f"{name.replace('_', ' '):>24}" for name in figures)
+        yield " " * width + f"{'MSE':>14}{'MAE':>10}" * len(figures)
         for row, cells in _rows(figures):
             numbers = "".join(f"{_number(cell['mse']):>14}{_number(cell['mae']):>10}" for cell in cells)
             yield f"  {row:<{width - 2}}{numbers}"
         hidden = len(next(iter(figures.values()))["per_channel"]) - MOST_CHANNELS
         if hidden > 0:
             yield f"  … and {hidden} more channels in metrics.json"
+    yield ""
 
 
 def _rows(figures: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[Mapping[str, float]]]]:
@@ -69,7 +72,7 @@ def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[st
             yield f"{model} {relation} the {title} forecast: MSE {mse[model]:.4f} against {mse[name]:.4f}."
     if "best_possible" in mse:
         yield (
-            f"The best possible forecast of this data, by whoever knows how it was made, has MSE "
+            f"The best possible forecast, which knows the recipe of this data, has MSE "
             f"{mse['best_possible']:.4f}; {model} is at {mse[model] / mse['best_possible']:.2f} times that."
         )
 

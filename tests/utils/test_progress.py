@@ -49,10 +49,10 @@ def test_in_a_log_there_is_a_line_every_half_minute_with_figures_and_the_time_le
         bar.show(loss="0.5")
         seconds.append(seconds[-1] + 20)
     assert caplog.messages == [
-        "  epoch 1 2/10, loss 0.5, 2:40 left",
-        "  epoch 1 4/10, loss 0.5, 2:00 left",
-        "  epoch 1 6/10, loss 0.5, 1:20 left",
-        "  epoch 1 8/10, loss 0.5, 0:40 left",
+        "  epoch 1, batch 2 of 10, loss 0.5, 2:40 left",
+        "  epoch 1, batch 4 of 10, loss 0.5, 2:00 left",
+        "  epoch 1, batch 6 of 10, loss 0.5, 1:20 left",
+        "  epoch 1, batch 8 of 10, loss 0.5, 0:40 left",
     ]
     assert capsys.readouterr().err == ""
 
