@@ -49,5 +49,6 @@ def plot_forecast(
     axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     figure.axes[0].legend(loc="upper left", ncols=3, frameon=False)
     figure.suptitle(title, parse_math=False)
+    figure.align_ylabels()
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
