@@ -58,9 +58,9 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--data", default="sample",
+        "--data",
         help="ETTh1, ETTh2, ETTm1, ETTm2, weather, electricity, traffic, illness; custom, an own CSV; "
-        "sample, embedded data that need no file",
+        "sample, embedded data that need no file. If left out: custom with --data_path, else sample",
     )  # fmt: skip
     group.add_argument("--root_path", help="folder of the file; the data set's own below $CALF_DATASETS or ./datasets")
     group.add_argument("--data_path", help="the CSV file; needed for custom")
@@ -171,7 +171,9 @@ def parse(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, set[st
     parser = build_parser()
     marked = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args([])), UNSET))
     given = {name for name, value in vars(parser.parse_args(argv, namespace=marked)).items() if value is not UNSET}
-    return parser.parse_args(argv), given
+    args = parser.parse_args(argv)
+    args.data = args.data or ("custom" if args.data_path else "sample")
+    return args, given
 
 
 def idle_flags(args: argparse.Namespace, given: set[str]) -> list[str]:
@@ -184,7 +186,7 @@ def idle_flags(args: argparse.Namespace, given: set[str]) -> list[str]:
         (f"with --cos {args.cos}", {"lradj", "decay_fac"} if args.cos else {"tmax"}),
         (f"with --lradj {args.lradj}", set() if args.cos or decays else {"decay_fac"}),
         ("with --lora 0", set() if args.lora else {"r", "lora_alpha", "lora_dropout"}),
-        ("with --data sample", {"root_path", "data_path"} if args.data == "sample" else set()),
+        ("with --data sample", {"root_path", "data_path"} if args.data == "sample" and not args.load else set()),
         ("with --save_arrays 0", set() if args.save_arrays else {"inverse"}),
         ("with --output_w 0", set() if args.output_w else {"output_loss"}),
         ("with --feature_w 0", set() if args.feature_w else {"feature_loss"}),

@@ -63,9 +63,8 @@ def load_trained(folder: Path, wanted: RunConfig, given: Set[str]) -> RunConfig:
         UserError: a given flag contradicts the checkpoint.
     """
     trained = trained_config(folder, wanted.surroundings)
-    if given & DATA_FLAGS:
-        names = ("data", "root_path", "data_path")
-        trained = replace(trained, data=replace(trained.data, **{name: getattr(wanted.data, name) for name in names}))
+    moved = {name: getattr(wanted.data, name) for name in given & DATA_FLAGS}
+    trained = replace(trained, data=replace(trained.data, **moved))
     here, there = _flat(wanted.identity), _flat(trained.identity)
     for name in sorted((given - TRAINING_FLAGS - DATA_FLAGS) & here.keys()):
         if here[name] != there.get(name):

@@ -123,6 +123,11 @@ class TestFlags:
         ]
         assert run.idle_flags(*run.parse(["--cos", "0", "--lradj", "type2", "--decay_fac", "0.75"])) == []
 
+    def test_a_file_alone_means_an_own_csv_and_nothing_the_sample(self) -> None:
+        assert run.parse(["--data_path", "sales.csv"])[0].data == "custom"
+        assert run.parse(["--data", "ETTh1", "--data_path", "other.csv"])[0].data == "ETTh1"
+        assert run.parse([])[0].data == "sample"
+
     @pytest.mark.parametrize(
         ("line", "message"),
         [
@@ -297,8 +302,7 @@ class TestARun:
         assert (again["metrics"], again["config"], again["seed"]) == (trained["metrics"], trained["config"], 7)
         assert again["training"] == trained["training"]
         newer = write_csv(name="newer.csv", seed=1)
-        flags = ["--is_training", "0", "--load", load, "--data", "custom", "--data_path", str(newer)]
-        records = succeed(flags)
+        records = succeed(["--is_training", "0", "--load", load, "--data_path", str(newer)])
         assert len(records) == 2
         assert {record["config"]["lora"] for record in records} == {None}
 
