@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2Model
 
+from tests.commands import tiny_run
 from utils.word_embeddings import WordEmbeddings, principal_words, save_word_embeddings
 
 torch.set_num_threads(1)  # threads cost such small networks more than they give
@@ -85,3 +86,17 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
+
+
+Tiny = Callable[..., list[str]]
+
+
+@pytest.fixture
+def tiny(tiny_gpt2: Path, tiny_words: Path, write_csv: WriteCsv, workplace: Path) -> Tiny:
+    """Flags of a tiny run on an hourly file of three channels; keyword arguments are more flags."""
+    csv = write_csv()
+
+    def flags(**more: object) -> list[str]:
+        return tiny_run(csv, tiny_gpt2, tiny_words, **more)
+
+    return flags
