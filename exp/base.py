@@ -147,6 +147,8 @@ class Experiment(ABC):
                 raise UserError(f"{folder} does not fit this run: {flag} is {here} here and {stored} there.")
         self.best = extras["best"]
         self.training = read_training(folder)
+        if not self.training:
+            logger.info("note: training was not finished; %s holds the best epoch until then", folder)
         self.network.model.to(self.device)
 
     def describe(self) -> None:

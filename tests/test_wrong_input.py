@@ -138,7 +138,12 @@ class TestWrongInput:
         assert re.search(r"error: checkpoints.*: (File exists|Not a directory)", capsys.readouterr().err)
 
     def test_ctrl_c_ends_with_a_message_and_keeps_the_best_epoch(
-        self, tiny: Tiny, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        tiny: Tiny,
+        workplace: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         validate, calls = LongTermForecast.validate, []
 
@@ -153,7 +158,9 @@ class TestWrongInput:
         assert "stopped by hand" in capsys.readouterr().err
         monkeypatch.undo()
         monkeypatch.chdir(workplace)
+        caplog.clear()
         assert run.main(tiny(train_epochs=3, is_training=0)) == 0
+        assert "training was not finished" in caplog.text
 
     def test_a_local_backbone_is_remembered_by_its_full_path(
         self, tiny: Tiny, tiny_gpt2: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
