@@ -288,3 +288,10 @@ def test_word_embeddings_that_cannot_be_used_are_refused(folder: Path, words: Te
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert_refused(tmp_path / "checkpoint", "Train first")
+
+
+def test_what_is_stored_at_the_published_size_is_about_75_megabytes_on_a_pretrained_backbone() -> None:
+    backbone = load_backbone("gpt2", "random", 6, token_table=False)
+    model = CALF(CALFConfig(96, 96, 7), backbone.gpt2, torch.zeros(500, 768))
+    size = sum(tensor.numel() * 4 for tensor in model.trained_state().values())
+    assert 70e6 < size < 80e6
