@@ -1,7 +1,9 @@
 """The data sets by name: which file, how it is split, where it comes from. A new one is one more row."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from utils.errors import UserError
@@ -68,6 +70,11 @@ DATASETS: dict[str, DatasetSpec] = {
     "custom": DatasetSpec(None, None),
     "sample": DatasetSpec(None, None),
 }
+
+
+def datasets_root() -> Path:
+    """The folder of all data sets."""
+    return Path(os.environ.get("CALF_DATASETS", "./datasets"))
 
 
 def find_dataset(name: str) -> DatasetSpec:
