@@ -4,5 +4,5 @@
 class UserError(Exception):
     """Bad input. The message names the thing (file, column, row, flag) and the remedy.
 
-    ``run.py`` and ``pca.py`` print it without a traceback and leave with exit code 2.
+    The commands print it without a traceback and leave with exit code 2.
     """
