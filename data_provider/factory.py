@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
-from data_provider.datasets import Borders, DatasetSpec, find_dataset
+from data_provider.datasets import Borders, DatasetSpec, datasets_root, find_dataset
 from data_provider.frame import Frame, read_frame
 from data_provider.frequency import check_frequency, infer_frequency, season_length
 from data_provider.sample import Sample, make_sample
@@ -162,13 +162,15 @@ def data_file(config: DataConfig, spec: DatasetSpec) -> Path:
     name = config.data_path or spec.file
     if name is None:
         raise UserError("--data custom needs --data_path, the CSV file, and --root_path if it lies elsewhere.")
-    root = Path(os.environ.get("CALF_DATASETS", "./datasets"))
-    folder = Path(config.root_path) if config.root_path else root / spec.folder if spec.folder else Path()
-    path = folder / name
+    own_folder = datasets_root() / spec.folder if spec.folder else Path()
+    path = (Path(config.root_path) if config.root_path else own_folder) / name
     if not os.path.exists(path) and spec.url:
+        # The command knows nothing of these flags: it puts the file where a run without them looks.
+        aside = f" to {own_folder}, for a run without these two flags" if config.root_path or config.data_path else ""
         raise UserError(
             f"Data file {path} does not exist. Get {spec.file} from {spec.url} and put it there, "
-            "or say where it is with --root_path and --data_path (or CALF_DATASETS, the folder of all data sets)."
+            "or say where it is with --root_path and --data_path (or CALF_DATASETS, the folder of all data sets). "
+            f"python -m data_provider.download {config.data} fetches it{aside}."
         )
     return path
 

@@ -205,6 +205,17 @@ def test_a_missing_published_file_names_its_source(name: str, tmp_path: Path, mo
         assert part in str(raised.value)
 
 
+@pytest.mark.parametrize("options", [{}, {"root_path": "mine"}, {"data_path": "mine.csv"}])
+def test_a_missing_published_file_names_the_command_that_fetches_it(
+    options: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALF_DATASETS", str(tmp_path))
+    with pytest.raises(UserError) as raised:
+        load_data(DataConfig("ETTm2", 8, 4, **options))
+    place = f" to {tmp_path / 'ETT-small'}, for a run without these two flags" if options else ""
+    assert str(raised.value).endswith(f" python -m data_provider.download ETTm2 fetches it{place}.")
+
+
 def test_root_path_comes_before_the_folder_of_all_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALF_DATASETS", str(tmp_path / "elsewhere"))
     (tmp_path / "ETTh1.csv").touch()
