@@ -1,0 +1,47 @@
+"""The six sampling frequencies of the M4 competition (M4 Competitor's Guide; CALF, appendix on M4)."""
+
+from dataclasses import dataclass
+
+from utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One frequency of M4.
+
+    Attributes:
+        name: as in the file names, ``Hourly-train.csv``.
+        horizon: H, the steps to forecast. season: m, the steps of one season; 1 is none.
+        history: how many horizons of a series' end training samples are cut from.
+        series: how many series the competition published.
+    """
+
+    name: str
+    horizon: int
+    season: int
+    history: float
+    series: int
+
+
+PATTERNS = {
+    pattern.name: pattern
+    for pattern in (
+        Pattern("Yearly", 6, 1, 1.5, 23_000),
+        Pattern("Quarterly", 8, 4, 1.5, 24_000),
+        Pattern("Monthly", 18, 12, 1.5, 48_000),
+        Pattern("Weekly", 13, 1, 10, 359),
+        Pattern("Daily", 14, 1, 10, 4_227),
+        Pattern("Hourly", 48, 24, 10, 414),
+    )
+}
+
+
+def find_pattern(name: str) -> Pattern:
+    """The pattern of that name.
+
+    Raises:
+        UserError: there is none; the message lists the six.
+    """
+    if name not in PATTERNS:
+        raise UserError(f"--seasonal_patterns {name}: no such pattern; choose one of {', '.join(PATTERNS)}.")
+    return PATTERNS[name]
