@@ -1,0 +1,239 @@
+"""M4's scores on numbers worked out by hand, and against another implementation."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from utilsforecast import losses
+
+from utils.m4_patterns import PATTERNS
+from utils.m4_scores import Scores, pool, score, seasonal_scale
+
+# Two series: 1 2 4 8 and 10 7 10.
+VALUES = np.array([1.0, 2, 4, 8, 10, 7, 10])
+OFFSETS = np.array([0, 4, 7])
+
+
+def scores_of(series: int, smape: float, mase: float | None, mape: float = 1.0, without_scale: int = 0) -> Scores:
+    return Scores(series, smape, mase, mape, without_scale=without_scale)
+
+
+def test_the_scale_is_the_mean_step_inside_each_series() -> None:
+    assert seasonal_scale(VALUES, OFFSETS, 1) == pytest.approx([(1 + 2 + 4) / 3, 3])
+
+
+def test_the_seasonal_scale_looks_a_season_back_and_never_into_the_series_before() -> None:
+    assert seasonal_scale(VALUES, OFFSETS, 2) == pytest.approx([(3 + 6) / 2, 0])
+
+
+def test_series_no_longer_than_a_season_have_no_scale() -> None:
+    assert seasonal_scale(VALUES, OFFSETS, 3).tolist() == [7, 0]
+    assert seasonal_scale(VALUES, OFFSETS, 9).tolist() == [0, 0]
+
+
+def test_a_constant_series_has_no_scale() -> None:
+    assert seasonal_scale(np.full(5, 0.1), np.array([0, 5]), 1).tolist() == [0]
+
+
+def test_a_season_of_no_steps_is_refused() -> None:
+    with pytest.raises(ValueError, match="season 0"):
+        seasonal_scale(VALUES, OFFSETS, 0)
+
+
+def test_scores_of_two_series_follow_from_the_formulas() -> None:
+    forecast, target = np.array([[2.0, 6], [1, 1]]), np.array([[2.0, 4], [3, 1]])
+    scores = score(forecast, target, np.array([2.0, 4.0]))
+    assert scores.series == 2
+    assert scores.smape == pytest.approx(200 * (0 + 2 / 10 + 2 / 4 + 0) / 4)
+    assert scores.mape == pytest.approx(100 * (0 + 2 / 4 + 2 / 3 + 0) / 4)
+    assert scores.mase == pytest.approx((1 / 2 + 1 / 4) / 2)
+    assert (scores.owa, scores.without_scale) == (None, 0)
+
+
+def test_nothing_forecast_as_nothing_is_no_error() -> None:
+    scores = score(np.zeros((1, 2)), np.zeros((1, 2)), np.ones(1))
+    assert (scores.smape, scores.mape, scores.mase) == (0, 0, 0)
+
+
+def test_a_target_of_zero_counts_in_smape_and_not_in_mape() -> None:
+    scores = score(np.array([[1.0, 3]]), np.array([[0.0, 4]]), np.ones(1))
+    assert scores.smape == pytest.approx(200 * (1 + 1 / 7) / 2)
+    assert scores.mape == pytest.approx(100 * (0 + 1 / 4) / 2)
+
+
+def test_negative_values_are_measured_by_their_size() -> None:
+    scores = score(np.array([[-1.0]]), np.array([[-3.0]]), np.ones(1))
+    assert scores.smape == pytest.approx(200 * 2 / 4)
+    assert scores.mape == pytest.approx(100 * 2 / 3)
+
+
+def test_series_without_a_scale_are_counted_and_left_out_of_mase_alone() -> None:
+    forecast, target = np.array([[2.0], [5], [3]]), np.array([[1.0], [9], [9]])
+    scores = score(forecast, target, np.array([4.0, 0, 2]))
+    assert scores.mase == pytest.approx((1 / 4 + 6 / 2) / 2)
+    assert scores.smape == pytest.approx(200 * (1 / 3 + 4 / 14 + 6 / 12) / 3)
+    assert (scores.series, scores.without_scale) == (3, 1)
+
+
+def test_without_any_scale_there_is_no_mase_and_no_owa() -> None:
+    scores = score(np.ones((2, 1)), np.zeros((2, 1)), np.zeros(2), naive2=scores_of(2, 10, 1))
+    assert (scores.mase, scores.owa, scores.without_scale) == (None, None, 2)
+
+
+def test_owa_is_the_mean_of_both_scores_relative_to_naive2() -> None:
+    scores = score(np.array([[3.0]]), np.array([[1.0]]), np.ones(1), naive2=scores_of(1, 50, 8))
+    assert scores.owa == pytest.approx((100 / 50 + 2 / 8) / 2)
+
+
+def test_naive2_measured_by_itself_is_one() -> None:
+    rng = np.random.default_rng(0)
+    arrays = rng.uniform(1, 9, (5, 3)), rng.uniform(1, 9, (5, 3)), rng.uniform(1, 2, 5)
+    assert score(*arrays, naive2=score(*arrays)).owa == 1
+
+
+def test_a_faultless_naive2_gives_no_owa() -> None:
+    assert score(np.array([[3.0]]), np.array([[1.0]]), np.ones(1), naive2=scores_of(1, 0, 0)).owa is None
+
+
+def test_scores_become_json() -> None:
+    scores = score(np.array([[3.0]]), np.array([[1.0]]), np.ones(1))
+    written = {"series": 1, "smape": 100, "mase": 2, "mape": 200, "owa": None, "without_scale": 0}
+    assert json.loads(json.dumps(asdict(scores))) == written
+
+
+@pytest.mark.parametrize(
+    ("forecast", "target", "scale", "message"),
+    [
+        ((3,), (3,), (3,), r"forecasts \(3,\)"),
+        ((0, 2), (0, 2), (0,), r"forecasts \(0, 2\)"),
+        ((3, 2), (3, 1), (3,), r"targets \(3, 1\) do not fit forecasts \(3, 2\)"),
+        ((3, 2), (3, 2), (2,), r"scales \(2,\) do not fit forecasts \(3, 2\)"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(
+    forecast: tuple[int, ...], target: tuple[int, ...], scale: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        score(np.ones(forecast), np.ones(target), np.ones(scale))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_forecasts_that_are_no_numbers_are_named(bad: float) -> None:
+    forecast = np.ones((9, 2))
+    forecast[[3, 7], 1] = bad
+    with pytest.raises(ValueError, match=r"forecasts of 2 of 9 series are not finite: series 3, 7$"):
+        score(forecast, np.ones((9, 2)), np.ones(9))
+
+
+def test_a_long_list_of_bad_series_is_cut_short() -> None:
+    with pytest.raises(ValueError, match=r"9 of 9 series are not finite: series 0, 1, 2, 3, 4, \.\.\.$"):
+        score(np.full((9, 2), np.nan), np.ones((9, 2)), np.ones(9))
+
+
+def test_targets_and_scales_that_are_no_numbers_are_named_too() -> None:
+    with pytest.raises(ValueError, match="targets of 1 of 1"):
+        score(np.ones((1, 1)), np.full((1, 1), np.nan), np.ones(1))
+    with pytest.raises(ValueError, match="scales of 1 of 1"):
+        score(np.ones((1, 1)), np.ones((1, 1)), np.array([np.nan]))
+
+
+WEEKLY = {"CALF": scores_of(1, 10, 2, 7), "naive2": scores_of(1, 20, 1, 9)}
+HOURLY = {"CALF": scores_of(3, 30, 6, 3), "naive2": scores_of(3, 40, 4, 5)}
+
+
+def test_others_weighs_its_patterns_by_their_series() -> None:
+    others = pool({"Weekly": WEEKLY, "Hourly": HOURLY})["Others"].scores["CALF"]
+    assert (others.series, others.smape, others.mase, others.mape) == (4, 25, 5, 4)
+
+
+def test_pooled_owa_is_computed_once_from_the_pooled_scores() -> None:
+    others = pool({"Weekly": WEEKLY, "Hourly": HOURLY})["Others"].scores
+    assert others["CALF"].owa == pytest.approx((25 / 35 + 5 / 3.25) / 2)
+    averaged = (1 * (10 / 20 + 2 / 1) / 2 + 3 * (30 / 40 + 6 / 4) / 2) / 4
+    assert others["CALF"].owa != pytest.approx(averaged)
+    assert others["naive2"].owa == 1
+
+
+def test_patterns_that_were_not_scored_are_named() -> None:
+    groups = pool({"Weekly": WEEKLY, "Hourly": HOURLY})
+    assert {name: group.missing for name, group in groups.items()} == {
+        "Weekly": (),
+        "Hourly": (),
+        "Others": ("Daily",),
+        "Average": ("Yearly", "Quarterly", "Monthly", "Daily"),
+    }
+
+
+def test_a_group_without_any_pattern_is_left_out() -> None:
+    assert list(pool({"Yearly": WEEKLY})) == ["Yearly", "Average"]
+    assert pool({}) == {}
+
+
+def test_all_six_patterns_give_the_table_of_the_competition() -> None:
+    groups = pool({name: {"CALF": scores_of(PATTERNS[name].series, 10, 2)} for name in reversed(PATTERNS)})
+    assert list(groups) == ["Yearly", "Quarterly", "Monthly", "Weekly", "Daily", "Hourly", "Others", "Average"]
+    assert all(group.missing == () for group in groups.values())
+    assert (groups["Others"].scores["CALF"].series, groups["Average"].scores["CALF"].series) == (5_000, 100_000)
+
+
+def test_the_average_counts_series_and_not_patterns() -> None:
+    average = pool({"Yearly": HOURLY, "Daily": WEEKLY, "Hourly": WEEKLY})["Average"].scores["CALF"]
+    assert average.smape == pytest.approx((3 * 30 + 10 + 10) / 5)
+
+
+def test_a_pattern_alone_keeps_its_scores_and_gets_its_owa() -> None:
+    groups = pool({"Hourly": HOURLY})
+    assert groups["Hourly"].scores["CALF"] == replace(HOURLY["CALF"], owa=(30 / 40 + 6 / 4) / 2)
+    assert groups["Others"].scores == groups["Average"].scores == groups["Hourly"].scores
+
+
+def test_without_naive2_there_is_no_pooled_owa() -> None:
+    groups = pool({"Weekly": {"CALF": scores_of(1, 10, 2)}, "Hourly": {"CALF": scores_of(1, 10, 2)}})
+    assert groups["Others"].scores["CALF"].owa is None
+
+
+def test_mase_is_weighted_by_the_series_that_have_a_scale() -> None:
+    weekly = {"CALF": scores_of(9, 10, 2, without_scale=8)}
+    hourly = {"CALF": scores_of(3, 10, 6)}
+    daily = {"CALF": scores_of(5, 10, None, without_scale=5)}
+    others = pool({"Weekly": weekly, "Hourly": hourly, "Daily": daily})["Others"].scores["CALF"]
+    assert (others.mase, others.series, others.without_scale) == (5, 17, 13)
+
+
+def test_only_forecasters_that_every_pattern_has_are_pooled() -> None:
+    others = pool({"Weekly": WEEKLY, "Hourly": {**HOURLY, "naive": scores_of(3, 1, 1)}})["Others"]
+    assert list(others.scores) == ["CALF", "naive2"]
+
+
+def test_what_cannot_be_pooled_is_refused() -> None:
+    with pytest.raises(ValueError, match="hourly: no pattern of M4"):
+        pool({"hourly": HOURLY})
+    with pytest.raises(ValueError, match="Daily: the forecasters were not scored on the same series"):
+        pool({"Daily": {"CALF": scores_of(1, 1, 1), "naive2": scores_of(2, 1, 1)}})
+
+
+def test_smape_and_mase_equal_those_of_utilsforecast() -> None:
+    rng = np.random.default_rng(3)
+    lengths, horizon, season = np.array([9, 14, 30, 11]), 6, 4
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    values = rng.uniform(1, 9, offsets[-1])
+    forecast, target = rng.uniform(1, 9, (4, horizon)), rng.uniform(1, 9, (4, horizon))
+
+    steps = np.concatenate([np.arange(length) for length in lengths])
+    train = pd.DataFrame({"unique_id": np.repeat(np.arange(4), lengths), "ds": steps, "y": values})
+    test = pd.DataFrame(
+        {
+            "unique_id": np.repeat(np.arange(4), horizon),
+            "ds": np.concatenate([np.arange(length, length + horizon) for length in lengths]),
+            "y": target.ravel(),
+            "CALF": forecast.ravel(),
+        }
+    )
+    ours = score(forecast, target, seasonal_scale(values, offsets, season))
+    # Theirs is |f - y| / (|f| + |y|), from 0 to 1.
+    assert ours.smape == pytest.approx(200 * losses.smape(test, ["CALF"])["CALF"].mean())
+    assert ours.mape == pytest.approx(100 * losses.mape(test, ["CALF"])["CALF"].mean())
+    theirs = losses.mase(test, ["CALF"], seasonality=season, train_df=train)["CALF"]
+    assert ours.mase == pytest.approx(theirs.mean())
