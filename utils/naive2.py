@@ -1,0 +1,109 @@
+"""Naive2, the forecast that M4 measures all others against: the naive one of the seasonally adjusted series.
+
+Written from the formulas in the M4 Competitor's Guide ("Naive 2") and the definitions of R's ``acf`` and
+``decompose``, which the competition used.
+"""
+
+import math
+
+import numpy as np
+
+from utils.ragged import check_ragged
+
+NORMAL_90 = 1.645  # two-sided 90 % of the normal distribution
+FEWEST_SEASONS = 3
+
+
+def naive2(values: np.ndarray, offsets: np.ndarray, horizon: int, season: int) -> np.ndarray:
+    """Forecast every series.
+
+    A series whose season does not show (:func:`is_seasonal`) gets the plain naive forecast. So does every
+    series with a value of 0 or below, which a multiplicative season cannot describe, and a constant one.
+
+    Args:
+        values: (T,), all series one after the other. offsets: (N + 1,), their borders.
+        horizon: H. season: m, steps of one season; 1 is none.
+
+    Returns:
+        (N, H) float64.
+
+    Raises:
+        ValueError: the offsets do not fit the values, a value is not finite, or no steps to forecast.
+    """
+    lengths = check_ragged(values, offsets)
+    if horizon < 1 or season < 1:
+        raise ValueError(f"horizon {horizon} and season {season}: both must be 1 or more")
+    if not np.isfinite(values).all():
+        raise ValueError("a series to forecast has a value that is not finite")
+    forecast = np.repeat(values[offsets[1:] - 1, None].astype(np.float64), horizon, axis=1)
+    if season == 1:
+        return forecast
+    order = np.argsort(lengths, kind="stable")
+    # Series of one length are worked on together.
+    for group in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
+        length = int(lengths[group[0]])
+        series = values[offsets[group, None] + np.arange(length)].astype(np.float64)
+        seasonal = is_seasonal(series, season)
+        if seasonal.any():
+            figure = seasonal_figure(series[seasonal], season)
+            adjusted = series[seasonal, -1:] / figure[:, (length - 1) % season, None]
+            forecast[group[seasonal]] = adjusted * figure[:, (length + np.arange(horizon)) % season]
+    return forecast
+
+
+def naive2_single(series: np.ndarray, horizon: int, season: int) -> np.ndarray:
+    """Forecast one series (n,) to (H,); otherwise as :func:`naive2`."""
+    return naive2(series, np.array([0, len(series)]), horizon, season)[0]
+
+
+def is_seasonal(series: np.ndarray, season: int) -> np.ndarray:
+    """Whether the autocorrelation at the seasonal lag differs from 0 at 90 %.
+
+    Its limit is 1.645 · sqrt((1 + 2 · sum of the squared autocorrelations at shorter lags) / n). Never True
+    with a season of one step, for fewer than three seasons, where the lag is beyond the 10 · log10(n) that R
+    looks at, for constant series, and for series with values of 0 or below.
+
+    Args:
+        series: (G, n), of one length. season: m.
+
+    Returns:
+        (G,) of bool.
+    """
+    length = series.shape[1]
+    if season == 1 or length < FEWEST_SEASONS * season or season > math.floor(10 * math.log10(length)):
+        return np.zeros(len(series), dtype=bool)
+    usable = (series.min(axis=1) > 0) & (np.ptp(series, axis=1) > 0)
+    deviation = series - series.mean(axis=1, keepdims=True)
+    # Brought to 1 at most, so that no square leaves float64's range.
+    deviation /= np.where(usable, np.abs(deviation).max(axis=1), 1)[:, None]
+    lags = [np.einsum("gt,gt->g", deviation[:, k:], deviation[:, : length - k]) for k in range(season + 1)]
+    variance = np.where(usable, lags[0], 1)
+    correlation = np.stack(lags[1:], axis=1) / variance[:, None]  # (G, m)
+    limit = NORMAL_90 * np.sqrt((1 + 2 * np.square(correlation[:, :-1]).sum(axis=1)) / length)
+    return usable & (np.abs(correlation[:, -1]) > limit)
+
+
+def seasonal_figure(series: np.ndarray, season: int) -> np.ndarray:
+    """The multiplicative season of a classical decomposition.
+
+    The trend is a moving average over one season, centred with half weights at both ends where m is even; the
+    figure is the mean of series / trend at each phase, divided by the mean over all phases.
+
+    Args:
+        series: (G, n), positive, at least two seasons long. season: m.
+
+    Returns:
+        (G, m); phase 0 is that of the first step.
+    """
+    half = season // 2
+    weights = np.full(2 * half + 1, 1 / season)
+    if season % 2 == 0:
+        weights[[0, -1]] /= 2
+    inner = series.shape[1] - 2 * half  # steps that have a whole season around them
+    trend = np.zeros((len(series), inner))
+    for k, weight in enumerate(weights):
+        trend += weight * series[:, k : k + inner]
+    ratio = series[:, half : half + inner] / trend
+    # ratio[:, 0] has the phase of step ``half``
+    figure = np.stack([ratio[:, (phase - half) % season :: season].mean(axis=1) for phase in range(season)], axis=1)
+    return figure / figure.mean(axis=1, keepdims=True)
