@@ -10,13 +10,14 @@ import numpy as np
 
 from utils.files import replacing, write_json
 
+RECORD = "metrics.json"
 MOST_CHANNELS = 21  # printed; the record has them all
 SCALES = {"standardised": "the standardised scale, as in papers", "original_units": "the data's units"}
 
 
 def save_metrics(folder: Path, record: Mapping[str, Any]) -> None:
     """Write ``metrics.json``, the whole record, and ``metrics.npy``: MAE, MSE, RMSE, standardised."""
-    write_json(folder / "metrics.json", record)
+    write_json(folder / RECORD, record)
     with replacing(folder / "metrics.npy") as temporary, temporary.open("wb") as file:
         np.save(file, np.array([record["mae"], record["mse"], math.sqrt(record["mse"])]))
 

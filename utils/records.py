@@ -1,0 +1,102 @@
+"""The records of finished runs: every ``metrics.json`` below a folder, checked."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.errors import UserError
+from utils.results import RECORD
+
+LONG_TERM, SHORT_TERM = "long_term_forecast", "short_term_forecast"
+
+# What each task's record must hold: dotted name, type. A score may be None where it does not exist.
+COMMON = {
+    "model": str, "data": str, "seed": int, "seq_len": int, "pred_len": int, "backbone.name": str,
+    "backbone.init": str, "config.data": dict, "config.gpt_layers": int, "metrics": dict,
+}  # fmt: skip
+SCORES = {LONG_TERM: ("mse", "mae"), SHORT_TERM: ("smape",)}
+SCORES_OR_NONE = {LONG_TERM: (), SHORT_TERM: ("mase", "owa")}
+WORDS = {LONG_TERM: (), SHORT_TERM: ("seasonal_patterns", "selected_on")}
+KINDS = {str: "text", int: "a whole number", dict: "a group of values", float: "a finite number"}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one run left behind.
+
+    Attributes:
+        path: the file. modified: when it was written, in seconds of the system's clock.
+        content: what ``metrics.json`` holds; see ``exp`` for the keys of each task.
+    """
+
+    path: Path
+    modified: float
+    content: dict[str, Any]
+
+    @property
+    def seed(self) -> int:
+        return self.content["seed"]
+
+
+def read_records(folder: Path) -> tuple[list[Record], list[str]]:
+    """Every record below ``folder``, by path, and one note for each file that is none or is damaged.
+
+    A folder that does not exist holds no records.
+
+    Raises:
+        UserError: ``folder`` is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--results {folder} is a file; name the folder that holds the runs' folders.")
+    records, notes = [], []
+    for path in sorted(folder.rglob(RECORD)):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            _check(content)
+            records.append(Record(path, path.stat().st_mtime, content))
+        except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or not as it must be
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            notes.append(f"{path}: {(reason or type(error).__name__).splitlines()[0]}")
+    return records, notes
+
+
+def look_up(content: Any, dotted: str) -> Any:
+    """A value inside nested groups, ``backbone.name``; None where there is none."""
+    for part in dotted.split("."):
+        content = content.get(part) if isinstance(content, Mapping) else None
+    return content
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number; an integer that no float can hold is none."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _check(content: Any) -> None:
+    """Raise ValueError, with the reason, where ``content`` is no record."""
+    if not isinstance(content, dict):
+        raise ValueError("no record of a run")
+    task = content.get("task_name")
+    if task not in list(SCORES):
+        raise ValueError(f"no record of a run: task_name is {task!r}")
+    wanted = {
+        **COMMON,
+        **dict.fromkeys(WORDS[task], str),
+        **dict.fromkeys(SCORES[task], float),
+        **{name: float for name in SCORES_OR_NONE[task] if content.get(name) is not None},
+        **({"target_data": str} if "target_data" in content else {}),
+    }
+    for name, kind in wanted.items():
+        value = look_up(content, name)
+        if not (is_number(value) if kind is float else type(value) is kind):
+            raise ValueError(f"{name} is {_shown(value)}, not {KINDS[kind]}")
+
+
+def _shown(value: Any) -> str:
+    return "missing" if value is None else repr(value)[:40]
