@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -94,17 +94,23 @@ def make_windows(
     return WindowDataset(series, first, last, seq_len, pred_len)
 
 
-def _as_is(batch: Batch) -> Batch:
+def _as_is(batch: Any) -> Any:
     return batch
 
 
 def make_loader(
-    dataset: WindowDataset, batch_size: int, *, shuffle_seed: int | None = None, workers: int = 0, pin: bool = False
+    dataset: Dataset,
+    batch_size: int,
+    *,
+    shuffle_seed: int | None = None,
+    drop_last: bool = True,
+    workers: int = 0,
+    pin: bool = False,
 ) -> DataLoader:
-    """Batches of windows.
+    """Batches of a dataset that gathers a whole batch at once.
 
-    Training (``shuffle_seed`` given) shuffles and drops an incomplete last batch, as the release does,
-    unless it is the only one. Otherwise every window comes, in order.
+    Training (``shuffle_seed`` given) shuffles and, with ``drop_last``, drops an incomplete last batch, as the
+    release does, unless it is the only one. Otherwise every window comes, in order.
     """
     shuffle = shuffle_seed is not None
     generator = torch.Generator().manual_seed(shuffle_seed) if shuffle else None
@@ -112,7 +118,7 @@ def make_loader(
         dataset,
         batch_size=batch_size,
         shuffle=shuffle,
-        drop_last=shuffle and len(dataset) >= batch_size,
+        drop_last=shuffle and drop_last and len(dataset) >= batch_size,
         generator=generator,
         num_workers=workers,
         collate_fn=_as_is,
