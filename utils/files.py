@@ -1,9 +1,10 @@
 """Files that land whole: written beside their place under a temporary name, then renamed."""
 
+import csv
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,18 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write ``content`` as indented JSON, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def write_table(path: Path, names: Sequence[str], values: np.ndarray, columns: Sequence[str]) -> None:
+    """Write a CSV file, whole or not at all.
+
+    Args:
+        names: N row names, in a first column ``id``. values: (N, K). columns: K names.
+    """
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", *columns])
+        writer.writerows([name, *(f"{value:.10g}" for value in row)] for name, row in zip(names, values, strict=True))
 
 
 class ArrayWriter:

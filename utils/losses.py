@@ -122,7 +122,8 @@ class CALFLoss:
 
 def _compare(name: str, forecast: Tensor, target: Tensor, masked: Masked | None) -> Tensor:
     if name in PLAIN_LOSSES:
-        return PLAIN_LOSSES[name](forecast.float(), target.float())
+        known = 1.0 if masked is None else masked.mask
+        return PLAIN_LOSSES[name](forecast.float() * known, target.float() * known)
     if masked is None:
         raise UserError(f"The loss {name} is for M4; use {', '.join(PLAIN_LOSSES)} here.")
     return MASKED_LOSSES[name](forecast.float(), target.float(), masked)

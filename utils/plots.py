@@ -1,6 +1,6 @@
 """Pictures of forecasts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from utils.files import replacing
 
 MOST_CHANNELS = 7
-INK, TRUTH, FORECAST = "#555555", "#222222", "#d1495b"
+INK, TRUTH, FORECAST, SIMPLE = "#555555", "#222222", "#d1495b", "#3d7ea6"
 
 
 def plot_forecast(
@@ -50,5 +50,41 @@ def plot_forecast(
     figure.axes[0].legend(loc="upper left", ncols=3, frameon=False)
     figure.suptitle(title, parse_math=False)
     figure.align_ylabels()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def plot_series(
+    path: Path,
+    names: Sequence[str],
+    histories: Sequence[np.ndarray],
+    truths: np.ndarray,
+    forecasts: Mapping[str, np.ndarray],
+    title: str,
+) -> None:
+    """Draw several series as PNG: a panel each with the end of the history, truth and forecasts.
+
+    Args:
+        names: N names. histories: N arrays of any length. truths: (N, H).
+        forecasts: (N, H) by name, the model's first.
+    """
+    figure = Figure(figsize=(12, 1 + 2.2 * ((len(names) + 1) // 2)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots((len(names) + 1) // 2, 2, squeeze=False).ravel()
+    steps = np.arange(truths.shape[1] + 1)
+    colours = (FORECAST, SIMPLE)
+    for i, (axis, name, history) in enumerate(zip(axes, names, histories, strict=False)):
+        axis.plot(np.arange(1 - len(history), 1), history, color=INK, linewidth=1, label="history")
+        axis.plot(steps, [history[-1], *truths[i]], color=TRUTH, linewidth=1.4, label="truth")
+        for (label, values), colour in zip(forecasts.items(), colours, strict=True):
+            axis.plot(steps, [history[-1], *values[i]], color=colour, linewidth=1.4, label=label)
+        axis.axvline(0, color=INK, linewidth=0.6, linestyle=":")
+        axis.set_ylabel(name, parse_math=False)
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in axes[len(names) :]:
+        axis.set_visible(False)
+    figure.axes[0].legend(loc="upper left", ncols=4, frameon=False)
+    figure.suptitle(title, parse_math=False)
+    figure.supxlabel("steps after the end of the training series")
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)

@@ -11,15 +11,21 @@ import numpy as np
 from utils.files import replacing, write_json
 
 RECORD = "metrics.json"
+FIGURES = ("mse", "mae", "smape", "mase", "mape", "owa")
 MOST_CHANNELS = 21  # printed; the record has them all
 SCALES = {"standardised": "the standardised scale, as in papers", "original_units": "the data's units"}
 
 
-def save_metrics(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write ``metrics.json``, the whole record, and ``metrics.npy``: MAE, MSE, RMSE, standardised."""
+def save_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write ``metrics.json``, the sign that a run is finished."""
     write_json(folder / RECORD, record)
+
+
+def save_metrics(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write ``metrics.npy``: MAE, MSE, RMSE, standardised; then ``metrics.json``, the whole record."""
     with replacing(folder / "metrics.npy") as temporary, temporary.open("wb") as file:
         np.save(file, np.array([record["mae"], record["mse"], math.sqrt(record["mse"])]))
+    save_record(folder, record)
 
 
 def append_block(path: Path, lines: Iterable[str]) -> None:
@@ -78,17 +84,22 @@ def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[st
         )
 
 
+def run_title(record: Mapping[str, Any]) -> str:
+    """What a record is about: model, data, windows, and whatever makes its figures of another kind."""
+    data = f"M4 {record['seasonal_patterns']}" if "seasonal_patterns" in record else record["data"]
+    tested = f", tested on {record['target_data']} (zero-shot)" if "target_data" in record else ""
+    selected = ", selected on test" if record.get("selected_on") == "test" else ""
+    return f"{record['model']} on {data}, {record['seq_len']} -> {record['pred_len']}{tested}{selected}"
+
+
 def over_seeds(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Mean and sample standard deviation of several runs that differ in their seed."""
-    seeds = ", ".join(str(record["seed"]) for record in records)
-    parts = []
-    for name in ("mse", "mae"):
-        values = [record[name] for record in records]
-        parts.append(f"{name}:{statistics.mean(values):.6f} ± {statistics.stdev(values):.6f}")
     first = records[0]
+    seeds = ", ".join(str(record["seed"]) for record in records)
     backbone = f"{first['backbone']['name']} ({first['backbone']['init']})"
-    title = (
-        f"{first['model']} on {first['data']}, {first['seq_len']} -> {first['pred_len']}, backbone {backbone}, "
-        f"mean ± std over seeds {seeds}"
-    )
-    return [title, ", ".join(parts)]
+    parts = []
+    for name in FIGURES:
+        values = [record.get(name) for record in records]
+        if None not in values:
+            parts.append(f"{name}:{statistics.mean(values):.6f} ± {statistics.stdev(values):.6f}")
+    return [f"{run_title(first)}, backbone {backbone}, mean ± std over seeds {seeds}", ", ".join(parts)]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from utils.checkpoint import write_checkpoint
-from utils.files import ArrayWriter, replacing, write_json
+from utils.files import ArrayWriter, replacing, write_json, write_table
 
 
 @pytest.fixture(params=[0o022, 0o077], ids=oct)
@@ -126,3 +126,17 @@ def test_an_error_while_writing_is_passed_on_and_leaves_nothing(tmp_path: Path) 
     with pytest.raises(ZeroDivisionError), ArrayWriter(tmp_path / "a.npy", (3, 2)):
         raise ZeroDivisionError
     assert not list(tmp_path.iterdir())
+
+
+def test_a_table_is_written_with_row_names_and_without_loss(tmp_path: Path) -> None:
+    values = np.array([[1.5, 1234567.125], [1e-7, -3.0]])
+    write_table(tmp_path / "table.csv", ["H1", "with, comma"], values, ["V1", "V2"])
+    assert (tmp_path / "table.csv").read_text().split() == [
+        "id,V1,V2",
+        "H1,1.5,1234567.125",
+        '"with,',
+        'comma",1e-07,-3',
+    ]
+    with pytest.raises(ValueError, match="zip"):
+        write_table(tmp_path / "table.csv", ["H1"], values, ["V1", "V2"])
+    assert "with" in (tmp_path / "table.csv").read_text()

@@ -3,12 +3,13 @@
 import hashlib
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from utils.fingerprint import fingerprint
+from utils.fingerprint import fingerprint, fingerprint_of_files
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.zeros(())}
 
@@ -44,3 +45,14 @@ def test_order_precision_and_memory_layout_do_not_matter(same: Callable[[], dict
 )
 def test_any_difference_shows(other: dict[str, Tensor]) -> None:
     assert fingerprint(other) != fingerprint(TENSORS)
+
+
+def test_files_are_told_apart_by_their_contents_and_their_borders(tmp_path: Path) -> None:
+    for name, text in (("a", "12"), ("b", "3"), ("c", "1"), ("d", "23"), ("e", "12")):
+        (tmp_path / name).write_text(text)
+
+    def of(*names: str) -> str:
+        return fingerprint_of_files(tmp_path / name for name in names)
+
+    assert of("a", "b") == of("e", "b")
+    assert len({of("a", "b"), of("c", "d"), of("b", "a"), of("a"), of()}) == 5

@@ -160,3 +160,13 @@ def test_an_m4_loss_without_a_mask_is_refused(name: str, part: str) -> None:
 def test_the_loss_of_half_precision_outputs_is_float32() -> None:
     half = FORECAST.to(torch.bfloat16)
     assert CALFLoss()(half, TARGET, half, [half], [half + 1]).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["l1", "smooth_l1", "mse"])
+def test_plain_losses_count_masked_targets_as_met(name: str) -> None:
+    forecast, target = torch.ones(2, 4, 1), torch.zeros(2, 4, 1)
+    mask = torch.tensor([1.0, 1, 0, 0])[None, :, None].expand(2, 4, 1)
+    loss = CALFLoss(task=name, output_w=0, feature_w=0)
+    everything = loss(forecast, target, None, (), ())
+    known = loss(forecast, target, None, (), (), Masked(mask, torch.ones(2, 8, 1), 1))
+    torch.testing.assert_close(known, everything / 2)

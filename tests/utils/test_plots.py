@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from utils.plots import plot_forecast
+from utils.plots import plot_forecast, plot_series
 
 
 def draw(path: Path, columns: Sequence[str], title: str = "title") -> None:
@@ -59,3 +59,14 @@ def test_no_figure_stays_open(tmp_path: Path) -> None:
     draw(tmp_path / "window.png", ["a"])
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or not pyplot.get_fignums()
+
+
+@pytest.mark.parametrize("count", [1, 4, 6])
+def test_series_are_drawn_a_panel_each(tmp_path: Path, count: int) -> None:
+    histories = [np.arange(5.0 + i) for i in range(count)]
+    truths = np.ones((count, 3))
+    forecasts = {"CALF": truths + 1, "naive2": truths + 2}
+    path = tmp_path / "series.png"
+    plot_series(path, [f"H{i}_$x$" for i in range(count)], histories, truths, forecasts, "M4")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert not list(tmp_path.glob("*.tmp"))

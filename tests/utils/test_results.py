@@ -102,3 +102,16 @@ def test_several_seeds_give_mean_and_sample_deviation() -> None:
         "CALF on ETTh1, 96 -> 192, backbone gpt2 (random), mean ± std over seeds 1, 2",
         "mse:2.000000 ± 1.414214, mae:2.000000 ± 0.000000",
     ]
+
+
+def test_m4_runs_are_reported_over_seeds_by_their_own_figures() -> None:
+    def record(seed: int, smape: float) -> dict[str, Any]:
+        return {
+            "model": "CALF", "data": "m4", "seasonal_patterns": "Hourly", "selected_on": "test", "seq_len": 96,
+            "pred_len": 48, "seed": seed, "smape": smape, "mase": None, "mape": 2.0, "owa": 0.5,
+            "backbone": {"name": "gpt2", "init": "random"},
+        }  # fmt: skip
+
+    title, figures = over_seeds([record(1, 10.0), record(2, 12.0)])
+    assert title.startswith("CALF on M4 Hourly, 96 -> 48, selected on test, backbone gpt2 (random)")
+    assert figures == "smape:11.000000 ± 1.414214, mape:2.000000 ± 0.000000, owa:0.500000 ± 0.000000"
