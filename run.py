@@ -3,12 +3,15 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from utils.errors import UserError
+
+if TYPE_CHECKING:
+    from exp.config import RunConfig
 
 logger = logging.getLogger("calf")
 
@@ -16,11 +19,17 @@ UNSET: Any = object()
 
 # Flags of the release that CALF never reads. They are accepted so that its command lines run unchanged.
 WITHOUT_EFFECT = {
-    "label_len": int, "seasonal_patterns": str, "mask_rate": float, "anomaly_ratio": float, "top_k": int,
+    "label_len": int, "mask_rate": float, "anomaly_ratio": float, "top_k": int,
     "num_kernels": int, "enc_in": int, "dec_in": int, "c_out": int, "d_model": int, "n_heads": int, "e_layers": int,
     "d_layers": int, "d_ff": int, "moving_avg": int, "factor": int, "dropout": float, "embed": str,
-    "activation": str, "devices": str, "p_hidden_layers": int, "target_data": str,
+    "activation": str, "devices": str, "p_hidden_layers": int,
 }  # fmt: skip
+# M4 has its own windows and files, and writes its forecasts in its own way.
+M4_HAS_ITS_OWN = {
+    "data_path", "features", "target", "freq", "seq_len", "pred_len", "num_workers", "save_arrays", "inverse",
+}  # fmt: skip
+M4_ALONE = {"seasonal_patterns", "m4_protocol", "m4_draws"}
+TARGETS = {"target_data", "target_root_path", "target_data_path"}
 SWITCHES_WITHOUT_EFFECT = ("distil", "output_attention", "use_multi_gpu")
 
 
@@ -46,21 +55,25 @@ def build_parser() -> Parser:
 
 
 def _add_run(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--task_name", default="long_term_forecast", help="long_term_forecast")
+    group.add_argument(
+        "--task_name", default="long_term_forecast", help="long_term_forecast, or short_term_forecast for M4"
+    )
     group.add_argument("--is_training", type=_switch, default=1, help="1 trains and tests; 0 tests a checkpoint")
     group.add_argument("--model", default="CALF", help="CALF")
     group.add_argument("--model_id", help="first part of the run's name; the data set's name if left out")
     group.add_argument("--des", default="test", help="description, part of the run's name")
     group.add_argument("--seed", type=_integer, default=2021, help="seed of the (first) run")
     group.add_argument("--itr", type=_positive, default=1, help="runs, with seeds seed, seed + 1, …")
+    group.add_argument("--overwrite", action="store_true", help="repeat what is finished already")
     group.add_argument("--dry_run", action="store_true", help="print configuration, windows and what trains; no more")
 
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--data",
-        help="ETTh1, ETTh2, ETTm1, ETTm2, weather, electricity, traffic, illness; custom, an own CSV; "
-        "sample, embedded data that need no file. If left out: custom with --data_path, else sample",
+        help="ETTh1, ETTh2, ETTm1, ETTm2, weather, electricity, traffic, illness; m4; custom, an own CSV; "
+        "sample, embedded data that need no file. If left out: custom with --data_path, else sample "
+        "(m4 with --task_name short_term_forecast)",
     )  # fmt: skip
     group.add_argument("--root_path", help="folder of the file; the data set's own below $CALF_DATASETS or ./datasets")
     group.add_argument("--data_path", help="the CSV file; needed for custom")
@@ -74,6 +87,23 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--percent", type=_integer, default=100, help="few-shot: train on this share of the training rows"
     )
+    group.add_argument(
+        "--seasonal_patterns", default="Monthly", help="of m4: Yearly, Quarterly, Monthly, Weekly, Daily, Hourly"
+    )
+    group.add_argument(
+        "--m4_protocol", default="holdout",
+        help="of m4: holdout chooses the best epoch on the last horizon of the training series; release, as the "
+        "released code, on the test set",
+    )  # fmt: skip
+    group.add_argument(
+        "--m4_draws", type=_positive,
+        help="of m4: samples of each series in an epoch; if left out 1 with --m4_protocol release, else as many as "
+        "make 10,000 samples",
+    )  # fmt: skip
+    group.add_argument("--zero_shot", type=_switch, default=0, help="1 tests on --target_data, not on --data")
+    group.add_argument("--target_data", help="data sets of the zero-shot test, with commas between")
+    group.add_argument("--target_root_path", help="folder of their files, if not their own")
+    group.add_argument("--target_data_path", help="their files, with commas between; needed for custom")
 
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
@@ -101,8 +131,10 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--tmax", type=_positive, default=20, help="epochs of half a cosine period")
     group.add_argument("--lradj", default="type1", help="schedule without cosine: type1, type2, type3, type4")
     group.add_argument("--decay_fac", type=_rate, default=0.5, help="factor per epoch of type2 and type4")
-    group.add_argument("--task_loss", default="l1", help="forecast against truth: l1, smooth_l1, mse")
-    group.add_argument("--output_loss", default="l1", help="forecast against the text branch's: l1, smooth_l1, mse")
+    group.add_argument(
+        "--task_loss", default="l1", help="forecast against truth: l1, smooth_l1, mse; of m4 also smape, mase, mape"
+    )
+    group.add_argument("--output_loss", default="l1", help="forecast against the text branch's, likewise")
     group.add_argument("--feature_loss", default="l1", help="features of both branches: l1, smooth_l1, mse")
     group.add_argument("--task_w", type=_weight, default=1.0, help="weight of the task loss")
     group.add_argument("--output_w", type=_weight, default=1.0, help="weight of the output loss")
@@ -130,7 +162,6 @@ def _add_without_effect(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--p_hidden_dims", type=int, nargs="+", default=unread, help=unread)
     for name in SWITCHES_WITHOUT_EFFECT:
         group.add_argument(f"--{name}", action="store_true", default=unread, help=unread)
-    group.add_argument("--zero_shot", type=_switch, default=0, help="0; 1 is refused, there is no zero-shot test")
     names = (*WITHOUT_EFFECT, "p_hidden_dims", *SWITCHES_WITHOUT_EFFECT)
     group.description = ", ".join(f"--{name}" for name in names)
 
@@ -172,7 +203,8 @@ def parse(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, set[st
     marked = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args([])), UNSET))
     given = {name for name, value in vars(parser.parse_args(argv, namespace=marked)).items() if value is not UNSET}
     args = parser.parse_args(argv)
-    args.data = args.data or ("custom" if args.data_path else "sample")
+    alone = "m4" if args.task_name == "short_term_forecast" else "sample"
+    args.data = args.data or ("custom" if args.data_path else alone)
     return args, given
 
 
@@ -187,11 +219,17 @@ def idle_flags(args: argparse.Namespace, given: set[str]) -> list[str]:
         (f"with --lradj {args.lradj}", set() if args.cos or decays else {"decay_fac"}),
         ("with --lora 0", set() if args.lora else {"r", "lora_alpha", "lora_dropout"}),
         ("with --data sample", {"root_path", "data_path"} if args.data == "sample" and not args.load else set()),
+        (
+            f"with --data {args.data}",
+            M4_ALONE if args.data != "m4" and not args.load else set(),
+        ),
+        ("with --data m4", M4_HAS_ITS_OWN if args.data == "m4" else set()),
+        ("with --zero_shot 0", set() if args.zero_shot else TARGETS),
         ("with --save_arrays 0", set() if args.save_arrays else {"inverse"}),
         ("with --output_w 0", set() if args.output_w else {"output_loss"}),
         ("with --feature_w 0", set() if args.feature_w else {"feature_loss"}),
         ("with --device cpu", {"gpu"} if args.device == "cpu" or not args.use_gpu else set()),
-        ("with --is_training 0", set() if args.is_training else TRAINING_FLAGS),
+        ("with --is_training 0", set() if args.is_training else {*TRAINING_FLAGS, "overwrite"}),
         ("with --load", {"itr"} if args.load else set()),
     ]
     return [
@@ -208,15 +246,12 @@ def run(args: argparse.Namespace, given: set[str]) -> None:
         UserError: something given cannot be used.
     """
     # Imported late, so that --help and wrong flags answer at once.
-    from exp import EXPERIMENTS
+    from exp import EXPERIMENTS, experiment_of
     from exp.config import RunConfig
-    from exp.stored import find_trained, load_trained
-    from utils.results import append_block, over_seeds
+    from exp.stored import load_trained
 
     if args.task_name not in EXPERIMENTS:
         raise UserError(f"--task_name {args.task_name}: no such task; choose one of {', '.join(EXPERIMENTS)}.")
-    if args.zero_shot:
-        raise UserError("--zero_shot 1 is not available; leave it out.")
     for line in idle_flags(args, given):
         logger.info(line)
     if args.load and args.is_training:
@@ -225,22 +260,47 @@ def run(args: argparse.Namespace, given: set[str]) -> None:
     if args.load:
         folder = Path(args.load)
         trained = load_trained(folder, first, given)
-        EXPERIMENTS[trained.task_name](trained).test_stored(folder, args.dry_run)
+        experiment_of(trained)(trained).test_stored(folder, args.dry_run)
         return
     records = []
     for seed in range(args.seed, args.seed + args.itr):
-        config = replace(first, seed=seed)
-        if args.is_training:
-            record = EXPERIMENTS[args.task_name](config).train_and_test(args.dry_run)
-        else:
-            folder, trained = find_trained(config)
-            record = EXPERIMENTS[args.task_name](trained).test_stored(folder, args.dry_run)
-        records += [record] if record else []
-    if len(records) > 1:
-        lines = over_seeds(records)
-        append_block(Path(f"results_{args.task_name}.txt"), lines)
-        for line in lines:
-            logger.info(line)
+        records += run_seed(replace(first, seed=seed), args)
+    _say_over_seeds(records)
+
+
+def run_seed(config: "RunConfig", args: argparse.Namespace) -> list[dict[str, Any]]:
+    """One run; of a finished one nothing is repeated, and one that was trained already is only tested."""
+    from exp import experiment_of
+    from exp.stored import find_trained, finished, is_trained
+
+    kind = experiment_of(config)
+    if not args.is_training:
+        folder, trained = find_trained(config)
+        return kind(trained).test_stored(folder, args.dry_run)
+    if not (args.dry_run or args.overwrite):
+        if records := finished(config):
+            logger.info("%s is finished; --overwrite repeats it", config.setting)
+            for record, path in zip(records, config.outcomes(), strict=True):
+                for line in (*kind.report(record), f"figures: {path}"):
+                    logger.info(line)
+            return records
+        if is_trained(config):
+            logger.info("%s is trained; --overwrite repeats it", config.setting)
+            return kind(config).test_stored(config.checkpoint)
+    return kind(config).train_and_test(args.dry_run)
+
+
+def _say_over_seeds(records: Sequence[Mapping[str, Any]]) -> None:
+    """Mean and deviation for every data set that several seeds were tested on."""
+    from utils.results import append_block, over_seeds
+
+    for target in dict.fromkeys(record.get("target_data") for record in records):
+        same = [record for record in records if record.get("target_data") == target]
+        if len(same) > 1:
+            lines = over_seeds(same)
+            append_block(Path(f"results_{same[0]['task_name']}.txt"), lines)
+            for line in lines:
+                logger.info(line)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,9 +1,11 @@
 """From a data set's name to standardised windows for training, validation and test."""
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,6 +51,35 @@ class DataConfig:
         for flag, steps in (("--seq_len", self.seq_len), ("--pred_len", self.pred_len)):
             if steps < 1:
                 raise UserError(f"{flag} {steps}: a window needs at least one step.")
+
+    @property
+    def words(self) -> str:
+        """What it is in the name of a run."""
+        few_shot = "" if self.percent == 100 else f"_p{self.percent}"
+        return f"{self.data}_ft{self.features}_sl{self.seq_len}_pl{self.pred_len}{few_shot}"
+
+    def files(self) -> tuple[Path, ...]:
+        """The files it reads, by their absolute paths; the embedded sample reads none.
+
+        Raises:
+            UserError: one is not there, or was not named.
+        """
+        if self.data == "sample":
+            return ()
+        return (data_file(self, find_dataset(self.data)).resolve(),)
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that the figures depend on, as JSON; the file by its absolute path."""
+        content = asdict(self)
+        del content["root_path"], content["data_path"]
+        return {**content, "file": next((str(path) for path in self.files()), None)}
+
+    @classmethod
+    def from_identity(cls, identity: Mapping[str, Any]) -> "DataConfig":
+        """The configuration that has this :meth:`identity`; TypeError and KeyError where a part is wrong."""
+        content = dict(identity)
+        file = content.pop("file")
+        return cls(**content, data_path=file)
 
 
 @dataclass(frozen=True)
@@ -106,8 +137,12 @@ class ForecastData:
 Baseline = partial[np.ndarray]
 
 
-def load_data(config: DataConfig) -> ForecastData:
+def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
     """Read, check, standardise and window a data set.
+
+    Args:
+        any_target: where all channels are forecast and none is called like the target, leave them in the
+            file's order.
 
     Raises:
         UserError: the data cannot be used; the message says where and why.
@@ -115,7 +150,10 @@ def load_data(config: DataConfig) -> ForecastData:
     spec = find_dataset(config.data)
     sample = make_sample() if config.data == "sample" else None
     frame = sample.frame if sample else read_frame(data_file(config, spec), spec.irregular_dates)
-    frame = frame.select(config.features, config.target)
+    target = config.target
+    if any_target and config.features == "M" and target not in frame.columns:
+        target = frame.columns[-1]
+    frame = frame.select(config.features, target)
     borders = spec.split(len(frame.values), frame.source)
     frequency, clash = _frequency(config.freq, frame)
     scaler, series, constant = _standardise(frame, borders)

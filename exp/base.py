@@ -4,10 +4,10 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,6 +51,13 @@ def build_scheduler(
     return torch.optim.lr_scheduler.LambdaLR(optimiser, factors)
 
 
+class Score(NamedTuple):
+    """What chooses the best epoch: its name for people and its key in records."""
+
+    name: str
+    key: str
+
+
 class Experiment(ABC):
     """One run of one configuration.
 
@@ -59,6 +66,7 @@ class Experiment(ABC):
     """
 
     network: Network
+    score = Score("val MSE", "validation_mse")
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
@@ -100,26 +108,31 @@ class Experiment(ABC):
         """Score of the current weights on the whole validation split; lower is better."""
 
     @abstractmethod
-    def test(self) -> dict[str, Any]:
-        """Score the network on the whole test split, save and return the figures."""
+    def test(self) -> list[dict[str, Any]]:
+        """Score the network on the whole test split, save and return the record, one for each data set tested."""
+
+    @classmethod
+    @abstractmethod
+    def report(cls, record: Mapping[str, Any]) -> Iterable[str]:
+        """The figures of a record for people, line by line."""
 
     # What all tasks share.
 
-    def train_and_test(self, dry_run: bool = False) -> dict[str, Any] | None:
-        """Train from scratch, test the best epoch, return the record; a dry run only says what it would do."""
+    def train_and_test(self, dry_run: bool = False) -> list[dict[str, Any]]:
+        """Train from scratch, test the best epoch, return the records; a dry run only says what it would do."""
         self.prepare(write=not dry_run)
         self.describe()
         if dry_run:
-            return None
+            return []
         self.fit()
         self.restore(self.config.checkpoint)
         return self.test()
 
-    def test_stored(self, folder: Path, dry_run: bool = False) -> dict[str, Any] | None:
-        """Test the checkpoint in ``folder``, return the record; a dry run only says what it would do."""
+    def test_stored(self, folder: Path, dry_run: bool = False) -> list[dict[str, Any]]:
+        """Test the checkpoint in ``folder``, return the records; a dry run only says what it would do."""
         self.restore(folder)
         self.describe()
-        return None if dry_run else self.test()
+        return [] if dry_run else self.test()
 
     def prepare(self, write: bool = True) -> None:
         """Build an untrained network from the run's seed. Without ``write`` nothing lands on disk."""
@@ -191,6 +204,23 @@ class Experiment(ABC):
         """bf16 matrix products where ``--use_amp`` asks for them."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.use_amp)
 
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The whole model in evaluation mode, its adapters merged; what was, afterwards."""
+        model = self.network.model
+        training = model.training
+        model.eval()
+        try:
+            with model.merged_adapters():
+                yield
+        finally:
+            model.train(training)
+
+    def forecast(self, x: Tensor) -> Tensor:
+        """The network's forecast (B, H, C) of windows (B, L, C), on the CPU in float32."""
+        with torch.inference_mode(), self.autocast():
+            return self.network.model(x.to(self.device, non_blocking=True)).forecast.float().cpu()
+
     def fit(self) -> None:
         """Train until the epochs or the patience run out; the best epoch is on disk at the end.
 
@@ -203,6 +233,7 @@ class Experiment(ABC):
         scheduler = build_scheduler(optimiser, groups, config.schedule)
         stopping = EarlyStopping(config.patience)
         history: list[dict[str, float]] = []
+        (config.checkpoint / TRAINING).unlink(missing_ok=True)  # it says that training was finished
         started = time.monotonic()
         epochs = Progress(range(config.train_epochs), "epochs", config.train_epochs, lines=False)
         for epoch in epochs:
@@ -213,12 +244,12 @@ class Experiment(ABC):
             best = stopping.update(score, epoch)
             if best:
                 self._save(epoch, score)
-            history.append({"epoch": epoch + 1, "train_loss": train_loss, "validation_mse": score, "rate": rate})
+            history.append({"epoch": epoch + 1, "train_loss": train_loss, self.score.key: score, "rate": rate})
             elapsed = time.monotonic() - started
             logger.info(
-                "epoch %d/%d | train loss %.5f | val MSE %.5f%s | rate %.3g | %s elapsed, at most %s left",
-                epoch + 1, config.train_epochs, train_loss, score, " (best)" if best else "", rate, clock(elapsed),
-                clock(elapsed / (epoch + 1) * (config.train_epochs - epoch - 1)),
+                "epoch %d/%d | train loss %.5f | %s %.5f%s | rate %.3g | %s elapsed, at most %s left",
+                epoch + 1, config.train_epochs, train_loss, self.score.name, score, " (best)" if best else "", rate,
+                clock(elapsed), clock(elapsed / (epoch + 1) * (config.train_epochs - epoch - 1)),
             )  # fmt: skip
             epochs.show(val=f"{score:.4f}", best=f"{stopping.best:.4f}")
             if not math.isfinite(score):
@@ -227,9 +258,14 @@ class Experiment(ABC):
                 logger.info("no better epoch for %d epochs: stopping early", config.patience)
                 break
         seconds = time.monotonic() - started
-        self.training = {"seconds": seconds, "environment": environment(self.device), "epochs": history}
+        self.training = {
+            "seconds": seconds,
+            "data_digest": config.trained_on,
+            "environment": environment(self.device),
+            "epochs": history,
+        }
         write_json(config.checkpoint / TRAINING, self.training)
-        logger.info("best epoch %d, val MSE %.5f", stopping.best_epoch + 1, stopping.best)
+        logger.info("best epoch %d, %s %.5f", stopping.best_epoch + 1, self.score.name, stopping.best)
         logger.info("checkpoint: %s", config.checkpoint)
 
     def _train_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> float:
@@ -251,7 +287,7 @@ class Experiment(ABC):
         return total / len(batches)
 
     def _save(self, epoch: int, score: float) -> None:
-        self.best = {"epoch": epoch + 1, "validation_mse": score}
+        self.best = {"epoch": epoch + 1, self.score.key: score}
         extras = {
             "data": self.data_record(),
             "word_embeddings": self.network.words,

@@ -5,20 +5,32 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from data_provider.datasets import find_dataset
-from data_provider.factory import DataConfig, data_file
+from data_provider.factory import DataConfig
+from data_provider.m4 import M4Config
 from layers.branches import LoRA
 from models import MODELS
 from utils.errors import UserError
+from utils.fingerprint import fingerprint_of_files
 from utils.losses import MASKED_LOSSES, PLAIN_LOSSES, CALFLoss
+from utils.results import RECORD
 from utils.schedule import Schedule
 
+RESULTS = Path("results")
 INITIALISATIONS = ("pretrained", "random")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A data set to test on without having trained on it: as in ``DataConfig``."""
+
+    data: str
+    root_path: str | None = None
+    data_path: str | None = None
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,7 @@ class Surroundings:
     Attributes:
         checkpoints: folder of all checkpoints.
         save_arrays: write pred.npy and true.npy. inverse: write them in the data's units.
+        targets: zero-shot: the data sets to test on in place of the one trained on.
     """
 
     device: str = "auto"
@@ -37,6 +50,7 @@ class Surroundings:
     checkpoints: str = "./checkpoints/"
     save_arrays: bool = True
     inverse: bool = False
+    targets: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,7 +61,7 @@ class RunConfig:
     model: str
     model_id: str
     description: str
-    data: DataConfig
+    data: DataConfig | M4Config
     gpt_layers: int
     llm: str
     llm_init: str
@@ -70,6 +84,13 @@ class RunConfig:
         for flag, name in (("--task_loss", self.loss.task), ("--output_loss", self.loss.output)):
             if name in MASKED_LOSSES and self.task_name != "short_term_forecast":
                 raise UserError(f"{flag} {name} is for M4; choose one of {', '.join(PLAIN_LOSSES)}.")
+        if (self.task_name == "short_term_forecast") != isinstance(self.data, M4Config):
+            raise UserError(
+                f"--task_name {self.task_name} does not go with --data {self.data.data}: short_term_forecast is the "
+                "task of m4, and of m4 alone."
+            )
+        if self.surroundings.targets and isinstance(self.data, M4Config):
+            raise UserError("--zero_shot 1 does not go with --data m4; leave it out.")
 
     @classmethod
     def from_args(cls, args: argparse.Namespace) -> "RunConfig":
@@ -83,17 +104,7 @@ class RunConfig:
             model=args.model,
             model_id=args.model_id or args.data,
             description=args.des,
-            data=DataConfig(
-                data=args.data,
-                seq_len=args.seq_len,
-                pred_len=args.pred_len,
-                root_path=args.root_path,
-                data_path=args.data_path,
-                features=args.features,
-                target=args.target,
-                percent=args.percent,
-                freq=args.freq,
-            ),
+            data=_m4(args) if args.data == "m4" else _series(args),
             gpt_layers=args.gpt_layers,
             llm=str(Path(args.llm).resolve()) if Path(args.llm).is_dir() else args.llm,
             llm_init=args.llm_init,
@@ -116,6 +127,7 @@ class RunConfig:
                 checkpoints=args.checkpoints,
                 save_arrays=bool(args.save_arrays),
                 inverse=args.inverse,
+                targets=_targets(args),
             ),
         )
 
@@ -128,11 +140,11 @@ class RunConfig:
         """
         try:
             content = dict(identity)
-            data = dict(content.pop("data"))
-            file, lora = data.pop("file"), content.pop("lora")
+            data, lora = dict(content.pop("data")), content.pop("lora")
+            kind = M4Config if data["data"] == "m4" else DataConfig
             return cls(
                 **{name: value for name, value in content.items() if name not in ("loss", "schedule")},
-                data=DataConfig(**data, data_path=file),
+                data=kind.from_identity(data),
                 lora=LoRA(**lora) if lora else None,
                 loss=CALFLoss(**content["loss"]),
                 schedule=Schedule(**content["schedule"]),
@@ -146,25 +158,105 @@ class RunConfig:
         """Everything that the figures depend on, as JSON; the data file by its absolute path."""
         content = asdict(self)
         del content["surroundings"]
-        spec = find_dataset(self.data.data)
-        del content["data"]["root_path"], content["data"]["data_path"]
-        content["data"]["file"] = None if self.data.data == "sample" else str(data_file(self.data, spec).resolve())
-        return content
+        return {**content, "data": self.data.identity()}
 
     @cached_property
     def setting(self) -> str:
         """Name of the run: readable, and by its hash unique to the configuration."""
-        data = self.data
-        few_shot = "" if data.percent == 100 else f"_p{data.percent}"
         words = (
-            f"{self.task_name}_{self.model_id}_{self.model}_{data.data}_ft{data.features}"
-            f"_sl{data.seq_len}_pl{data.pred_len}{few_shot}"
+            f"{self.task_name}_{self.model_id}_{self.model}_{self.data.words}"
             f"_{Path(self.llm).name}-{self.llm_init}{self.gpt_layers}_{self.description}_seed{self.seed}"
         )
         digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:8]
         return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', words)[:180]}_{digest}"
 
     @property
+    def results(self) -> Path:
+        """The folder of its figures."""
+        return RESULTS / self.setting
+
+    @property
+    def targets(self) -> dict[str, DataConfig]:
+        """The data sets of a zero-shot test by name, windowed as the one trained on."""
+        return {
+            _name(config): config
+            for target in self.surroundings.targets
+            for config in [replace(self.data, **asdict(target), percent=100, freq=None)]
+        }
+
+    def outcomes(self) -> list[Path]:
+        """The records that this run leaves: its own, or one for each target of a zero-shot test."""
+        folders = [zero_shot_folder(self.results, name) for name in self.targets] or [self.results]
+        return [folder / RECORD for folder in folders]
+
+    @cached_property
+    def trained_on(self) -> str:
+        """A fingerprint of the contents of the files that it trains on."""
+        return fingerprint_of_files(self.data.files())
+
+    @cached_property
+    def data_digest(self) -> str:
+        """A fingerprint of the contents of all files that it reads."""
+        return fingerprint_of_files(path for data in (self.data, *self.targets.values()) for path in data.files())
+
+    @property
     def checkpoint(self) -> Path:
         """The folder this run saves to."""
         return Path(self.surroundings.checkpoints) / self.setting
+
+
+def zero_shot_folder(results: Path, target: str) -> Path:
+    """Where, below the results of the run it was trained by, a target's figures lie."""
+    return results / f"zero_shot_{target}"
+
+
+def _name(target: DataConfig) -> str:
+    """A target in the name of a folder: that of the data set, of an own file also its own."""
+    if target.data != "custom":
+        return target.data
+    (path,) = target.files()
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"custom-{path.stem}")[:80] + f"_{digest}"
+
+
+def _series(args: argparse.Namespace) -> DataConfig:
+    return DataConfig(
+        data=args.data,
+        seq_len=args.seq_len,
+        pred_len=args.pred_len,
+        root_path=args.root_path,
+        data_path=args.data_path,
+        features=args.features,
+        target=args.target,
+        percent=args.percent,
+        freq=args.freq,
+    )
+
+
+def _m4(args: argparse.Namespace) -> M4Config:
+    if args.percent != 100:
+        raise UserError(f"--percent {args.percent}: there is no few-shot M4; leave it out.")
+    return M4Config(args.data, args.seasonal_patterns, args.m4_protocol, args.m4_draws, args.root_path)
+
+
+def _targets(args: argparse.Namespace) -> tuple[Target, ...]:
+    if not args.zero_shot:
+        return ()
+    names = _parts(args.target_data)
+    files = _parts(args.target_data_path) or [None] * len(names)
+    if not names or not all(names):
+        raise UserError("--zero_shot 1 needs --target_data: the data set to test on, or several with commas between.")
+    if len(files) != len(names):
+        raise UserError(
+            f"--target_data names {len(names)} data set(s) and --target_data_path {len(files)} file(s); "
+            "give one file for each, with commas between."
+        )
+    targets = tuple(Target(name, args.target_root_path, file) for name, file in zip(names, files, strict=True))
+    twice = next((target for i, target in enumerate(targets) if target in targets[:i]), None)
+    if twice:
+        raise UserError(f"--target_data names {twice.data} twice with the same file.")
+    return targets
+
+
+def _parts(text: str | None) -> list[str]:
+    return [part.strip() for part in text.split(",")] if text else []

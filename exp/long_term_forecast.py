@@ -1,29 +1,24 @@
 """Long-term forecasting (CALF, section 4.1): one network per data set and horizon."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from data_provider.factory import ForecastData, load_data
+from data_provider.factory import DataConfig, ForecastData, load_data
 from data_provider.windows import Batch, Split, make_loader
 from exp.base import Experiment
-from utils.files import ArrayWriter
+from exp.window_test import WindowTest, forecasts
 from utils.metrics import ErrorSums
-from utils.plots import plot_forecast
-from utils.progress import Progress
 from utils.provenance import environment
-from utils.results import append_block, comparison, save_metrics, verdict
+from utils.results import RECORD, append_block, comparison, run_title, save_metrics, verdict
 
 logger = logging.getLogger(__name__)
 
-RESULTS, PICTURES = Path("results"), Path("test_results")
+PICTURES = Path("test_results")
 
 
 class LongTermForecast(Experiment):
@@ -83,99 +78,35 @@ class LongTermForecast(Experiment):
 
     def validate(self) -> float:
         sums = ErrorSums(self.config.data.pred_len, len(self.data.scored_columns))
-        for batch, forecast in self._forecasts(Split.VAL, "validation"):
+        for batch, forecast in forecasts(self, self.data, Split.VAL, "validation"):
             sums.add(forecast, batch.y[..., self.data.scored])
         return sums.mse
 
-    def test(self) -> dict[str, Any]:
-        sums = self._score_test_split()
-        reports = {name: s.report(self.data.scored_columns, self._scale) for name, s in sums.items()}
-        record = self._record(reports)
-        save_metrics(RESULTS / self.config.setting, record)
-        self._draw_pictures()
+    def test(self) -> list[dict[str, Any]]:
+        return [self.test_on(self.data, self.config.data, self.config.results, PICTURES / self.config.setting, {})]
+
+    def test_on(
+        self, data: ForecastData, config: DataConfig, results: Path, pictures: Path, more: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Score the network on a series, leave arrays, pictures and figures, return the record.
+
+        Args:
+            results, pictures: folders. more: what the record holds beside the figures.
+        """
+        reports = WindowTest(self, data, config, results, pictures).run()
+        record = {**self._record(reports), **more}
         append_block(Path(f"results_{self.config.task_name}.txt"), self._summary(record))
-        for line in (*comparison(reports), *verdict(reports, self.config.model)):
+        save_metrics(results, record)
+        for line in self.report(record):
             logger.info(line)
-        logger.info("figures: %s", RESULTS / self.config.setting / "metrics.json")
-        logger.info("pictures: %s", PICTURES / self.config.setting)
+        logger.info("figures: %s", results / RECORD)
+        logger.info("pictures: %s", pictures)
         return record
 
-    def _score_test_split(self) -> dict[str, ErrorSums]:
-        """Exact errors of the network and the baselines on the same windows; the arrays stream to disk."""
-        config, scored = self.config, self.data.scored
-        pred_len, channels = config.data.pred_len, len(self.data.scored_columns)
-        baselines = self.data.baselines(pred_len)
-        sums = {name: ErrorSums(pred_len, channels) for name in (config.model, *baselines)}
-        folder = RESULTS / config.setting
-        shape = (len(self.data.windows[Split.TEST]), pred_len, channels)
-        with ExitStack() as stack:
-            files = []
-            if config.surroundings.save_arrays:
-                files = [stack.enter_context(ArrayWriter(folder / f"{name}.npy", shape)) for name in ("pred", "true")]
-            for batch, forecast in self._forecasts(Split.TEST, "test"):
-                truth = batch.y[..., scored]
-                sums[config.model].add(forecast, truth)
-                for name, baseline in baselines.items():
-                    sums[name].add(torch.from_numpy(baseline(batch.origins.numpy())), truth)
-                for file, values in zip(files, (forecast, truth), strict=False):
-                    values = values.numpy()
-                    file.append(self._original_units(values) if config.surroundings.inverse else values)
-        return sums
-
-    def _forecasts(self, split: Split, name: str) -> Iterator[tuple[Batch, Tensor]]:
-        """Every batch of a split with its forecast (B, H, scored channels), on the CPU in float32."""
-        loader: DataLoader = make_loader(
-            self.data.windows[split],
-            self.config.batch_size,
-            workers=self.config.surroundings.num_workers,
-            pin=self.device.type == "cuda",
-        )
-        with self._evaluating():
-            for batch in Progress(loader, name, len(loader)):
-                yield batch, self._forecast(batch.x)
-
-    def _forecast(self, x: Tensor) -> Tensor:
-        with torch.inference_mode(), self.autocast():
-            forecast = self.network.model(x.to(self.device, non_blocking=True)).forecast
-        return forecast[..., self.data.scored].float().cpu()
-
-    @contextmanager
-    def _evaluating(self) -> Iterator[None]:
-        """The whole model in evaluation mode, its adapters merged; what was, afterwards."""
-        model = self.network.model
-        training = model.training
-        model.eval()
-        try:
-            with model.merged_adapters():
-                yield
-        finally:
-            model.train(training)
-
-    @property
-    def _scale(self) -> np.ndarray:
-        return self.data.scaler.scale_[self.data.scored]
-
-    def _original_units(self, values: np.ndarray) -> np.ndarray:
-        return values * self._scale + self.data.scaler.mean_[self.data.scored]
-
-    def _draw_pictures(self) -> None:
-        """The first, the middle and the last test window, in the data's units."""
-        windows = self.data.windows[Split.TEST]
-        chosen = sorted({0, len(windows) // 2, len(windows) - 1})
-        batch = windows.__getitems__(chosen)
-        with self._evaluating():
-            forecasts = self._forecast(batch.x).numpy()
-        for i, index in enumerate(chosen):
-            history, truth = (part[..., self.data.scored] for part in windows.window(index))
-            first = int(batch.origins[i]) - len(history)
-            path = PICTURES / self.config.setting / f"window_{index:05d}.png"
-            plot_forecast(
-                path,
-                self.data.dates[first : first + len(history) + len(truth)],
-                *(self._original_units(part) for part in (history, truth, forecasts[i])),
-                self.data.scored_columns,
-                f"{self.config.model} on {self.config.data.data}, test window {index}",
-            )
+    @classmethod
+    def report(cls, record: Mapping[str, Any]) -> Iterator[str]:
+        yield from comparison(record["metrics"])
+        yield from verdict(record["metrics"], record["model"])
 
     def _record(self, reports: dict[str, Any]) -> dict[str, Any]:
         figures = reports[self.config.model]["standardised"]
@@ -196,18 +127,19 @@ class LongTermForecast(Experiment):
             "arrays": "original units" if self.config.surroundings.inverse else "standardised",
             "metrics": reports,
             "config": self.config.identity,
+            "data_digest": self.config.data_digest,
             "environment": environment(self.device),
         }
 
-    def _summary(self, record: dict[str, Any]) -> list[str]:
-        config, data = self.config, self.config.data
+    def _summary(self, record: Mapping[str, Any]) -> list[str]:
+        config = self.config
         words = record["word_embeddings"].get("llm") or "unknown origin"
         windows = record["metrics"][config.model]["windows"]
         figures = {name: report["standardised"] for name, report in record["metrics"].items() if name != config.model}
         return [
             config.setting,
-            f"{config.model} on {data.data}, {data.seq_len} -> {data.pred_len}, seed {config.seed}, "
-            f"backbone {self.network.backbone_name}, words of {words}, best epoch {self.best.get('epoch')}",
+            f"{run_title(record)}, seed {config.seed}, backbone {self.network.backbone_name}, words of {words}, "
+            f"best epoch {self.best.get('epoch')}",
             f"mse:{record['mse']:.6f}, mae:{record['mae']:.6f} (standardised, {windows} windows)",
             *(f"{name} mse:{f['mse']:.6f}, mae:{f['mae']:.6f}" for name, f in figures.items()),
         ]

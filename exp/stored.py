@@ -1,12 +1,14 @@
 """Which checkpoint an evaluation means, and the configuration it was trained with."""
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from exp.config import RunConfig, Surroundings
+from models.stored import read_training
 from utils.checkpoint import read_config
 from utils.errors import UserError
 
@@ -20,6 +22,36 @@ TRAINING_FLAGS = frozenset(
      "task_loss", "output_loss", "feature_loss", "task_w", "output_w", "feature_w"}
 )  # fmt: skip
 DATA_FLAGS = frozenset({"data", "root_path", "data_path"})
+
+
+def finished(config: RunConfig) -> list[dict[str, Any]]:
+    """The records of a run that ended before, with this configuration and these data; none if one is lacking."""
+    found = [_read_record(path) for path in config.outcomes()]
+    if not all(record.get("config") == config.identity for record in found):
+        return []
+    return found if all(record.get("data_digest") == config.data_digest for record in found) else []
+
+
+def is_trained(config: RunConfig) -> bool:
+    """Whether training with this configuration and these data was finished before."""
+    folder = config.checkpoint
+    trained_on = read_training(folder).get("data_digest")
+    return trained_on is not None and trained_on == config.trained_on and _identity(folder) == config.identity
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _identity(folder: Path) -> Any:
+    try:
+        return read_config(folder).get("training")
+    except UserError:
+        return None
 
 
 def trained_config(folder: Path, surroundings: Surroundings) -> RunConfig:
@@ -63,7 +95,8 @@ def load_trained(folder: Path, wanted: RunConfig, given: Set[str]) -> RunConfig:
         UserError: a given flag contradicts the checkpoint.
     """
     trained = trained_config(folder, wanted.surroundings)
-    moved = {name: getattr(wanted.data, name) for name in given & DATA_FLAGS}
+    own = {field.name for field in fields(trained.data)}
+    moved = {name: getattr(wanted.data, name) for name in given & DATA_FLAGS & own}
     trained = replace(trained, data=replace(trained.data, **moved))
     here, there = _flat(wanted.identity), _flat(trained.identity)
     for name in sorted((given - TRAINING_FLAGS - DATA_FLAGS) & here.keys()):
@@ -74,10 +107,7 @@ def load_trained(folder: Path, wanted: RunConfig, given: Set[str]) -> RunConfig:
 
 def _checkpoints(parent: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     for folder in sorted(parent.glob("*")):
-        try:
-            identity = read_config(folder).get("training")
-        except UserError:
-            continue
+        identity = _identity(folder)
         if isinstance(identity, dict):
             yield folder, identity
 

@@ -50,8 +50,14 @@ class TestFlags:
                 return self.values[name]
 
         args, _ = run.parse([])
-        with pytest.raises(run.UserError, match="zero_shot"):
-            run.run(Recorder({**vars(args), "zero_shot": 1}), set())  # type: ignore[arg-type]
+        m4 = {"task_name": "short_term_forecast", "data": "m4", "root_path": "nowhere"}
+        with pytest.raises(run.UserError, match=r"M4 file nowhere.Monthly-train\.csv does not exist"):
+            run.run(Recorder({**vars(args), **m4}), set())  # type: ignore[arg-type]
+        with pytest.raises(run.UserError, match="--target_data names 1 data set"):
+            run.run(Recorder({**vars(args), "zero_shot": 1, "target_data": "ETTm1", "target_data_path": "a,b"}), set())
+        with pytest.raises(run.UserError, match="gpt2-tiny"):
+            zero_shot = {"zero_shot": 1, "target_data": "sample", "llm": "gpt2-tiny"}
+            run.run(Recorder({**vars(args), **zero_shot}), set())  # type: ignore[arg-type]
         with pytest.raises(run.UserError, match="gpt2-tiny"):
             run.run(Recorder({**vars(args), "llm": "gpt2-tiny", "save_arrays": 0}), set())  # type: ignore[arg-type]
         flags = {action.dest for action in run.build_parser()._actions} - {"help"}

@@ -124,7 +124,9 @@ class TestARun:
 
         monkeypatch.setattr(WindowDataset, "__getitems__", recorded)
         tested: list[int] = []
-        monkeypatch.setattr("exp.long_term_forecast.LongTermForecast.test", lambda self: tested.append(len(last_rows)))
+        monkeypatch.setattr(
+            "exp.long_term_forecast.LongTermForecast.test", lambda self: tested.append(len(last_rows)) or []
+        )
         assert run.main(tiny(train_epochs=2)) == 0
         assert tested == [len(last_rows)]
         assert max(last_rows) < 320

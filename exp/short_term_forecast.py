@@ -1,0 +1,245 @@
+"""Short-term forecasting on M4 (CALF, section 4.2): one network per sampling frequency, many series."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from data_provider.m4 import M4Config, read_m4
+from data_provider.m4_windows import FlatSeries, M4Batch, M4Samples, last_windows
+from data_provider.windows import make_loader
+from exp.base import Experiment, Score
+from exp.config import RESULTS
+from exp.long_term_forecast import PICTURES
+from utils.baselines import naive, seasonal_naive
+from utils.files import write_table
+from utils.losses import Masked
+from utils.m4_records import pool_records, same_family
+from utils.m4_scores import Scores, score, seasonal_scale
+from utils.naive2 import naive2
+from utils.plots import plot_series
+from utils.progress import Progress
+from utils.provenance import environment
+from utils.records import read_records
+from utils.results import RECORD, append_block, run_title, save_record
+
+logger = logging.getLogger(__name__)
+
+FORECASTS = Path("m4_results")
+DRAWN = 6  # series in the picture
+
+
+class ShortTermForecast(Experiment):
+    """Train on random cuts of every series, forecast the last values of each, score as the competition did."""
+
+    def load_data(self) -> None:
+        config = self._m4
+        self.pattern = config.pattern
+        self.data = read_m4(config.folder, self.pattern)
+        self.series = FlatSeries(self.data.values, self.data.offsets)
+        self._held_out = 0 if config.selects_on_test else self.pattern.horizon
+        samples = M4Samples(
+            self.series,
+            self.pattern,
+            config.seq_len,
+            held_out=self._held_out,
+            draws=config.samples_per_series(len(self.series)),
+            seed=self.config.seed,
+        )
+        self._train_loader = make_loader(
+            samples, self.config.batch_size, shuffle_seed=self.config.seed, drop_last=False
+        )
+        if config.selects_on_test:
+            self.score = Score("test sMAPE (selected on test)", "test_smape")
+        else:
+            self.score = Score("val sMAPE", "validation_smape")
+
+    @property
+    def _m4(self) -> M4Config:
+        return self.config.data
+
+    @property
+    def channels(self) -> int:
+        return 1
+
+    def data_record(self) -> dict[str, Any]:
+        return {
+            "name": self._m4.data,
+            "source": self.data.source,
+            "columns": ["value"],
+            "seasonal_patterns": self.pattern.name,
+            "season": self.pattern.season,
+        }
+
+    def describe_data(self) -> list[str]:
+        config, pattern, lengths = self._m4, self.pattern, np.diff(self.data.offsets)
+        draws = config.samples_per_series(len(lengths))
+        chosen_on = (
+            "the test set, as the release does: this run is selected on test"
+            if config.selects_on_test
+            else f"the last {pattern.horizon} values of each training series, which no sample sees"
+        )
+        return [
+            f"data: {self.data.source}, {len(lengths):,} series of {lengths.min():,} to {lengths.max():,} values",
+            f"windows of {config.seq_len} -> {pattern.horizon}, season {pattern.season}; "
+            f"{len(self._train_loader)} training batches, {draws} sample(s) of each series",
+            f"the best epoch is chosen on {chosen_on}",
+            *(f"note: {note}" for note in self.data.notes),
+        ]
+
+    def train_batches(self) -> DataLoader:
+        return self._train_loader
+
+    def batch_loss(self, batch: M4Batch) -> Tensor:
+        loss = self.config.loss
+        x, y, mask = (part.to(self.device, non_blocking=True) for part in batch)
+        with self.autocast():
+            output = self.network.model(x, text_branch=loss.needs_text_branch)
+        masked = Masked(mask, x, self.pattern.season)
+        return loss(output.forecast, y, output.text_forecast, output.time_features, output.text_features, masked)
+
+    def validate(self) -> float:
+        forecast = self._forecast_all(self._held_out, "validation")
+        truth = self.data.test
+        if self._held_out:
+            ends = self.data.offsets[1:, None]
+            truth = self.data.values[ends - self._held_out + np.arange(self._held_out)]
+        return score(forecast, truth, np.zeros(len(truth))).smape
+
+    def test(self) -> list[dict[str, Any]]:
+        forecast = self._forecast_all(0, "test")
+        forecasts = {self.config.model: forecast, **self._baselines()}
+        path = FORECASTS / self.config.model / f"{self.pattern.name}_forecast.csv"
+        write_table(path, self.data.ids, forecast, [f"V{step + 1}" for step in range(self.pattern.horizon)])
+        picture = PICTURES / self.config.setting / "series.png"
+        self._draw(forecasts, picture)
+        record = self._record(self._score(forecasts))
+        append_block(Path(f"results_{self.config.task_name}.txt"), self._summary(record))
+        save_record(self.config.results, record)
+        for line in self.report(record):
+            logger.info(line)
+        logger.info("figures: %s", self.config.results / RECORD)
+        logger.info("forecasts: %s", path)
+        logger.info("picture: %s", picture)
+        return [record]
+
+    @classmethod
+    def report(cls, record: Mapping[str, Any]) -> Iterator[str]:
+        """The scores of the pattern, and M4's table over all patterns run with the same seed and backbone."""
+        found, _ = read_records(RESULTS)
+        family = [other for other in found if same_family(record, other.content)]
+        family.sort(key=lambda other: (other.content.get("setting") == record["setting"], other.modified))
+        selected = ", selected on test" if record["selected_on"] == "test" else ""
+        yield ""
+        yield f"M4, seed {record['seed']}{selected}"
+        yield f"  {'':<10}{'forecast':<16}{'sMAPE':>10}{'MASE':>10}{'MAPE':>10}{'OWA':>10}"
+        for group in pool_records([other.content for other in family]).values():
+            for i, (name, scores) in enumerate(group.scores.items()):
+                figures = "".join(
+                    f"{_shown(value):>10}" for value in (scores.smape, scores.mase, scores.mape, scores.owa)
+                )
+                yield f"  {'' if i else group.name:<10}{name.replace('_', ' '):<16}{figures}"
+            if group.missing:
+                yield f"  {'':<10}without {', '.join(group.missing)}: not run with this seed and backbone"
+        yield ""
+        yield from _verdict(record)
+
+    def _forecast_all(self, before_end: int, name: str) -> np.ndarray:
+        """The forecasts (N, H) that follow the value ``before_end`` before the end of each training series."""
+        x = last_windows(self.series, self._m4.seq_len, before_end)
+        parts = x.split(self.config.batch_size)
+        with self.evaluating():
+            forecasts = [self.forecast(part) for part in Progress(parts, name, len(parts))]
+        return torch.cat(forecasts)[..., 0].double().numpy()
+
+    def _baselines(self) -> dict[str, np.ndarray]:
+        """The forecasts (N, H) that need no network."""
+        values, offsets, pattern = self.data.values, self.data.offsets, self.pattern
+        column, ends = values[:, None], offsets[1:]
+        official = self.data.naive2
+        return {
+            "naive": naive(column, ends, pattern.horizon)[..., 0],
+            "seasonal_naive": seasonal_naive(column, ends, pattern.horizon, pattern.season)[..., 0],
+            "naive2": naive2(values, offsets, pattern.horizon, pattern.season) if official is None else official,
+        }
+
+    def _score(self, forecasts: Mapping[str, np.ndarray]) -> dict[str, Scores]:
+        scale = seasonal_scale(self.data.values, self.data.offsets, self.pattern.season)
+        reference = score(forecasts["naive2"], self.data.test, scale)
+        return {name: score(forecast, self.data.test, scale, reference) for name, forecast in forecasts.items()}
+
+    def _draw(self, forecasts: Mapping[str, np.ndarray], path: Path) -> None:
+        """Series evenly spread over the file, with the values that the network saw."""
+        chosen = np.unique(np.linspace(0, len(self.data.ids) - 1, DRAWN).round().astype(int))
+        selected = ", selected on test" if self._m4.selects_on_test else ""
+        plot_series(
+            path,
+            [self.data.ids[i] for i in chosen],
+            [self.data.series(i)[-self._m4.seq_len :] for i in chosen],
+            self.data.test[chosen],
+            {name: forecasts[name][chosen] for name in (self.config.model, "naive2")},
+            f"{self.config.model} on M4 {self.pattern.name}{selected}",
+        )
+
+    def _record(self, scores: Mapping[str, Scores]) -> dict[str, Any]:
+        own = scores[self.config.model]
+        return {
+            "setting": self.config.setting,
+            "task_name": self.config.task_name,
+            "model": self.config.model,
+            "data": self._m4.data,
+            "seasonal_patterns": self.pattern.name,
+            "selected_on": "test" if self._m4.selects_on_test else "validation",
+            "naive2": "official" if self.data.naive2 is not None else "computed",
+            "seq_len": self._m4.seq_len,
+            "pred_len": self._m4.pred_len,
+            "seed": self.config.seed,
+            "smape": own.smape,
+            "mase": own.mase,
+            "mape": own.mape,
+            "owa": own.owa,
+            "backbone": self.network.backbone,
+            "word_embeddings": self.network.words,
+            "best": self.best,
+            "training": self.training,
+            "metrics": {name: asdict(s) for name, s in scores.items()},
+            "config": self.config.identity,
+            "data_digest": self.config.data_digest,
+            "environment": environment(self.device),
+        }
+
+    def _summary(self, record: Mapping[str, Any]) -> list[str]:
+        words = record["word_embeddings"].get("llm") or "unknown origin"
+        return [
+            self.config.setting,
+            f"{run_title(record)}, seed {self.config.seed}, backbone {self.network.backbone_name}, words of {words}, "
+            f"best epoch {self.best.get('epoch')}",
+            *(
+                f"{name} smape:{_shown(s['smape'])}, mase:{_shown(s['mase'])}, mape:{_shown(s['mape'])}, "
+                f"owa:{_shown(s['owa'])}"
+                for name, s in record["metrics"].items()
+            ),
+        ]
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _verdict(record: Mapping[str, Any]) -> Iterator[str]:
+    """In words: does the model beat the forecasts that need none?"""
+    scores, model = record["metrics"], record["model"]
+    for name in ("naive2", "seasonal_naive"):
+        measure = "owa" if scores[model]["owa"] is not None else "smape"
+        ours, theirs = scores[model][measure], scores[name][measure]
+        relation = "beats" if ours < theirs else "does NOT beat"
+        yield (
+            f"{model} {relation} the {name.replace('_', ' ')} forecast on {record['seasonal_patterns']}: "
+            f"{'OWA' if measure == 'owa' else 'sMAPE'} {ours:.4f} against {theirs:.4f}."
+        )

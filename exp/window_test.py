@@ -1,0 +1,109 @@
+"""The test on every window of a series, beside the forecasts that need no model."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from data_provider.factory import DataConfig, ForecastData
+from data_provider.windows import Batch, Split, make_loader
+from exp.base import Experiment
+from utils.files import ArrayWriter
+from utils.metrics import ErrorSums
+from utils.plots import plot_forecast
+from utils.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+
+def forecasts(experiment: Experiment, data: ForecastData, split: Split, name: str) -> Iterator[tuple[Batch, Tensor]]:
+    """Every batch of a split with its forecast (B, H, scored channels), on the CPU in float32."""
+    config = experiment.config
+    loader: DataLoader = make_loader(
+        data.windows[split],
+        config.batch_size,
+        workers=config.surroundings.num_workers,
+        pin=experiment.device.type == "cuda",
+    )
+    with experiment.evaluating():
+        for batch in Progress(loader, name, len(loader)):
+            yield batch, experiment.forecast(batch.x)[..., data.scored]
+
+
+class WindowTest:
+    """Scores an experiment's network on the test split of a series.
+
+    Args:
+        data: the series; it need not be the one that the network was trained on.
+        results, pictures: the folders to write to.
+    """
+
+    def __init__(
+        self, experiment: Experiment, data: ForecastData, config: DataConfig, results: Path, pictures: Path
+    ) -> None:
+        self._experiment = experiment
+        self._data = data
+        self._config = config
+        self._results = results
+        self._pictures = pictures
+
+    def run(self) -> dict[str, Any]:
+        """``ErrorSums.report`` of the network and of each simple forecast, by name; writes arrays and pictures."""
+        sums = self._score()
+        self._draw_pictures()
+        return {name: s.report(self._data.scored_columns, self._scale) for name, s in sums.items()}
+
+    def _score(self) -> dict[str, ErrorSums]:
+        """Exact errors of the network and the baselines on the same windows; the arrays stream to disk."""
+        data, place, model = self._data, self._experiment.config.surroundings, self._experiment.config.model
+        pred_len, channels = self._config.pred_len, len(data.scored_columns)
+        baselines = data.baselines(pred_len)
+        sums = {name: ErrorSums(pred_len, channels) for name in (model, *baselines)}
+        shape = (len(data.windows[Split.TEST]), pred_len, channels)
+        with ExitStack() as stack:
+            files = []
+            if place.save_arrays:
+                files = [
+                    stack.enter_context(ArrayWriter(self._results / f"{name}.npy", shape)) for name in ("pred", "true")
+                ]
+            for batch, forecast in forecasts(self._experiment, data, Split.TEST, "test"):
+                truth = batch.y[..., data.scored]
+                sums[model].add(forecast, truth)
+                for name, baseline in baselines.items():
+                    sums[name].add(torch.from_numpy(baseline(batch.origins.numpy())), truth)
+                for file, values in zip(files, (forecast, truth), strict=False):
+                    values = values.numpy()
+                    file.append(self._original_units(values) if place.inverse else values)
+        return sums
+
+    @property
+    def _scale(self) -> np.ndarray:
+        return self._data.scaler.scale_[self._data.scored]
+
+    def _original_units(self, values: np.ndarray) -> np.ndarray:
+        return values * self._scale + self._data.scaler.mean_[self._data.scored]
+
+    def _draw_pictures(self) -> None:
+        """The first, the middle and the last test window, in the data's units."""
+        data, experiment = self._data, self._experiment
+        windows = data.windows[Split.TEST]
+        chosen = sorted({0, len(windows) // 2, len(windows) - 1})
+        batch = windows.__getitems__(chosen)
+        with experiment.evaluating():
+            drawn = experiment.forecast(batch.x)[..., data.scored].numpy()
+        for i, index in enumerate(chosen):
+            history, truth = (part[..., data.scored] for part in windows.window(index))
+            first = int(batch.origins[i]) - len(history)
+            plot_forecast(
+                self._pictures / f"window_{index:05d}.png",
+                data.dates[first : first + len(history) + len(truth)],
+                *(self._original_units(part) for part in (history, truth, drawn[i])),
+                data.scored_columns,
+                f"{experiment.config.model} on {self._config.data}, test window {index}",
+            )

@@ -1,0 +1,176 @@
+"""M4 from its files to scores, forecasts and a picture."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import run
+from tests.commands import succeed, tiny_run, written
+from tests.m4_files import write_m4
+from utils.m4_scores import score, seasonal_scale
+
+LENGTHS = {"Yearly": [13, 30, 22, 41], "Hourly": [700, 720], "Weekly": [80, 95, 110]}
+
+
+@pytest.fixture
+def m4(tmp_path: Path, tiny_gpt2: Path, tiny_words: Path, workplace: Path) -> list[str]:
+    """Flags of a tiny run on the Yearly series of a small M4."""
+    for pattern, lengths in LENGTHS.items():
+        write_m4(tmp_path / "m4", pattern, lengths)
+    flags = {"task_name": "short_term_forecast", "data": "m4", "data_path": None, "seq_len": None, "pred_len": None}
+    losses = {"task_loss": "smape", "output_loss": "mase", "feature_loss": "smooth_l1", "m4_draws": 3}
+    return tiny_run(
+        tmp_path, tiny_gpt2, tiny_words, **flags, **losses, root_path=tmp_path / "m4", seasonal_patterns="Yearly"
+    )
+
+
+def table(path: Path) -> tuple[list[str], list[str], np.ndarray]:
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    return header, [row[0] for row in rows], np.array([[float(cell) for cell in row[1:]] for row in rows])
+
+
+class TestARun:
+    def test_leaves_scores_forecasts_and_a_picture(self, m4: list[str], workplace: Path) -> None:
+        (record,) = succeed(m4)
+        setting = record["setting"]
+        assert set(written(workplace)) == {
+            *(f"checkpoints/{setting}/{name}" for name in ("config.json", "model.safetensors", "training.json")),
+            f"results/{setting}/metrics.json",
+            f"test_results/{setting}/series.png",
+            "m4_results/CALF/Yearly_forecast.csv",
+            "results_short_term_forecast.txt",
+        }
+        assert (record["seq_len"], record["pred_len"], record["seasonal_patterns"]) == (12, 6, "Yearly")
+        assert (record["selected_on"], record["naive2"]) == ("validation", "computed")
+
+    def test_scores_the_forecasts_it_writes(self, m4: list[str], tmp_path: Path) -> None:
+        (record,) = succeed(m4)
+        header, ids, forecast = table(Path("m4_results/CALF/Yearly_forecast.csv"))
+        assert header == ["id", "V1", "V2", "V3", "V4", "V5", "V6"]
+        assert ids == ["Y1", "Y2", "Y3", "Y4"]
+        series = write_m4(tmp_path / "m4", "Yearly", LENGTHS["Yearly"])
+        truth = np.array([values[-6:] for values in series])
+        training = [values[:-6] for values in series]
+        offsets = np.cumsum([0, *map(len, training)])
+        scale = seasonal_scale(np.concatenate(training), offsets, 1)
+        last = np.repeat([[values[-1]] for values in training], 6, axis=1)
+        reference = score(last, truth, scale)  # without a season Naive2 is the last value
+        ours = score(forecast, truth, scale, reference)
+        for name in ("smape", "mase", "mape", "owa"):
+            assert record[name] == record["metrics"]["CALF"][name] == pytest.approx(getattr(ours, name), rel=1e-6)
+        for name in ("naive", "seasonal_naive", "naive2"):
+            assert record["metrics"][name]["smape"] == pytest.approx(reference.smape)
+            assert record["metrics"][name]["owa"] == pytest.approx(1)
+
+    def test_chooses_the_epoch_on_the_last_training_values(self, m4: list[str], tmp_path: Path) -> None:
+        (first,) = succeed([*m4, "--train_epochs", "2"])
+        test = tmp_path / "m4" / "Yearly-test.csv"
+        write_m4(tmp_path / "other", "Yearly", LENGTHS["Yearly"], seed=1)
+        test.write_text((tmp_path / "other" / "Yearly-test.csv").read_text())
+        (second,) = succeed([*m4, "--train_epochs", "2"])
+        assert second["smape"] != first["smape"]
+        for kept in ("best", "setting"):
+            assert second[kept] == first[kept]
+        assert second["best"].keys() == {"epoch", "validation_smape"}
+        for epoch in zip(first["training"]["epochs"], second["training"]["epochs"], strict=True):
+            assert epoch[0] == epoch[1]
+
+    def test_the_released_protocol_says_everywhere_that_it_selects_on_test(
+        self, m4: list[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (record,) = succeed([*m4, "--m4_protocol", "release"])
+        assert record["selected_on"] == "test"
+        assert record["best"]["test_smape"] == pytest.approx(record["smape"], rel=1e-4)
+        assert "selected-on-test" in record["setting"]
+        assert "selected on test" in Path("results_short_term_forecast.txt").read_text()
+        lines = [line for line in caplog.text.splitlines() if "selected on test" in line]
+        assert any("test sMAPE (selected on test)" in line for line in lines)
+        assert any("M4, seed 2021, selected on test" in line for line in lines)
+
+    def test_tested_again_later_gives_the_same_figures(self, m4: list[str]) -> None:
+        (trained,) = succeed(m4)
+        Path("results", trained["setting"], "metrics.json").unlink()
+        (again,) = succeed([*m4, "--is_training", "0"])
+        assert again["metrics"] == trained["metrics"]
+        Path("results", trained["setting"], "metrics.json").unlink()
+        (loaded,) = succeed(["--is_training", "0", "--load", f"checkpoints/{trained['setting']}"])
+        assert loaded["metrics"] == trained["metrics"]
+
+    def test_pools_the_patterns_that_have_been_run_and_names_the_others(
+        self, m4: list[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for pattern in ("Yearly", "Weekly"):
+            succeed([*m4, "--seasonal_patterns", pattern])
+        succeed([*m4, "--seasonal_patterns", "Yearly", "--seed", "5"])
+        caplog.clear()
+        records = succeed([*m4, "--seasonal_patterns", "Hourly"])
+        weekly, hourly = (
+            next(r for r in records if r["seasonal_patterns"] == pattern) for pattern in ("Weekly", "Hourly")
+        )
+        smape = (3 * weekly["smape"] + 2 * hourly["smape"]) / 5
+        others = next(line for line in caplog.text.splitlines() if "Others" in line)
+        assert f"{smape:10.3f}" in others
+        assert "without Daily: not run with this seed and backbone" in caplog.text
+        assert "without Quarterly, Monthly, Daily: not run" in caplog.text
+
+    @pytest.mark.parametrize("losses", [("l1", "l1"), ("mape", "smape")])
+    def test_trains_with_every_kind_of_loss(self, m4: list[str], losses: tuple[str, str]) -> None:
+        (record,) = succeed([*m4, "--task_loss", losses[0], "--output_loss", losses[1]])
+        assert np.isfinite(record["smape"])
+
+    def test_official_naive2_forecasts_are_used_where_present(self, m4: list[str], tmp_path: Path) -> None:
+        rows = [f"Y{i},1,1,1,1,1,1" for i in range(1, 5)]
+        (tmp_path / "m4" / "submission-Naive2.csv").write_text("\n".join(["id,F1,F2,F3,F4,F5,F6", *rows]))
+        (record,) = succeed(m4)
+        assert record["naive2"] == "official"
+        assert record["metrics"]["naive2"]["smape"] > record["metrics"]["naive"]["smape"]
+
+    def test_dry_run_writes_nothing(self, m4: list[str], workplace: Path, caplog: pytest.LogCaptureFixture) -> None:
+        assert run.main([*m4, "--dry_run"]) == 0
+        assert "4 series of 13 to 41 values" in caplog.text
+        assert "1 training batches, 3 sample(s) of each series" in caplog.text
+        assert written(workplace) == []
+
+
+class TestWrongInput:
+    @pytest.mark.parametrize(
+        ("flags", "message"),
+        [
+            (["--seasonal_patterns", "Monthly"], "Monthly-train.csv does not exist"),
+            (["--seasonal_patterns", "Secondly"], "--seasonal_patterns Secondly: no such pattern"),
+            (["--m4_protocol", "mine"], "--m4_protocol mine: choose one of holdout, release"),
+            (["--percent", "10"], "--percent 10: there is no few-shot M4"),
+            (["--zero_shot", "1", "--target_data", "ETTh1"], "--zero_shot 1 does not go with --data m4"),
+            (["--data", "sample"], "--task_name short_term_forecast does not go with --data sample"),
+            (["--task_name", "long_term_forecast"], "--task_name long_term_forecast does not go with --data m4"),
+        ],
+    )
+    def test_ends_with_one_message(
+        self, m4: list[str], workplace: Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        if "long_term_forecast" in flags:
+            flags = [*flags, "--task_loss", "l1", "--output_loss", "l1"]
+        assert run.main([*m4, *flags]) == 2
+        assert message in capsys.readouterr().err
+        assert written(workplace) == []
+
+    def test_the_task_alone_means_m4(self) -> None:
+        assert run.parse(["--task_name", "short_term_forecast"])[0].data == "m4"
+
+    def test_flags_that_m4_has_no_use_for_are_named(self) -> None:
+        line = "--task_name short_term_forecast --data m4 --features M --seq_len 96 --num_workers 2"
+        assert run.idle_flags(*run.parse(line.split())) == [
+            "no effect with --data m4: --features, --num_workers, --seq_len"
+        ]
+        assert run.idle_flags(*run.parse(["--data", "ETTh1", "--m4_protocol", "release"])) == [
+            "no effect with --data ETTh1: --m4_protocol"
+        ]
+
+
+def test_a_record_is_plain_json(m4: list[str]) -> None:
+    (record,) = succeed(m4)
+    assert json.loads(json.dumps(record, allow_nan=False)) == record

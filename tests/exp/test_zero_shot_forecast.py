@@ -1,0 +1,154 @@
+"""Trained on one series, tested on others."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import run
+from tests.commands import succeed, written
+from tests.conftest import Tiny, WriteCsv, hourly_table
+
+
+def outcomes(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {record["target_data"]: record for record in records}
+
+
+def zero_shot_records() -> dict[str, dict[str, Any]]:
+    import json
+
+    found = [json.loads(path.read_text()) for path in Path("results").glob("*/zero_shot_*/metrics.json")]
+    return outcomes(found)
+
+
+@pytest.fixture
+def target(write_csv: WriteCsv) -> Path:
+    """Another hourly series of three channels, in other units."""
+    table = hourly_table(rows=500, seed=9)
+    table[["c0", "c1", "OT"]] *= [3.0, 0.1, 50.0]
+    return write_csv(table, name="target.csv")
+
+
+class TestARun:
+    def test_is_trained_once_and_tested_on_every_target(
+        self, tiny: Tiny, target: Path, write_csv: WriteCsv, workplace: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        other = write_csv(name="other.csv", seed=4)
+        flags = {"zero_shot": 1, "target_data": "custom,custom", "target_data_path": f"{target},{other}"}
+        assert run.main(tiny(**flags)) == 0
+        assert caplog.text.count("best epoch") == 1
+        records = zero_shot_records()
+        assert len(records) == 2
+        assert len({record["setting"] for record in records.values()}) == 1
+        (folder,) = (workplace / "checkpoints").iterdir()
+        assert folder.name == next(iter(records.values()))["setting"]
+        for name, record in records.items():
+            assert name.startswith(("custom-target_", "custom-other_"))
+            place = f"results/{record['setting']}/zero_shot_{name}"
+            assert {f"{place}/{file}" for file in ("metrics.json", "pred.npy", "true.npy")} <= set(written(workplace))
+
+    def test_leaves_name_and_checkpoint_of_the_source_run_untouched(
+        self, tiny: Tiny, target: Path, workplace: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (source,) = succeed(tiny())
+        before = {path: (workplace / path).read_bytes() for path in written(workplace)}
+        assert run.main(tiny(zero_shot=1, target_data="custom", target_data_path=target)) == 0
+        assert f"{source['setting']} is trained; --overwrite repeats it" in caplog.text
+        text = "results_long_term_forecast.txt"
+        assert all((workplace / path).read_bytes() == content for path, content in before.items() if path != text)
+        (record,) = zero_shot_records().values()
+        assert record["setting"] == source["setting"]
+        assert record["config"] == source["config"]
+        assert "(zero-shot)" in (workplace / text).read_text()
+
+    def test_standardises_a_target_by_its_own_training_rows(self, tiny: Tiny, target: Path, workplace: Path) -> None:
+        assert run.main(tiny(zero_shot=1, target_data="custom", target_data_path=target)) == 0
+        (record,) = zero_shot_records().values()
+        values = hourly_table(rows=500, seed=9)[["c0", "c1", "OT"]].to_numpy() * [3.0, 0.1, 50.0]
+        training = values[:350]
+        true = np.load(workplace / "results" / record["setting"] / f"zero_shot_{record['target_data']}" / "true.npy")
+        expected = (values[400:408] - training.mean(axis=0)) / training.std(axis=0)
+        np.testing.assert_allclose(true[0], expected, rtol=1e-4, atol=1e-5)
+        assert record["metrics"]["CALF"]["windows"] == len(true) == 93
+
+    def test_a_checkpoint_is_tested_on_a_target_later(self, tiny: Tiny, target: Path) -> None:
+        zero_shot = {"zero_shot": 1, "target_data": "custom", "target_data_path": target}
+        assert run.main(tiny(**zero_shot)) == 0
+        (at_once,) = zero_shot_records().values()
+        path = Path("results", at_once["setting"], f"zero_shot_{at_once['target_data']}", "metrics.json")
+        path.unlink()
+        assert run.main(tiny(**zero_shot, is_training=0)) == 0
+        (later,) = zero_shot_records().values()
+        assert later["metrics"] == at_once["metrics"]
+        path.unlink()
+        load = ["--is_training", "0", "--load", f"checkpoints/{at_once['setting']}", "--zero_shot", "1"]
+        assert run.main([*load, "--target_data", "custom", "--target_data_path", str(target)]) == 0
+        (loaded,) = zero_shot_records().values()
+        assert loaded["metrics"] == at_once["metrics"]
+
+    def test_several_seeds_train_on_the_source_alone(self, tiny: Tiny, target: Path, workplace: Path) -> None:
+        flags = tiny(zero_shot=1, target_data="custom", target_data_path=target, itr=2)
+        assert run.main(flags) == 0
+        assert len(list((workplace / "checkpoints").iterdir())) == 2
+        text = (workplace / "results_long_term_forecast.txt").read_text()
+        assert "mean ± std over seeds 2021, 2022" in text
+        assert "tested on custom-target" in text.split("mean ± std")[0].splitlines()[-1]
+
+    def test_few_shot_training_leaves_the_target_whole(self, tiny: Tiny, target: Path) -> None:
+        assert run.main(tiny(percent=30, zero_shot=1, target_data="custom", target_data_path=target)) == 0
+        (record,) = zero_shot_records().values()
+        assert record["config"]["data"]["percent"] == 30
+        assert record["metrics"]["CALF"]["windows"] == 93
+
+    def test_warns_of_another_sampling_frequency(
+        self, tiny: Tiny, write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        table = hourly_table(seed=3)
+        table["date"] = table["date"].iloc[0] + (table["date"] - table["date"].iloc[0]) / 4
+        path = write_csv(table, name="quarters.csv")
+        assert run.main(tiny(zero_shot=1, target_data="custom", target_data_path=path)) == 0
+        assert "WARNING: the step is 15min here and h in" in caplog.text
+
+    def test_a_target_without_the_target_column_keeps_its_own_order(
+        self, tiny: Tiny, write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        table = hourly_table(seed=3).rename(columns={"OT": "z", "c0": "y", "c1": "x"})
+        flags = {"zero_shot": 1, "target_data": "custom", "target_data_path": write_csv(table, name="named.csv")}
+        assert run.main(tiny(**flags)) == 0
+        assert "its columns are y, x, z" in caplog.text
+
+
+class TestWrongInput:
+    def test_another_number_of_channels_is_refused_by_name_and_count(
+        self, tiny: Tiny, write_csv: WriteCsv, workplace: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        wide = write_csv(name="wide.csv", channels=5)
+        assert run.main(tiny(zero_shot=1, target_data="custom", target_data_path=wide)) == 2
+        error = capsys.readouterr().err
+        assert "wide.csv has 5 channels, custom" in error
+        assert "has 3; they have to be as many" in error
+        assert written(workplace) == []
+
+    @pytest.mark.parametrize(
+        ("flags", "message"),
+        [
+            ({}, "--zero_shot 1 needs --target_data"),
+            ({"target_data": "ETTm1,"}, "--zero_shot 1 needs --target_data"),
+            ({"target_data": "nosuch"}, "--data nosuch: no such data set"),
+            ({"target_data": "m4"}, "m4"),
+            ({"target_data": "ETTm1", "target_root_path": "nowhere"}, "nowhere/ETTm1.csv does not exist"),
+            ({"target_data": "custom"}, "--data_path"),
+            ({"target_data": "custom", "target_data_path": "a.csv,b.csv"}, "names 1 data set(s)"),
+            ({"target_data": "custom,custom", "target_data_path": "a.csv,a.csv"}, "names custom twice"),
+        ],
+    )
+    def test_ends_before_training_with_one_message(
+        self, tiny: Tiny, workplace: Path, flags: dict[str, str], message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run.main(tiny(zero_shot=1, **flags)) == 2
+        assert message in capsys.readouterr().err
+        assert written(workplace) == []
+
+    def test_a_target_without_zero_shot_is_said_to_have_no_effect(self) -> None:
+        assert run.idle_flags(*run.parse(["--target_data", "ETTm1"])) == ["no effect with --zero_shot 0: --target_data"]
