@@ -1,6 +1,5 @@
 """The M4 competition's files as one flat array: ``<Pattern>-train.csv``, ``<Pattern>-test.csv`` and Naive2."""
 
-import os
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from data_provider.datasets import datasets_root
 from data_provider.lines import listing, shown
 from utils.errors import UserError
 from utils.m4_patterns import Pattern, find_pattern
@@ -70,7 +70,7 @@ class M4Config:
     @property
     def folder(self) -> Path:
         """As given, else ``m4`` below ``$CALF_DATASETS`` (./datasets)."""
-        return Path(self.root_path or Path(os.environ.get("CALF_DATASETS", "./datasets")) / "m4")
+        return Path(self.root_path) if self.root_path else datasets_root() / "m4"
 
     @property
     def words(self) -> str:

@@ -8,8 +8,7 @@ from typing import Literal
 from data_provider.datasets import DATASETS
 from utils.checksum import Checksum
 from utils.errors import UserError
-
-M4_PATTERNS = ("Yearly", "Quarterly", "Monthly", "Weekly", "Daily", "Hourly")
+from utils.m4_patterns import PATTERNS
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ PUBLISHED: dict[str, tuple[PublicFile, ...]] = {
     ),
     "traffic": _table("traffic", 136_478_119, "cb06463d56fa17d87f47027cd9389ceae82a69eddee51cdb61480e120dab0b16"),
     "illness": _table("illness", 67_620, "93601f64d2566dc796ca4305adad8b8560c2db1a1ff04543c3bd813a7263570a"),
-    **{f"m4/{pattern}": _m4(pattern) for pattern in M4_PATTERNS},
+    **{f"m4/{pattern}": _m4(pattern) for pattern in PATTERNS},
     "m4/Naive2": (
         PublicFile(
             "m4/submission-Naive2.csv",

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from data_provider.datasets import DATASETS
-from data_provider.sources import GROUPS, M4_PATTERNS, PUBLISHED, PublicFile, choose
+from data_provider.sources import GROUPS, PUBLISHED, PublicFile, choose
 from tests.places import DATASETS as ON_DISK
 from utils.checksum import Checksum
 from utils.errors import UserError
+from utils.m4_patterns import PATTERNS
 
 FILES = [file for files in PUBLISHED.values() for file in files]
 ETT = ["ETTh1", "ETTh2", "ETTm1", "ETTm2"]
@@ -24,7 +25,7 @@ def test_every_data_set_with_a_page_can_be_fetched_to_where_it_is_read() -> None
 
 
 def test_every_m4_pattern_has_a_file_to_learn_from_and_one_to_be_tested_on() -> None:
-    for pattern in M4_PATTERNS:
+    for pattern in PATTERNS:
         train, test = PUBLISHED[f"m4/{pattern}"]
         assert (train.place, test.place) == (f"m4/{pattern}-train.csv", f"m4/{pattern}-test.csv")
         assert (train.elsewhere, test.elsewhere) == (
@@ -109,7 +110,7 @@ def test_an_m4_file_is_found_beside_the_others_and_in_its_folder(tmp_path: Path,
         (["ETT"], ETT),
         (["ett", "ETTh1"], ETT),
         (["ETTm2", "ett"], ["ETTm2", "ETTh1", "ETTh2", "ETTm1"]),
-        (["m4"], [*(f"m4/{pattern}" for pattern in M4_PATTERNS), "m4/Naive2"]),
+        (["m4"], [*(f"m4/{pattern}" for pattern in PATTERNS), "m4/Naive2"]),
         (["m4/hourly", "ILLNESS"], ["m4/Hourly", "illness"]),
         (["all"], list(PUBLISHED)),
         ([], []),
