@@ -21,7 +21,7 @@ ALLOWED = {
     "exp": {"exp", "models", "layers", "utils", "data_provider"},
     "run.py": {"exp", "models", "layers", "utils", "data_provider"},
     "pca.py": {"layers", "utils"},
-    BENCHMARK: {"models", "layers", "utils", "tests"},
+    BENCHMARK: {"data_provider", "models", "layers", "utils", "tests"},
 }
 
 

@@ -5,18 +5,17 @@ does: words projected for every sample, attention maps written out, both branche
 at a time. The share of the matrix-product rate is CALF's own arithmetic over time, over what this machine
 reaches on large matrix products alone, measured between the other measurements.
 
-This is a command: the one file in ``utils`` that may import models and tests.
+With ``--m4`` it times reading files of the size of M4's largest, and drawing batches from them.
+
+This is a command: the one file in ``utils`` that may import data_provider, models and tests.
 """
 
 import argparse
-import ctypes
-import gc
 import logging
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
+from data_provider.m4_benchmark import measure_m4, report_m4
 from layers.backbone import load_backbone
 from layers.branches import LoRA
 from models import CALF, CALFConfig
@@ -33,12 +33,12 @@ from utils.device import pick_device
 from utils.errors import UserError
 from utils.files import write_json
 from utils.losses import CALFLoss
+from utils.memory import PeakMemory
 from utils.provenance import environment
 
 logger = logging.getLogger("calf")
 
 MATRIX = 2048
-CLEAR_REFS = Path("/proc/self/clear_refs")
 WORDS = 500
 
 Shape = tuple[int, ...]
@@ -180,38 +180,6 @@ def flops(work: Callable[[], None]) -> int:
     return counter.get_total_flops()
 
 
-class PeakMemory:
-    """Peak memory of a ``with`` block in bytes: of the process, or of the CUDA device. None where unknown."""
-
-    peak: int | None = None
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self._known = False
-
-    def __enter__(self) -> "PeakMemory":
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats(self.device)
-        elif sys.platform == "linux":
-            # Give back what the last model left with the allocator, then reset the peak.
-            with suppress(AttributeError):  # not every C library can
-                ctypes.CDLL(None).malloc_trim(0)
-            with suppress(OSError):
-                CLEAR_REFS.write_text("5")
-                self._known = True
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.device.type == "cuda":
-            self.peak = torch.cuda.max_memory_allocated(self.device)
-        elif self._known:
-            status = Path("/proc/self/status").read_text()
-            kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-            self.peak = int(kilobytes) * 1024
-
-
 def measure(size: Size, repeats: Repeats, device: torch.device) -> dict[str, Any]:
     """Every figure of one size, as plain values."""
     rates = [matrix_rate(device)]
@@ -299,18 +267,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, value in asdict(Size()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value, help=f"default {value}")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--m4", action="store_true", help="time reading and drawing from M4-sized files instead")
     parser.add_argument("--output", default="benchmark.json", help="where the figures go, as JSON")
     args = vars(parser.parse_args(argv))
-    output = Path(args.pop("output"))
+    output, m4 = Path(args.pop("output")), args.pop("m4")
     try:
         device = pick_device(args.pop("device"))
         if output.is_dir() or not output.absolute().parent.is_dir():
             raise UserError(f"--output {output}: name a file in a folder that exists.")
-        figures = measure(Size(**args), Repeats(), device)
+        figures = measure_m4() if m4 else measure(Size(**args), Repeats(), device)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    for line in report(figures):
+    for line in report_m4(figures) if m4 else report(figures):
         logger.info(line)
     write_json(output, figures)
     logger.info("saved to %s", output)
