@@ -280,7 +280,7 @@ def run_seed(config: "RunConfig", args: argparse.Namespace) -> list[dict[str, An
     if not (args.dry_run or args.overwrite):
         if records := finished(config):
             logger.info("%s is finished; --overwrite repeats it", config.setting)
-            for record, path in zip(records, config.outcomes(), strict=True):
+            for record, path in zip(records, config.outcomes, strict=True):
                 for line in (*kind.report(record), f"figures: {path}"):
                     logger.info(line)
             return records

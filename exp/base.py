@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from exp.config import RunConfig
+from exp.config import RunConfig, digest_of
 from exp.network import Network, new_network, stored_network
 from models import ParameterGroup
 from models.stored import TRAINING, read_training, save_model
@@ -260,7 +260,7 @@ class Experiment(ABC):
         seconds = time.monotonic() - started
         self.training = {
             "seconds": seconds,
-            "data_digest": config.trained_on,
+            "data_digest": digest_of(config.data),
             "environment": environment(self.device),
             "epochs": history,
         }

@@ -175,7 +175,7 @@ class RunConfig:
         """The folder of its figures."""
         return RESULTS / self.setting
 
-    @property
+    @cached_property
     def targets(self) -> dict[str, DataConfig]:
         """The data sets of a zero-shot test by name, windowed as the one trained on."""
         return {
@@ -184,25 +184,27 @@ class RunConfig:
             for config in [replace(self.data, **asdict(target), percent=100, freq=None)]
         }
 
-    def outcomes(self) -> list[Path]:
-        """The records that this run leaves: its own, or one for each target of a zero-shot test."""
-        folders = [zero_shot_folder(self.results, name) for name in self.targets] or [self.results]
-        return [folder / RECORD for folder in folders]
+    @property
+    def outcomes(self) -> dict[Path, tuple[DataConfig | M4Config, ...]]:
+        """The records that this run leaves, each with the data that its figures depend on.
 
-    @cached_property
-    def trained_on(self) -> str:
-        """A fingerprint of the contents of the files that it trains on."""
-        return fingerprint_of_files(self.data.files())
-
-    @cached_property
-    def data_digest(self) -> str:
-        """A fingerprint of the contents of all files that it reads."""
-        return fingerprint_of_files(path for data in (self.data, *self.targets.values()) for path in data.files())
+        Its own, or one for each target of a zero-shot test.
+        """
+        if not self.targets:
+            return {self.results / RECORD: (self.data,)}
+        return {
+            zero_shot_folder(self.results, name) / RECORD: (self.data, target) for name, target in self.targets.items()
+        }
 
     @property
     def checkpoint(self) -> Path:
         """The folder this run saves to."""
         return Path(self.surroundings.checkpoints) / self.setting
+
+
+def digest_of(*data: DataConfig | M4Config) -> str:
+    """A fingerprint of the contents of the files that data are read from."""
+    return fingerprint_of_files(path for one in data for path in one.files())
 
 
 def zero_shot_folder(results: Path, target: str) -> Path:

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from data_provider.factory import DataConfig, ForecastData, load_data
 from data_provider.windows import Batch, Split, make_loader
 from exp.base import Experiment
+from exp.config import digest_of
 from exp.window_test import WindowTest, forecasts
 from utils.metrics import ErrorSums
 from utils.provenance import environment
@@ -127,7 +128,7 @@ class LongTermForecast(Experiment):
             "arrays": "original units" if self.config.surroundings.inverse else "standardised",
             "metrics": reports,
             "config": self.config.identity,
-            "data_digest": self.config.data_digest,
+            "data_digest": digest_of(self.config.data),
             "environment": environment(self.device),
         }
 

@@ -15,7 +15,7 @@ from data_provider.m4 import M4Config, read_m4
 from data_provider.m4_windows import FlatSeries, M4Batch, M4Samples, last_windows
 from data_provider.windows import make_loader
 from exp.base import Experiment, Score
-from exp.config import RESULTS
+from exp.config import RESULTS, digest_of
 from exp.long_term_forecast import PICTURES
 from utils.baselines import naive, seasonal_naive
 from utils.files import write_table
@@ -210,7 +210,7 @@ class ShortTermForecast(Experiment):
             "training": self.training,
             "metrics": {name: asdict(s) for name, s in scores.items()},
             "config": self.config.identity,
-            "data_digest": self.config.data_digest,
+            "data_digest": digest_of(self._m4),
             "environment": environment(self.device),
         }
 

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from exp.config import RunConfig, Surroundings
+from exp.config import RunConfig, Surroundings, digest_of
 from models.stored import read_training
 from utils.checkpoint import read_config
 from utils.errors import UserError
@@ -26,17 +26,18 @@ DATA_FLAGS = frozenset({"data", "root_path", "data_path"})
 
 def finished(config: RunConfig) -> list[dict[str, Any]]:
     """The records of a run that ended before, with this configuration and these data; none if one is lacking."""
-    found = [_read_record(path) for path in config.outcomes()]
-    if not all(record.get("config") == config.identity for record in found):
+    found = {path: _read_record(path) for path in config.outcomes}
+    if not all(record.get("config") == config.identity for record in found.values()):
         return []
-    return found if all(record.get("data_digest") == config.data_digest for record in found) else []
+    same = all(found[path].get("data_digest") == digest_of(*data) for path, data in config.outcomes.items())
+    return list(found.values()) if same else []
 
 
 def is_trained(config: RunConfig) -> bool:
     """Whether training with this configuration and these data was finished before."""
     folder = config.checkpoint
     trained_on = read_training(folder).get("data_digest")
-    return trained_on is not None and trained_on == config.trained_on and _identity(folder) == config.identity
+    return trained_on is not None and trained_on == digest_of(config.data) and _identity(folder) == config.identity
 
 
 def _read_record(path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from data_provider.factory import DataConfig, ForecastData, load_data
-from exp.config import zero_shot_folder
+from exp.config import digest_of, zero_shot_folder
 from exp.long_term_forecast import PICTURES, LongTermForecast
 from utils.errors import UserError
 
@@ -58,4 +58,6 @@ class ZeroShotForecast(LongTermForecast):
         logger.info("zero-shot: trained on %s, tested on %s", self.config.data.data, name)
         folder = zero_shot_folder(self.config.results, name)
         pictures = zero_shot_folder(PICTURES / self.config.setting, name)
-        return self.test_on(data, self.config.targets[name], folder, pictures, {"target_data": name})
+        target = self.config.targets[name]
+        more = {"target_data": name, "data_digest": digest_of(self.config.data, target)}
+        return self.test_on(data, target, folder, pictures, more)

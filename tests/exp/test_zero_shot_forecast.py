@@ -152,3 +152,21 @@ class TestWrongInput:
 
     def test_a_target_without_zero_shot_is_said_to_have_no_effect(self) -> None:
         assert run.idle_flags(*run.parse(["--target_data", "ETTm1"])) == ["no effect with --zero_shot 0: --target_data"]
+
+
+def test_a_finished_test_is_not_repeated_unless_a_target_is_new(
+    tiny: Tiny, target: Path, write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = write_csv(name="other.csv", seed=4)
+    one = tiny(zero_shot=1, target_data="custom", target_data_path=target)
+    both = tiny(zero_shot=1, target_data="custom,custom", target_data_path=f"{target},{other}")
+    said = []
+    for flags in (one, both, both, one):
+        caplog.clear()
+        assert run.main(flags) == 0
+        said.append([word for word in ("trained;", "finished;") if word in caplog.text.replace(" is ", " ")])
+    assert said == [[], ["trained;"], ["finished;"], ["finished;"]]
+    write_csv(hourly_table(rows=450, seed=9), name="target.csv")
+    caplog.clear()
+    assert run.main(one) == 0
+    assert " is trained;" in caplog.text
