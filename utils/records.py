@@ -8,18 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
+from utils.m4_patterns import PATTERNS
 from utils.results import RECORD
 
 LONG_TERM, SHORT_TERM = "long_term_forecast", "short_term_forecast"
 
-# What each task's record must hold: dotted name, type. A score may be None where it does not exist.
+# What each task's record must hold: dotted name, type.
 COMMON = {
     "model": str, "data": str, "seed": int, "seq_len": int, "pred_len": int, "backbone.name": str,
     "backbone.init": str, "config.data": dict, "config.gpt_layers": int, "metrics": dict,
 }  # fmt: skip
-SCORES = {LONG_TERM: ("mse", "mae"), SHORT_TERM: ("smape",)}
-SCORES_OR_NONE = {LONG_TERM: (), SHORT_TERM: ("mase", "owa")}
-WORDS = {LONG_TERM: (), SHORT_TERM: ("seasonal_patterns", "selected_on")}
+OF_TASK = {
+    LONG_TERM: {
+        "mse": float, "mae": float, "config.data.percent": int, "config.data.features": str,
+        "config.data.target": str,
+    },
+    SHORT_TERM: {"smape": float, "mape": float, "seasonal_patterns": str, "selected_on": str},
+}  # fmt: skip
+M4_REPORT = {"series": int, "without_scale": int, "smape": float, "mape": float}
+# Checked where they are there and not None.
+OPTIONAL = {LONG_TERM: {"target_data": str}, SHORT_TERM: {"mase": float, "owa": float}}
 KINDS = {str: "text", int: "a whole number", dict: "a group of values", float: "a finite number"}
 
 
@@ -83,19 +91,38 @@ def _check(content: Any) -> None:
     if not isinstance(content, dict):
         raise ValueError("no record of a run")
     task = content.get("task_name")
-    if task not in list(SCORES):
+    if task not in list(OF_TASK):
         raise ValueError(f"no record of a run: task_name is {task!r}")
-    wanted = {
-        **COMMON,
-        **dict.fromkeys(WORDS[task], str),
-        **dict.fromkeys(SCORES[task], float),
-        **{name: float for name in SCORES_OR_NONE[task] if content.get(name) is not None},
-        **({"target_data": str} if "target_data" in content else {}),
-    }
-    for name, kind in wanted.items():
+    _check_kinds(content, COMMON | OF_TASK[task], OPTIONAL[task])
+    if task == SHORT_TERM:
+        _check_m4(content)
+
+
+def _check_kinds(
+    content: Mapping[str, Any], wanted: Mapping[str, type], optional: Mapping[str, type], prefix: str = ""
+) -> None:
+    there = {name: kind for name, kind in optional.items() if content.get(name) is not None}
+    for name, kind in (wanted | there).items():
         value = look_up(content, name)
         if not (is_number(value) if kind is float else type(value) is kind):
-            raise ValueError(f"{name} is {_shown(value)}, not {KINDS[kind]}")
+            raise ValueError(f"{prefix}{name} is {_shown(value)}, not {KINDS[kind]}")
+
+
+def _check_m4(content: Mapping[str, Any]) -> None:
+    """The scores of M4 are weighted by series to pool them."""
+    if content["seasonal_patterns"] not in PATTERNS:
+        raise ValueError(f"seasonal_patterns is {_shown(content['seasonal_patterns'])}, no pattern of M4")
+    reports = content["metrics"]
+    for name in {content["model"], *reports}:
+        report = reports.get(name)
+        if not isinstance(report, dict):
+            raise ValueError(f"metrics.{name} is {_shown(report)}, not {KINDS[dict]}")
+        _check_kinds(report, M4_REPORT, OPTIONAL[SHORT_TERM], f"metrics.{name}.")
+        scaled = report["series"] - report["without_scale"]
+        if report["series"] < 1 or scaled < (0 if report.get("mase") is None else 1):
+            raise ValueError(f"metrics.{name}: {scaled} of {report['series']} series have a scale")
+    if len({(report["series"], report["without_scale"]) for report in reports.values()}) > 1:
+        raise ValueError("the forecasters in metrics were not scored on the same series")
 
 
 def _shown(value: Any) -> str:

@@ -81,10 +81,34 @@ def test_a_damaged_record_is_named_with_what_is_wrong(tmp_path: Path, name: str,
 
 
 def test_scores_of_m4_that_cannot_be_computed_may_be_missing(tmp_path: Path) -> None:
-    write(tmp_path, {**m4("Hourly"), "owa": None, "mase": None})
+    record = m4("Hourly", naive2=False)
+    for scores in (record, *record["metrics"].values()):
+        scores["mase"] = None
+    write(tmp_path, record)
     records, notes = read_records(tmp_path)
     assert len(records) == 1
     assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("seasonal_patterns", "Minutely", "seasonal_patterns is 'Minutely', no pattern of M4"),
+        ("metrics", {}, "metrics.CALF is missing, not a group of values"),
+        ("naive2", {"series": "many"}, "metrics.naive2.series is 'many', not a whole number"),
+        ("naive2", {"owa": "low"}, "metrics.naive2.owa is 'low', not a finite number"),
+        ("naive2", {"without_scale": 100}, "metrics.naive2: 0 of 100 series have a scale"),
+        ("naive2", {"series": 99}, "the forecasters in metrics were not scored on the same series"),
+    ],
+)
+def test_a_record_of_m4_that_could_not_be_pooled_is_named(tmp_path: Path, name: str, change: Any, reason: str) -> None:
+    record = m4("Hourly")
+    if name in record:
+        record[name] = change
+    else:
+        record["metrics"][name] |= change
+    path = write(tmp_path, record)
+    assert read_records(tmp_path) == ([], [f"{path}: {reason}"])
 
 
 def test_a_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:
