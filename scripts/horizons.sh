@@ -1,24 +1,35 @@
-# Sourced by the scripts per data set: the published long-term protocol, one run per horizon.
+# Sourced by the scripts per data set: what the runs of the published protocol share.
 # They run in the repository's root, wherever they are called from: relative paths in flags start there.
+# $SEEDS, several with spaces between, repeats every run with each of them.
 
 CDPATH= cd -- "$(dirname -- "$0")/../.."
 . scripts/environment.sh
+. scripts/attempt.sh
+choose_python
 
-# long_term DATA [FLAGS …]: look back 96 steps, forecast 96, 192, 336 and 720.
-long_term() {
-    data=$1
-    shift
-    choose_python
-    for pred_len in 96 192 336 720; do
-        "$python" run.py \
-            --task_name long_term_forecast \
+# one_run FLAGS …: one call of run.py, or one per seed.
+one_run() {
+    for seed in ${SEEDS:-2021}; do
+        attempt "$python" run.py \
             --is_training 1 \
             --model CALF \
+            --gpt_layers 6 \
+            --seed "$seed" \
+            "$@"
+    done
+}
+
+# four_horizons DATA [FLAGS …]: look back 96 steps, forecast 96, 192, 336 and 720.
+four_horizons() {
+    data=$1
+    shift
+    for pred_len in 96 192 336 720; do
+        one_run \
+            --task_name long_term_forecast \
             --model_id "${data}_CALF_96_$pred_len" \
             --data "$data" \
             --seq_len 96 \
             --pred_len "$pred_len" \
-            --gpt_layers 6 \
             "$@"
     done
 }

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
+import pca
 import run
 from data_provider.datasets import DATASETS
+from tests.shell import ROOT, Shell
+from utils import tables
+from utils.m4_patterns import PATTERNS
 
-ROOT = Path(run.__file__).parent
-LONG_TERM = sorted((ROOT / "scripts" / "long_term_forecasting").glob("*.sh"))
+LONG_TERM, FEW_SHOT, ZERO_SHOT = (
+    sorted((ROOT / "scripts" / f"{task}_forecasting").glob("*.sh")) for task in ("long_term", "few_shot", "zero_shot")
+)
+FOUR_HORIZONS = [*LONG_TERM, *FEW_SHOT, *ZERO_SHOT]
+M4 = ROOT / "scripts" / "short_term_forecasting" / "m4.sh"
 ALL = sorted((ROOT / "scripts").rglob("*.sh"))
-
-# Instead of Python: of the runs, write the arguments down, one line a call.
-STUB = """#!/bin/sh
-[ "$1" = run.py ] || exit 0
-for part in "$@"; do printf "%s\\t" "$part"; done >> "$CALLS"
-echo >> "$CALLS"
-"""
 
 PUBLISHED = {  # batch, learning rate, epochs, patience, tmax, losses
     "ETTh1": (256, 5e-4, 100, 10, 20, "l1"),
@@ -31,56 +31,140 @@ PUBLISHED = {  # batch, learning rate, epochs, patience, tmax, losses
     "electricity": (32, 5e-4, 20, 5, 10, "smooth_l1"),
     "traffic": (8, 5e-4, 10, 5, 10, "smooth_l1"),
 }
+SETTINGS = {
+    "long_term": PUBLISHED,
+    "few_shot": {**PUBLISHED, "weather": (64, 1e-4, 100, 5, 20, "smooth_l1")},
+    "zero_shot": {  # from ETTm1 and ETTm2: ours
+        "ETTh1": (256, 1e-3, 5, 1, 20, "l1"),
+        "ETTh2": (256, 1e-4, 100, 1, 20, "l1"),
+        "ETTm1": (256, 5e-4, 100, 1, 20, "l1"),
+        "ETTm2": (256, 1e-4, 100, 1, 20, "l1"),
+    },
+}
 
 
-def calls(script: Path, folder: Path, *flags: str) -> list[list[str]]:
-    """The argument lists with which ``script`` calls Python."""
-    stub, record = folder / "python", folder / "calls"
-    stub.write_text(STUB)
-    stub.chmod(0o755)
-    environment = {**os.environ, "PYTHON": str(stub), "CALLS": str(record)}
-    subprocess.run(["sh", str(script), *flags], env=environment, check=True, cwd=folder)
-    return [line.split("\t")[:-1] for line in record.read_text().splitlines()]
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
 
 
-@pytest.mark.parametrize("script", ALL, ids=lambda path: path.stem)
+def name_of(script: Path) -> str:
+    return script.relative_to(ROOT).as_posix()
+
+
+def task_of(script: Path) -> str:
+    return script.parent.name.removesuffix("_forecasting")
+
+
+@pytest.mark.parametrize("script", ALL, ids=name_of)
 def test_is_valid_for_a_posix_shell(script: Path) -> None:
     subprocess.run(["sh", "-n", str(script)], check=True)
 
 
 def test_there_is_a_script_for_every_published_data_set() -> None:
-    assert {script.stem for script in LONG_TERM} == PUBLISHED.keys()
+    assert {(task_of(script), script.stem) for script in FOUR_HORIZONS} == {
+        (task, data) for task, by_data in SETTINGS.items() for data in by_data
+    }
 
 
-@pytest.mark.parametrize("script", LONG_TERM, ids=lambda path: path.stem)
-def test_runs_all_four_horizons_at_the_published_settings(script: Path, tmp_path: Path) -> None:
-    parsed = [run.parse(call[1:]) for call in calls(script, tmp_path)]
-    assert [args.pred_len for args, _ in parsed] == [96, 192, 336, 720]
-    assert len({args.model_id for args, _ in parsed}) == 4
-    for args, given in parsed:
+@pytest.mark.parametrize("script", FOUR_HORIZONS, ids=name_of)
+def test_runs_all_four_horizons_at_the_published_settings(script: Path, shell: Shell) -> None:
+    shell.run(script).check_returncode()
+    parsed = [run.parse(flags)[0] for flags in shell.runs]
+    assert [args.pred_len for args in parsed] == [96, 192, 336, 720]
+    assert len({args.model_id for args in parsed}) == 4
+    for args in parsed:
         losses = {args.task_loss, args.output_loss, args.feature_loss}
         found = (args.batch_size, args.learning_rate, args.train_epochs, args.patience, args.tmax, *losses)
-        assert found == PUBLISHED[script.stem]
-        assert (args.data, args.seq_len, args.gpt_layers, args.cos) == (script.stem, 96, 6, 1)
+        assert found == SETTINGS[task_of(script)][script.stem]
+        assert (args.task_name, args.data, args.seq_len) == ("long_term_forecast", script.stem, 96)
+        assert (args.gpt_layers, args.cos, args.seed) == (6, 1, 2021)
+        assert (args.task_w, args.output_w, args.feature_w) == (1, 1, 0.01)
+        assert args.percent == (10 if task_of(script) == "few_shot" else 100)
+        assert args.zero_shot == (task_of(script) == "zero_shot")
         assert args.data in DATASETS
-        assert run.idle_flags(args, given) == []
 
 
-@pytest.mark.parametrize("script", LONG_TERM, ids=lambda path: path.stem)
-def test_passes_extra_flags_on_and_lets_them_win(script: Path, tmp_path: Path) -> None:
-    for call in calls(script, tmp_path, "--llm_init", "random", "--train_epochs", "1", "--des", "two words"):
-        args, _ = run.parse(call[1:])
-        assert (args.llm_init, args.train_epochs, args.des) == ("random", 1, "two words")
+@pytest.mark.parametrize("script", [*LONG_TERM, *FEW_SHOT], ids=name_of)
+def test_gives_no_flag_that_has_no_effect(script: Path, shell: Shell) -> None:
+    shell.run(script)
+    assert [run.idle_flags(*run.parse(flags)) for flags in shell.runs] == [[]] * 4
 
 
-@pytest.mark.parametrize("script", ALL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("script", ZERO_SHOT, ids=name_of)
+def test_zero_shot_is_tested_on_the_three_other_data_sets(script: Path, shell: Shell) -> None:
+    shell.run(script)
+    for flags in shell.runs:
+        targets = run.parse(flags)[0].target_data.split(",")
+        assert sorted([*targets, script.stem]) == [other.stem for other in ZERO_SHOT]
+
+
+def test_m4_runs_every_pattern_at_the_published_settings(shell: Shell) -> None:
+    shell.run(M4).check_returncode()
+    parsed = [run.parse(flags)[0] for flags in shell.runs]
+    assert [args.seasonal_patterns for args in parsed] == list(PATTERNS)
+    assert [args.model_id for args in parsed] == [f"m4_{name}" for name in PATTERNS]
+    for args in parsed:
+        assert (args.task_name, args.data, args.gpt_layers) == ("short_term_forecast", "m4", 6)
+        assert (args.batch_size, args.learning_rate, args.train_epochs) == (512, 1e-3, 200)
+        assert (args.patience, args.tmax, args.cos) == (20, 20, 1)
+        assert (args.task_loss, args.output_loss, args.feature_loss) == ("smape", "mase", "smooth_l1")
+
+
+def test_m4_runs_the_patterns_it_is_told(shell: Shell) -> None:
+    shell.run(M4, PATTERNS="Weekly Hourly")
+    assert [run.parse(flags)[0].seasonal_patterns for flags in shell.runs] == ["Weekly", "Hourly"]
+
+
+@pytest.mark.parametrize("script", [*FOUR_HORIZONS, M4], ids=name_of)
+def test_passes_extra_flags_on_and_lets_them_win(script: Path, shell: Shell) -> None:
+    shell.run(script, "--llm_init", "random", "--train_epochs", "1", "--des", "two words", "--seed", "5")
+    assert len(shell.runs) >= 4
+    for flags in shell.runs:
+        args, _ = run.parse(flags)
+        assert (args.llm_init, args.train_epochs, args.des, args.seed) == ("random", 1, "two words", 5)
+
+
+@pytest.mark.parametrize("script", [LONG_TERM[0], M4], ids=name_of)
+def test_repeats_each_run_with_the_seeds_it_is_told(script: Path, shell: Shell) -> None:
+    shell.run(script, SEEDS="3 4")
+    runs = [run.parse(flags)[0] for flags in shell.runs]
+    assert [args.seed for args in runs] == [3, 4] * (len(runs) // 2)
+    assert [args.model_id for args in runs[::2]] == [args.model_id for args in runs[1::2]]
+
+
+@pytest.mark.parametrize("script", [LONG_TERM[0], M4], ids=name_of)
+def test_stops_at_the_first_failure(script: Path, shell: Shell) -> None:
+    assert shell.run(script, fail="run.py*", code=3).returncode == 3
+    assert len(shell.runs) == 1
+
+
+def test_notes_failures_and_goes_on_where_there_is_a_file_for_them(shell: Shell, tmp_path: Path) -> None:
+    failures = tmp_path / "failures"
+    done = shell.run(LONG_TERM[0], "--lora", "0", fail="*--pred_len [13]*", code=3, FAILURES=str(failures))
+    assert done.returncode == 0
+    assert len(shell.runs) == 4
+    lines = failures.read_text().splitlines()
+    assert [re.search(r"--pred_len (\d+)", line)[1] for line in lines] == ["192", "336"]
+    assert all(re.fullmatch(r"exit code 3: \S+/python run\.py --is_training 1 .* --lora 0", line) for line in lines)
+
+
+@pytest.mark.parametrize("code", [130, 143])
+def test_stops_when_a_run_is_stopped_by_hand(shell: Shell, tmp_path: Path, code: int) -> None:
+    failures = tmp_path / "failures"
+    assert shell.run(M4, fail="run.py*", code=code, FAILURES=str(failures)).returncode == code
+    assert len(shell.runs) == 1
+    assert not failures.exists()
+
+
+@pytest.mark.parametrize("script", ALL, ids=name_of)
 def test_fixes_no_gpu_and_no_absolute_path(script: Path) -> None:
     text = script.read_text()
     assert not re.search(r"CUDA_VISIBLE_DEVICES=\S", text)
     assert not re.search(r"(^|[\s\"'=])/(data|home|work|mnt)", text)
 
 
-@pytest.mark.parametrize("script", [*ALL, ROOT / ".ci" / "run"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("script", [*ALL, ROOT / ".ci" / "run"], ids=name_of)
 def test_only_what_is_run_is_executable(script: Path) -> None:
     assert os.access(script, os.X_OK) == script.read_text().startswith("#!")
 
@@ -99,8 +183,9 @@ def test_ci_calls_the_test_command() -> None:
 
 
 def test_every_flag_the_readme_names_exists() -> None:
-    known = {option for action in run.build_parser()._actions for option in action.option_strings}
-    known |= {"--n_components", "--output"}
+    parsers = (run.build_parser(), pca.build_parser(), tables.build_parser())
+    known = {option for parser in parsers for action in parser._actions for option in action.option_strings}
+    known |= set(re.findall(r"^#   (--\w+)", (ROOT / "scripts" / "reproduce.sh").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?<![\w-])--[a-z_]+\b", (ROOT / "README.md").read_text()))
     assert named - known == set()
 

@@ -4,7 +4,7 @@
 set -eu
 . "$(dirname -- "$0")/../horizons.sh"
 
-long_term ETTm1 \
+four_horizons ETTm1 \
     --batch_size 256 \
     --learning_rate 0.0005 \
     --train_epochs 100 \

@@ -4,7 +4,7 @@
 set -eu
 . "$(dirname -- "$0")/../horizons.sh"
 
-long_term ETTm2 \
+four_horizons ETTm2 \
     --batch_size 256 \
     --learning_rate 0.0001 \
     --train_epochs 100 \

@@ -4,7 +4,7 @@
 set -eu
 . "$(dirname -- "$0")/../horizons.sh"
 
-long_term electricity \
+four_horizons electricity \
     --batch_size 32 \
     --learning_rate 0.0005 \
     --train_epochs 20 \

@@ -4,7 +4,7 @@
 set -eu
 . "$(dirname -- "$0")/../horizons.sh"
 
-long_term traffic \
+four_horizons traffic \
     --batch_size 8 \
     --learning_rate 0.0005 \
     --train_epochs 10 \

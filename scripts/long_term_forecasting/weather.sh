@@ -4,7 +4,7 @@
 set -eu
 . "$(dirname -- "$0")/../horizons.sh"
 
-long_term weather \
+four_horizons weather \
     --batch_size 64 \
     --learning_rate 0.0005 \
     --train_epochs 100 \
