@@ -1,0 +1,190 @@
+#!/bin/sh
+# Runs the published experiments for which there are data on disk, with several seeds, and writes results/tables.md.
+#
+#   sh scripts/reproduce.sh [--only TASKS] [--datasets NAMES] [--seeds N] [FLAGS of run.py …]
+#
+#   --only      some of long_term,few_shot,zero_shot,m4 with commas between
+#   --datasets  some of the data sets with commas between; m4, or one of its frequencies, means M4
+#   --seeds     how many seeds, from 2021 on; 3 if left out
+#
+# A finished run is not repeated: after an interruption, the same command goes on where it stopped. A failing run does
+# not stop the others; all failures are listed at the end. Exit code 1 if there were any, 2 if there was nothing to run.
+set -eu
+CDPATH= cd -- "$(dirname -- "$0")/.."
+. scripts/environment.sh
+. scripts/attempt.sh
+. scripts/m4_patterns.sh
+
+refuse() {
+    echo "error: $1" >&2
+    exit 2
+}
+
+# has LIST WORD
+has() {
+    case " $1 " in
+        *" $2 "*) return 0 ;;
+    esac
+    return 1
+}
+
+# sources TASK: the data sets that there is a script for.
+sources() {
+    for script in scripts/"$1"_forecasting/*.sh; do
+        basename "$script" .sh
+    done
+}
+
+# chosen FLAG VALUE CHOICES: the words of a value with commas, each of which must be one of the choices.
+chosen() {
+    set -f
+    words=$(printf '%s\n' "$2" | tr , ' ')
+    for word in ${words:-""}; do
+        has "$3" "$word" || refuse "$1 $2: choose some of $(echo "$3" | sed 's/ /, /g'), with commas between."
+    done
+    echo "$words"
+}
+
+tasks="long_term few_shot zero_shot m4"
+only=$tasks
+datasets=
+seeds=3
+unread=$#
+while [ "$unread" -gt 0 ]; do
+    flag=$1
+    shift
+    unread=$((unread - 1))
+    case $flag in
+        --only=* | --datasets=* | --seeds=*) value=${flag#*=} ;;
+        --only | --datasets | --seeds)
+            [ "$unread" -gt 0 ] || refuse "$flag needs a value."
+            value=$1
+            shift
+            unread=$((unread - 1))
+            ;;
+        --seed | --seed=* | --itr | --itr=*) refuse "${flag%%=*}: the seeds are 2021 and on, --seeds says how many." ;;
+        -h | --help)
+            sed -n '2,/^set/s/^# \{0,1\}//p' scripts/reproduce.sh
+            exit 0
+            ;;
+        *)
+            set -- "$@" "$flag" # behind what is unread: in the end these are run.py's flags, in their order
+            continue
+            ;;
+    esac
+    case $flag in
+        --only*) only=$(chosen --only "$value" "$tasks") ;;
+        --datasets*) datasets=$(chosen --datasets "$value" "$(echo $(sources long_term) m4 "$m4_patterns")") ;;
+        --seeds*)
+            case $value in
+                '' | 0* | *[!0-9]* | ????*) refuse "--seeds $value: choose 1 to 999." ;;
+            esac
+            seeds=$value
+            ;;
+    esac
+done
+
+choose_python
+present=$("$python" -m data_provider.download --present)
+present=$(echo $present) # on one line
+plan=
+skipped=
+absent=
+
+wanted() {
+    [ -z "$datasets" ] || has "$datasets" "$1"
+}
+
+# on_disk NAME WHAT: whether there are data of that name; if not, WHAT is skipped.
+on_disk() {
+    has "$present" "$1" && return
+    skipped="$skipped  $2
+"
+    has "$absent" "$1" || absent="$absent $1"
+    return 1
+}
+
+# add TASK DATA: one more line of the plan.
+add() {
+    plan="$plan$*
+"
+}
+
+for task in long_term few_shot zero_shot; do
+    has "$only" "$task" || continue
+    for data in $(sources "$task"); do
+        wanted "$data" && on_disk "$data" "$task $data" || continue
+        if [ "$task" != zero_shot ]; then
+            add "$task" "$data"
+            continue
+        fi
+        targets=
+        for target in $(sources zero_shot); do
+            [ "$target" != "$data" ] && on_disk "$target" "zero_shot $data to $target" || continue
+            targets="$targets,$target"
+        done
+        [ -z "$targets" ] || add zero_shot "$data" to "${targets#,}"
+    done
+done
+if has "$only" m4; then
+    for pattern in $m4_patterns; do
+        { wanted m4 || wanted "$pattern"; } && on_disk "m4/$pattern" "m4 $pattern" || continue
+        add m4 "$pattern"
+    done
+fi
+
+if [ -n "$skipped" ]; then
+    echo "Skipped for lack of data:"
+    printf %s "$skipped"
+    echo "To get them: python -m data_provider.download$absent"
+fi
+if [ -z "$plan" ]; then
+    echo "Nothing to run."
+    "$python" -m utils.tables
+    exit 2
+fi
+
+SEEDS=2021
+while [ "$seeds" -gt 1 ]; do
+    SEEDS="$SEEDS $((${SEEDS##* } + 1))"
+    seeds=$((seeds - 1))
+done
+echo "To run, with seeds $SEEDS; what is finished is not repeated:"
+printf %s "$plan" | sed 's/^/  /'
+
+FAILURES=$(mktemp)
+PYTHON=$python
+export SEEDS FAILURES PYTHON PATTERNS
+end() {
+    code=$?
+    rm -f "$FAILURES"
+    case $code in
+        130 | 143) echo "Stopped; the same command goes on from here." >&2 ;;
+    esac
+}
+trap end EXIT
+trap 'exit 130' INT
+
+while read -r task data _ targets <&3; do
+    PATTERNS=
+    echo "=== $task $data"
+    case $task in
+        m4)
+            PATTERNS=$data
+            attempt sh scripts/short_term_forecasting/m4.sh "$@"
+            ;;
+        zero_shot) attempt sh "scripts/zero_shot_forecasting/$data.sh" --target_data "$targets" "$@" ;;
+        *) attempt sh "scripts/${task}_forecasting/$data.sh" "$@" ;;
+    esac
+done 3<<END
+${plan%?}
+END
+
+code=0
+if [ -s "$FAILURES" ]; then
+    code=1
+    echo "Failed:"
+    sed 's/^/  /' "$FAILURES"
+fi
+"$python" -m utils.tables || code=1
+exit "$code"
