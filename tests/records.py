@@ -66,6 +66,7 @@ def m4(
     return record | {
         "seasonal_patterns": pattern,
         "selected_on": selected_on,
+        "naive2": "computed",
         "smape": smape,
         "mase": mase,
         "mape": 20.0,

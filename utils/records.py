@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
 from utils.m4_patterns import PATTERNS
+from utils.m4_scores import Scores
 from utils.results import RECORD
 
 LONG_TERM, SHORT_TERM = "long_term_forecast", "short_term_forecast"
@@ -117,6 +118,8 @@ def _check_m4(content: Mapping[str, Any]) -> None:
         report = reports.get(name)
         if not isinstance(report, dict):
             raise ValueError(f"metrics.{name} is {_shown(report)}, not {KINDS[dict]}")
+        if report.keys() != {field.name for field in fields(Scores)}:
+            raise ValueError(f"metrics.{name} does not hold the scores of M4 alone")
         _check_kinds(report, M4_REPORT, OPTIONAL[SHORT_TERM], f"metrics.{name}.")
         scaled = report["series"] - report["without_scale"]
         if report["series"] < 1 or scaled < (0 if report.get("mase") is None else 1):

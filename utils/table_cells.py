@@ -165,6 +165,7 @@ def settings(record: Record) -> dict[str, Any]:
         found["contents of the data"] = digest
     if content["backbone"]["init"] == "pretrained":  # a random one differs from seed to seed
         found["fingerprint of the backbone"] = content["backbone"].get("fingerprint")
+    found["Naive2"] = content.get("naive2")  # OWA depends on it: official or computed
     return {name: value for name, value in sorted(found.items()) if value is not None}
 
 

@@ -51,6 +51,8 @@ def _provenance(cells: Cells) -> Iterator[str]:
             "machines": [_machine(content) for content in contents],
             "commits": [look_up(content, "environment.commit") for content in contents],
         }
+        if any("naive2" in content for content in contents):
+            parts["Naive2"] = [content.get("naive2") for content in contents]
         yield f"{name}: {'; '.join(f'{part} {_listed(values)}' for part, values in parts.items())}."
 
 

@@ -1,12 +1,11 @@
 """Rows of the tables: mean and deviation over seeds, averages, what is missing, beside the published figures."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from utils.m4_records import pool_records
 from utils.m4_scores import POOLS
-from utils.m4_scores import Scores as M4Scores
-from utils.m4_scores import pool as pool_m4
 from utils.published import Published
 from utils.records import Record, is_number, look_up
 from utils.table_cells import FEW_SHOT, LONG_TERM_TABLE, M4, VALIDATION, ZERO_SHOT, Block, Cell, Cells, LeftOut
@@ -137,7 +136,7 @@ def _m4_rows(block: Block, cells: Mapping[str, Cell], published: Published) -> I
         if len(present) == len(members):
             shared = _shared([cell.runs for cell in present])
             gap = "no seed has all patterns"
-        by_seed = {seed: _pooled(name, {member: cells[member].runs[seed] for member in members}) for seed in shared}
+        by_seed = {seed: _pooled(name, [cells[member].runs[seed] for member in members]) for seed in shared}
         yield _row(block, name, by_seed, gap, _published_values(published, block, name))
 
 
@@ -182,20 +181,14 @@ def _window_scores(record: Record) -> Scores:
     return found
 
 
-def _pooled(group: str, records: Mapping[str, Record]) -> Scores:
+def _pooled(group: str, records: Iterable[Record]) -> Scores:
     """M4's scores of a group, from one record for each of its patterns."""
-    by_pattern = {pattern: _m4_scores(record) for pattern, record in records.items()}
-    scores = pool_m4(by_pattern)[group].scores
-    return {name: {metric: getattr(score, metric) for metric in METRICS[M4]} for name, score in scores.items()}
-
-
-def _m4_scores(record: Record) -> dict[str, M4Scores]:
-    content = record.content
-    names = {OURS: content["model"], **{name: name for name in BASELINES}}
-    reports = {name: content["metrics"][key] for name, key in names.items() if key in content["metrics"]}
+    contents = [record.content for record in records]
+    scores = pool_records(contents)[group].scores
+    model = contents[0]["model"]
     return {
-        name: M4Scores(r["series"], r["smape"], r.get("mase"), r["mape"], r.get("owa"), r["without_scale"])
-        for name, r in reports.items()
+        OURS if name == model else name: {metric: getattr(score, metric) for metric in METRICS[M4]}
+        for name, score in scores.items()
     }
 
 

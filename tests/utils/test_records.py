@@ -96,6 +96,7 @@ def test_scores_of_m4_that_cannot_be_computed_may_be_missing(tmp_path: Path) -> 
         ("seasonal_patterns", "Minutely", "seasonal_patterns is 'Minutely', no pattern of M4"),
         ("metrics", {}, "metrics.CALF is missing, not a group of values"),
         ("naive2", {"series": "many"}, "metrics.naive2.series is 'many', not a whole number"),
+        ("naive2", {"extra": 1}, "metrics.naive2 does not hold the scores of M4 alone"),
         ("naive2", {"owa": "low"}, "metrics.naive2.owa is 'low', not a finite number"),
         ("naive2", {"without_scale": 100}, "metrics.naive2: 0 of 100 series have a scale"),
         ("naive2", {"series": 99}, "the forecasters in metrics were not scored on the same series"),
@@ -103,10 +104,10 @@ def test_scores_of_m4_that_cannot_be_computed_may_be_missing(tmp_path: Path) -> 
 )
 def test_a_record_of_m4_that_could_not_be_pooled_is_named(tmp_path: Path, name: str, change: Any, reason: str) -> None:
     record = m4("Hourly")
-    if name in record:
-        record[name] = change
-    else:
+    if name in record["metrics"]:
         record["metrics"][name] |= change
+    else:
+        record[name] = change
     path = write(tmp_path, record)
     assert read_records(tmp_path) == ([], [f"{path}: {reason}"])
 

@@ -102,6 +102,11 @@ def test_the_other_targets_of_a_zero_shot_run_do_not_matter() -> None:
     assert left_out == []
 
 
+def test_scores_against_different_naive2_forecasts_are_not_averaged() -> None:
+    _, (left,) = group(records(m4("Hourly") | {"naive2": "official"}, m4("Hourly", seed=2)))
+    assert left.reason == "Naive2 official (shown: computed)"
+
+
 def test_pretrained_backbones_of_one_name_and_other_weights_are_not_averaged() -> None:
     here, there = long_term(init="pretrained"), long_term(init="pretrained", seed=2)
     there["backbone"]["fingerprint"] = "tuned"

@@ -79,6 +79,7 @@ def test_the_notes_say_seeds_backbone_machines_commits_and_settings(tmp_path: Pa
     )
     assert "- Settings of ETTh1 (96, 192, 336, 720): `--batch_size 256 --cos 1" in text
     assert "printed as 0.871" in text
+    assert "commits abc123; Naive2 computed." in text.split("M4\n")[1]
 
 
 def test_a_record_without_an_environment_is_of_unknown_origin(tmp_path: Path) -> None:
