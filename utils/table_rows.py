@@ -78,14 +78,17 @@ class Tables:
 
 def rows_of_table(table: str, cells: Cells, published: Published) -> list[Row]:
     """All rows of one table, the published data sets first; those that were not run are there too."""
-    blocks = [block for block in cells if block.table == table]
-    unrun = [
-        Block(table, data, target, percent=PUBLISHED_PERCENT.get(table, 100), seq_len=None if table == M4 else 96)
-        for data, target in published.pairs(table)
-    ]
-    done = {(b.data, b.target) for b in blocks if _is_published(b, published) and b.selected_on in ("", VALIDATION)}
-    blocks += [block for block in unrun if (block.data, block.target) not in done]
+    rows = _m4_rows if table == M4 else _window_rows
+    return [row for block in _blocks(table, cells, published) for row in rows(block, cells.get(block, {}), published)]
+
+
+def _blocks(table: str, cells: Cells, published: Published) -> list[Block]:
+    """The blocks of a table in their order, one without a network for each published data set that was not run."""
     order = published.pairs(table)
+    run = [block for block in cells if block.table == table]
+    done = {(b.data, b.target) for b in run if _is_published(b, published) and b.selected_on in ("", VALIDATION)}
+    seq_len, percent = None if table == M4 else 96, PUBLISHED_PERCENT.get(table, 100)
+    unrun = [Block(table, *pair, percent=percent, seq_len=seq_len) for pair in order if pair not in done]
 
     def place(block: Block) -> tuple[object, ...]:
         pair = (block.data, block.target)
@@ -95,8 +98,7 @@ def rows_of_table(table: str, cells: Cells, published: Published) -> list[Row]:
             block.backbone, block.init, block.gpt_layers,
         )  # fmt: skip
 
-    rows = _m4_rows if table == M4 else _window_rows
-    return [row for block in sorted(blocks, key=place) for row in rows(block, cells.get(block, {}), published)]
+    return sorted([*run, *unrun], key=place)
 
 
 def _is_published(block: Block, published: Published) -> bool:
@@ -114,17 +116,22 @@ def _window_rows(block: Block, cells: Mapping[str, Cell], published: Published) 
         values = _published_values(published, block, horizon) if horizon in paper else {}
         yield _row(block, horizon, per_horizon.get(horizon, {}), "missing", values)
     averaged = paper or horizons
-    if len(averaged) < 2:
-        return
-    present = [per_horizon[horizon] for horizon in averaged if horizon in per_horizon]
-    complete = len(present) == len(averaged)
-    gap = f"{len(present)} of {len(averaged)} horizons" if not complete else "no seed has all horizons"
-    shared = _shared(present) if complete else ()
-    means = {seed: _mean([runs[seed] for runs in present]) for seed in shared}
-    printed = [_published_values(published, block, horizon) for horizon in paper]
-    metrics = METRICS[block.table]
-    values = {metric: statistics.mean(p[metric] for p in printed) for metric in metrics} if printed else {}
-    yield _row(block, AVERAGE, means, gap, values)
+    if len(averaged) > 1:
+        yield _average(block, averaged, per_horizon, published)
+
+
+def _average(
+    block: Block, horizons: Sequence[str], per_horizon: Mapping[str, Mapping[int, Scores]], published: Published
+) -> Row:
+    present = [per_horizon[horizon] for horizon in horizons if horizon in per_horizon]
+    gap, shared = f"{len(present)} of {len(horizons)} horizons", ()
+    if len(present) == len(horizons):
+        gap, shared = "no seed has all horizons", _shared(present)
+    by_seed = {seed: _mean([runs[seed] for runs in present]) for seed in shared}
+    printed = [_published_values(published, block, horizon) for horizon in horizons]
+    in_full = {metric: [values[metric] for values in printed] for metric in METRICS[block.table]}
+    means = {m: statistics.mean(v) for m, v in in_full.items() if None not in v and _is_published(block, published)}
+    return _row(block, AVERAGE, by_seed, gap, means)
 
 
 def _m4_rows(block: Block, cells: Mapping[str, Cell], published: Published) -> Iterator[Row]:
