@@ -10,6 +10,7 @@ import pytest
 
 import pca
 import run
+from data_provider import download
 from data_provider.datasets import DATASETS
 from tests.shell import ROOT, Shell
 from utils import tables
@@ -183,7 +184,7 @@ def test_ci_calls_the_test_command() -> None:
 
 
 def test_every_flag_the_readme_names_exists() -> None:
-    parsers = (run.build_parser(), pca.build_parser(), tables.build_parser())
+    parsers = (run.build_parser(), pca.build_parser(), tables.build_parser(), download.build_parser())
     known = {option for parser in parsers for action in parser._actions for option in action.option_strings}
     known |= set(re.findall(r"^#   (--\w+)", (ROOT / "scripts" / "reproduce.sh").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?<![\w-])--[a-z_]+\b", (ROOT / "README.md").read_text()))

@@ -159,8 +159,7 @@ def settings(record: Record) -> dict[str, Any]:
     content = record.content
     found = {f"--{name}": value for name, value in _flags(content["config"]) if name not in NO_SETTINGS}
     digest = content.get("data_digest")
-    # Of zero-shot it is that of all targets together, whichever this one is.
-    if digest and block_of(record).table != ZERO_SHOT:
+    if digest:
         found.pop("--data_path", None)
         found["contents of the data"] = digest
     if content["backbone"]["init"] == "pretrained":  # a random one differs from seed to seed

@@ -95,13 +95,6 @@ def test_other_data_under_the_same_name_are_other_settings() -> None:
     assert left.reason == "contents of the data aaa (shown: bbb)"
 
 
-def test_the_other_targets_of_a_zero_shot_run_do_not_matter() -> None:
-    contents = [long_term(seed=s, target="ETTm1") | {"data_digest": digest} for s, digest in ((1, "a"), (2, "b"))]
-    cells, left_out = group(records(*contents))
-    assert list(cells.popitem()[1]["96"].runs) == [1, 2]
-    assert left_out == []
-
-
 def test_scores_against_different_naive2_forecasts_are_not_averaged() -> None:
     _, (left,) = group(records(m4("Hourly") | {"naive2": "official"}, m4("Hourly", seed=2)))
     assert left.reason == "Naive2 official (shown: computed)"
