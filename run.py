@@ -98,7 +98,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--m4_draws", type=_positive,
         help="of m4: samples of each series in an epoch; if left out 1 with --m4_protocol release, else as many as "
-        "make 10,000 samples",
+        "make 48,000 samples",
     )  # fmt: skip
     group.add_argument("--zero_shot", type=_switch, default=0, help="1 tests on --target_data, not on --data")
     group.add_argument("--target_data", help="data sets of the zero-shot test, with commas between")
