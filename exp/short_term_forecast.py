@@ -1,6 +1,7 @@
 """Short-term forecasting on M4 (CALF, section 4.2): one network per sampling frequency, many series."""
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -106,6 +107,8 @@ class ShortTermForecast(Experiment):
 
     def validate(self) -> float:
         forecast = self._forecast_all(self._held_out, "validation")
+        if not np.isfinite(forecast).all():
+            return math.nan
         truth = self.data.test
         if self._held_out:
             ends = self.data.offsets[1:, None]

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from data_provider.factory import DataConfig, ForecastData, load_data
+from data_provider.windows import Split
 from exp.config import digest_of, zero_shot_folder
 from exp.long_term_forecast import PICTURES, LongTermForecast
 from utils.errors import UserError
@@ -47,7 +48,7 @@ class ZeroShotForecast(LongTermForecast):
             )
         if data.columns != self.data.columns:
             notes.append(f"its columns are {', '.join(data.columns)}; the network takes them in this order")
-        windows = next(iter(reversed(data.windows.values())))
+        windows = data.windows[Split.TEST]
         return [
             f"zero-shot test: {data.source}, {len(data.dates):,} rows, {len(windows):,} windows",
             *(f"  note: {note}" for note in notes),

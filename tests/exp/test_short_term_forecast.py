@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import run
+from exp.short_term_forecast import ShortTermForecast
 from tests.commands import succeed, tiny_run, written
 from tests.m4_files import write_m4
 from utils.m4_scores import score, seasonal_scale
@@ -128,6 +129,13 @@ class TestARun:
         (record,) = succeed(m4)
         assert record["naive2"] == "official"
         assert record["metrics"]["naive2"]["smape"] > record["metrics"]["naive"]["smape"]
+
+    def test_a_forecast_that_is_not_finite_stops_training_with_a_message(
+        self, m4: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(ShortTermForecast, "_forecast_all", lambda self, before_end, name: np.full((4, 6), np.nan))
+        assert run.main(m4) == 2
+        assert "validation error is not finite in epoch 1" in capsys.readouterr().err
 
     def test_dry_run_writes_nothing(self, m4: list[str], workplace: Path, caplog: pytest.LogCaptureFixture) -> None:
         assert run.main([*m4, "--dry_run"]) == 0
