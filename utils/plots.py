@@ -83,7 +83,7 @@ def plot_series(
         axis.spines[["top", "right"]].set_visible(False)
     for axis in axes[len(names) :]:
         axis.set_visible(False)
-    figure.axes[0].legend(loc="upper left", ncols=4, frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
     figure.suptitle(title, parse_math=False)
     figure.supxlabel("steps after the end of the training series")
     with replacing(path) as temporary:
