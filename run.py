@@ -247,8 +247,8 @@ def run(args: argparse.Namespace, given: set[str]) -> None:
     """
     # Imported late, so that --help and wrong flags answer at once.
     from exp import EXPERIMENTS, experiment_of
-    from exp.config import RunConfig
-    from exp.stored import load_trained
+    from exp.config import RunConfig, Surroundings
+    from exp.stored import load_trained, trained_config
 
     if args.task_name not in EXPERIMENTS:
         raise UserError(f"--task_name {args.task_name}: no such task; choose one of {', '.join(EXPERIMENTS)}.")
@@ -256,6 +256,10 @@ def run(args: argparse.Namespace, given: set[str]) -> None:
         logger.info(line)
     if args.load and args.is_training:
         raise UserError("--load names a checkpoint to test: add --is_training 0, or leave it out to train.")
+    if args.load and "data" not in given:
+        trained = trained_config(Path(args.load), Surroundings())
+        if trained.data.data == "m4":  # its flags mean something else than those of other data
+            args.data, args.task_name = trained.data.data, trained.task_name
     first = RunConfig.from_args(args)
     if args.load:
         folder = Path(args.load)

@@ -83,7 +83,7 @@ class Downloader:
             return Outcome.FETCHED
         raise TransferError("\n".join(reasons))
 
-    def _fetch(self, url: str, part: Path, file: PublicFile) -> None:
+    def _fetch(self, url: str, part: Path, file: PublicFile, again: bool = False) -> None:
         host = urlsplit(url).netloc
         if host in self._unreachable:
             raise TransferError(self._unreachable[host])
@@ -98,8 +98,8 @@ class Downloader:
         if difference is None:
             return
         discard(part)
-        if pieced:  # what was there before may have been at fault
-            return self._fetch(url, part, file)
+        if pieced and not again:  # what was there before may have been at fault
+            return self._fetch(url, part, file, again=True)
         raise TransferError(f"it serves another {file.name}: {difference}")
 
 

@@ -68,6 +68,8 @@ class DataConfig:
             return ()
         return (data_file(self, find_dataset(self.data)).resolve(),)
 
+    training_files = files
+
     def identity(self) -> dict[str, Any]:
         """Everything that the figures depend on, as JSON; the file by its absolute path."""
         content = asdict(self)

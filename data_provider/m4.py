@@ -27,7 +27,7 @@ class M4Config:
         data: ``m4``. seasonal_patterns: a name from ``PATTERNS``. root_path: the folder of the files.
         protocol: ``holdout`` scores each epoch on the last horizon of each training series, which no training
             sample sees; ``release`` on the test set, as the released code does.
-        draws: samples of each series in an epoch; None for :meth:`samples_per_series`' choice.
+        draws: samples of each series in an epoch; None for :attr:`samples_per_series`' choice.
     """
 
     data: str
@@ -57,15 +57,16 @@ class M4Config:
     def selects_on_test(self) -> bool:
         return self.protocol == "release"
 
-    def samples_per_series(self, series: int) -> int:
-        """How often an epoch draws from each of N series.
+    @property
+    def samples_per_series(self) -> int:
+        """How often an epoch draws from each series.
 
-        Once in the release, which gives the 359 and 414 series of Weekly and Hourly one step an epoch; here as often
-        as makes ``EPOCH`` samples.
+        Once in the release, which gives Weekly's 359 and Hourly's 414 series one step an epoch; here as often as
+        makes ``EPOCH`` samples of the series that were published.
         """
         if self.draws:
             return self.draws
-        return 1 if self.protocol == "release" else -(-EPOCH // series)
+        return 1 if self.selects_on_test else -(-EPOCH // self.pattern.series)
 
     @property
     def folder(self) -> Path:
@@ -78,9 +79,20 @@ class M4Config:
         selected = "_selected-on-test" if self.selects_on_test else ""
         return f"m4_{self.seasonal_patterns}_sl{self.seq_len}_pl{self.pred_len}{selected}"
 
+    def training_files(self) -> tuple[Path, ...]:
+        """The files that training depends on, by their absolute paths.
+
+        Raises:
+            UserError: one is not there.
+        """
+        parts = ("train", "test") if self.selects_on_test else ("train",)
+        return tuple(_there(m4_file(self.folder, self.pattern, part)).resolve() for part in parts)
+
     def files(self) -> tuple[Path, ...]:
-        """The files with the series, by their absolute paths."""
-        return tuple(m4_file(self.folder, self.pattern, part).resolve() for part in ("train", "test"))
+        """All files that are read; errors as in :meth:`training_files`."""
+        test = _there(m4_file(self.folder, self.pattern, "test")).resolve()
+        naive2 = (self.folder / NAIVE2).resolve()
+        return (*self.training_files(), test, *([naive2] if naive2.is_file() else []))
 
     def identity(self) -> dict[str, Any]:
         """Everything that the figures depend on, as JSON; the folder by its absolute path."""
@@ -120,7 +132,7 @@ def m4_file(folder: Path, pattern: Pattern, part: str) -> Path:
     """Where ``part``, train or test, of a pattern lies: in ``folder`` or in its ``Train/`` or ``Test/``."""
     name = f"{pattern.name}-{part}.csv"
     inside = folder / part.capitalize() / name
-    return inside if inside.exists() else folder / name
+    return inside if inside.exists() and not (folder / name).exists() else folder / name
 
 
 def read_m4(folder: Path, pattern: Pattern) -> M4Data:
@@ -177,7 +189,7 @@ def _read_test(path: Path, ids: tuple[str, ...], pattern: Pattern) -> np.ndarray
 
 def _read_naive2(path: Path, ids: tuple[str, ...], pattern: Pattern) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """The official Naive2 forecasts (N, H), or None and why not."""
-    if not path.exists():
+    if not path.is_file():
         return None, (f"{path} is not there: Naive2 is computed",)
     wanted = set(ids)
     found = {}
@@ -196,13 +208,8 @@ def _read_naive2(path: Path, ids: tuple[str, ...], pattern: Pattern) -> tuple[np
 
 def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
     """Line number, series and filled cells of every row below the header; a row at a time is in memory."""
-    if not path.is_file():
-        raise UserError(
-            f"M4 file {path} does not exist. Get it with python -m data_provider.download m4, "
-            "or say with --root_path in which folder the M4 files lie."
-        )
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with _there(path).open(encoding="utf-8-sig") as file:
             header = _cells(next(file, ""))
             if len(header) < 2 or _is_number(header[1]):
                 raise UserError(f"{path}, line 1: there is no header; M4 files begin with V1, V2, …")
@@ -212,6 +219,15 @@ def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
                     yield number, name, cells
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a UTF-8 text file; get it anew.") from error
+
+
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise UserError(
+            f"M4 file {path} does not exist. Get it with python -m data_provider.download m4, "
+            "or say with --root_path in which folder the M4 files lie."
+        )
+    return path
 
 
 def _cells(line: str) -> list[str]:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from exp.config import RunConfig, digest_of
+from exp.config import RunConfig
+from exp.digests import digest_to_train, digests_of_outcomes
 from exp.network import Network, new_network, stored_network
 from models import ParameterGroup
 from models.stored import TRAINING, read_training, save_model
@@ -74,6 +75,9 @@ class Experiment(ABC):
         self.device = pick_device(place.device, place.use_gpu, place.gpu)
         self.best: dict[str, Any] = {}
         self.training: dict[str, Any] = {}
+        # Before the data are read: a file that changes meanwhile must not pass for the one that was used.
+        self.trained_on = digest_to_train(config)
+        self.digests = digests_of_outcomes(config)
         self.load_data()
 
     # What a task adds.
@@ -260,7 +264,7 @@ class Experiment(ABC):
         seconds = time.monotonic() - started
         self.training = {
             "seconds": seconds,
-            "data_digest": digest_of(config.data),
+            "data_digest": self.trained_on,
             "environment": environment(self.device),
             "epochs": history,
         }

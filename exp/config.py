@@ -15,7 +15,6 @@ from data_provider.m4 import M4Config
 from layers.branches import LoRA
 from models import MODELS
 from utils.errors import UserError
-from utils.fingerprint import fingerprint_of_files
 from utils.losses import MASKED_LOSSES, PLAIN_LOSSES, CALFLoss
 from utils.results import RECORD
 from utils.schedule import Schedule
@@ -200,11 +199,6 @@ class RunConfig:
     def checkpoint(self) -> Path:
         """The folder this run saves to."""
         return Path(self.surroundings.checkpoints) / self.setting
-
-
-def digest_of(*data: DataConfig | M4Config) -> str:
-    """A fingerprint of the contents of the files that data are read from."""
-    return fingerprint_of_files(path for one in data for path in one.files())
 
 
 def zero_shot_folder(results: Path, target: str) -> Path:

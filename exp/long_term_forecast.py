@@ -11,7 +11,6 @@ from torch.utils.data import DataLoader
 from data_provider.factory import DataConfig, ForecastData, load_data
 from data_provider.windows import Batch, Split, make_loader
 from exp.base import Experiment
-from exp.config import digest_of
 from exp.window_test import WindowTest, forecasts
 from utils.metrics import ErrorSums
 from utils.provenance import environment
@@ -95,7 +94,7 @@ class LongTermForecast(Experiment):
             results, pictures: folders. more: what the record holds beside the figures.
         """
         reports = WindowTest(self, data, config, results, pictures).run()
-        record = {**self._record(reports), **more}
+        record = {**self._record(reports, results), **more}
         append_block(Path(f"results_{self.config.task_name}.txt"), self._summary(record))
         save_metrics(results, record)
         for line in self.report(record):
@@ -109,7 +108,7 @@ class LongTermForecast(Experiment):
         yield from comparison(record["metrics"])
         yield from verdict(record["metrics"], record["model"])
 
-    def _record(self, reports: dict[str, Any]) -> dict[str, Any]:
+    def _record(self, reports: dict[str, Any], results: Path) -> dict[str, Any]:
         figures = reports[self.config.model]["standardised"]
         return {
             "setting": self.config.setting,
@@ -128,7 +127,7 @@ class LongTermForecast(Experiment):
             "arrays": "original units" if self.config.surroundings.inverse else "standardised",
             "metrics": reports,
             "config": self.config.identity,
-            "data_digest": digest_of(self.config.data),
+            "data_digest": self.digests[results / RECORD],
             "environment": environment(self.device),
         }
 

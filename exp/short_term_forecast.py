@@ -16,7 +16,7 @@ from data_provider.m4 import M4Config, read_m4
 from data_provider.m4_windows import FlatSeries, M4Batch, M4Samples, last_windows
 from data_provider.windows import make_loader
 from exp.base import Experiment, Score
-from exp.config import RESULTS, digest_of
+from exp.config import RESULTS
 from exp.long_term_forecast import PICTURES
 from utils.baselines import naive, seasonal_naive
 from utils.files import write_table
@@ -50,7 +50,7 @@ class ShortTermForecast(Experiment):
             self.pattern,
             config.seq_len,
             held_out=self._held_out,
-            draws=config.samples_per_series(len(self.series)),
+            draws=config.samples_per_series,
             seed=self.config.seed,
         )
         self._train_loader = make_loader(
@@ -76,11 +76,11 @@ class ShortTermForecast(Experiment):
             "columns": ["value"],
             "seasonal_patterns": self.pattern.name,
             "season": self.pattern.season,
+            "selected_on": "test" if self._m4.selects_on_test else "validation",
         }
 
     def describe_data(self) -> list[str]:
         config, pattern, lengths = self._m4, self.pattern, np.diff(self.data.offsets)
-        draws = config.samples_per_series(len(lengths))
         chosen_on = (
             "the test set, as the release does: this run is selected on test"
             if config.selects_on_test
@@ -89,7 +89,7 @@ class ShortTermForecast(Experiment):
         return [
             f"data: {self.data.source}, {len(lengths):,} series of {lengths.min():,} to {lengths.max():,} values",
             f"windows of {config.seq_len} -> {pattern.horizon}, season {pattern.season}; "
-            f"{len(self._train_loader)} training batches, {draws} sample(s) of each series",
+            f"{len(self._train_loader)} training batches, {config.samples_per_series} sample(s) of each series",
             f"the best epoch is chosen on {chosen_on}",
             *(f"note: {note}" for note in self.data.notes),
         ]
@@ -118,8 +118,11 @@ class ShortTermForecast(Experiment):
     def test(self) -> list[dict[str, Any]]:
         forecast = self._forecast_all(0, "test")
         forecasts = {self.config.model: forecast, **self._baselines()}
-        path = FORECASTS / self.config.model / f"{self.pattern.name}_forecast.csv"
-        write_table(path, self.data.ids, forecast, [f"V{step + 1}" for step in range(self.pattern.horizon)])
+        names = [f"V{step + 1}" for step in range(self.pattern.horizon)]
+        folder = f"{self.config.model}{'_selected-on-test' if self._m4.selects_on_test else ''}"
+        path = FORECASTS / folder / f"{self.pattern.name}_forecast.csv"
+        for place in (path, self.config.results / path.name):  # the first is that of the latest run
+            write_table(place, self.data.ids, forecast, names)
         picture = PICTURES / self.config.setting / "series.png"
         self._draw(forecasts, picture)
         record = self._record(self._score(forecasts))
@@ -213,7 +216,7 @@ class ShortTermForecast(Experiment):
             "training": self.training,
             "metrics": {name: asdict(s) for name, s in scores.items()},
             "config": self.config.identity,
-            "data_digest": digest_of(self._m4),
+            "data_digest": self.digests[self.config.results / RECORD],
             "environment": environment(self.device),
         }
 
@@ -238,11 +241,12 @@ def _shown(value: float | None) -> str:
 def _verdict(record: Mapping[str, Any]) -> Iterator[str]:
     """In words: does the model beat the forecasts that need none?"""
     scores, model = record["metrics"], record["model"]
+    selected = ", selected on test" if record["selected_on"] == "test" else ""
     for name in ("naive2", "seasonal_naive"):
         measure = "owa" if scores[model]["owa"] is not None else "smape"
         ours, theirs = scores[model][measure], scores[name][measure]
         relation = "beats" if ours < theirs else "does NOT beat"
         yield (
             f"{model} {relation} the {name.replace('_', ' ')} forecast on {record['seasonal_patterns']}: "
-            f"{'OWA' if measure == 'owa' else 'sMAPE'} {ours:.4f} against {theirs:.4f}."
+            f"{'OWA' if measure == 'owa' else 'sMAPE'} {ours:.4f} against {theirs:.4f}{selected}."
         )

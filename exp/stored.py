@@ -7,7 +7,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from exp.config import RunConfig, Surroundings, digest_of
+from exp.config import RunConfig, Surroundings
+from exp.digests import digest_to_train, digests_of_outcomes
 from models.stored import read_training
 from utils.checkpoint import read_config
 from utils.errors import UserError
@@ -21,6 +22,7 @@ TRAINING_FLAGS = frozenset(
     {"model_id", "des", "learning_rate", "cos", "tmax", "lradj", "decay_fac", "batch_size", "train_epochs", "patience",
      "task_loss", "output_loss", "feature_loss", "task_w", "output_w", "feature_w"}
 )  # fmt: skip
+M4_FLAGS = {"protocol": "m4_protocol", "draws": "m4_draws"}
 DATA_FLAGS = frozenset({"data", "root_path", "data_path"})
 
 
@@ -29,7 +31,8 @@ def finished(config: RunConfig) -> list[dict[str, Any]]:
     found = {path: _read_record(path) for path in config.outcomes}
     if not all(record.get("config") == config.identity for record in found.values()):
         return []
-    same = all(found[path].get("data_digest") == digest_of(*data) for path, data in config.outcomes.items())
+    digests = digests_of_outcomes(config)
+    same = all(record.get("data_digest") == digests[path] for path, record in found.items())
     return list(found.values()) if same else []
 
 
@@ -37,7 +40,7 @@ def is_trained(config: RunConfig) -> bool:
     """Whether training with this configuration and these data was finished before."""
     folder = config.checkpoint
     trained_on = read_training(folder).get("data_digest")
-    return trained_on is not None and trained_on == digest_of(config.data) and _identity(folder) == config.identity
+    return trained_on is not None and trained_on == digest_to_train(config) and _identity(folder) == config.identity
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -96,6 +99,8 @@ def load_trained(folder: Path, wanted: RunConfig, given: Set[str]) -> RunConfig:
         UserError: a given flag contradicts the checkpoint.
     """
     trained = trained_config(folder, wanted.surroundings)
+    if type(wanted.data) is not type(trained.data) and "data" in given:
+        raise UserError(f"--data is {wanted.data.data} here and {trained.data.data} in {folder}; leave it out.")
     own = {field.name for field in fields(trained.data)}
     moved = {name: getattr(wanted.data, name) for name in given & DATA_FLAGS & own}
     trained = replace(trained, data=replace(trained.data, **moved))
@@ -121,4 +126,5 @@ def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Values by the name of their flag."""
     lora = identity["lora"] or {}
     adapters = {"lora": int(bool(lora)), "r": lora.get("r"), "lora_alpha": lora.get("alpha")}
-    return {**identity, **identity["data"], **adapters, "lora_dropout": lora.get("dropout")}
+    data = {M4_FLAGS.get(name, name): value for name, value in identity["data"].items()}
+    return {**identity, **data, **adapters, "lora_dropout": lora.get("dropout")}

@@ -5,7 +5,7 @@ from typing import Any
 
 from data_provider.factory import DataConfig, ForecastData, load_data
 from data_provider.windows import Split
-from exp.config import digest_of, zero_shot_folder
+from exp.config import zero_shot_folder
 from exp.long_term_forecast import PICTURES, LongTermForecast
 from utils.errors import UserError
 
@@ -60,5 +60,4 @@ class ZeroShotForecast(LongTermForecast):
         folder = zero_shot_folder(self.config.results, name)
         pictures = zero_shot_folder(PICTURES / self.config.setting, name)
         target = self.config.targets[name]
-        more = {"target_data": name, "data_digest": digest_of(self.config.data, target)}
-        return self.test_on(data, target, folder, pictures, more)
+        return self.test_on(data, target, folder, pictures, {"target_data": name})

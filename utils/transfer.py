@@ -48,7 +48,7 @@ class _OnlySafeRedirects(HTTPRedirectHandler):
 def fetch(url: str, part: Path, name: str) -> bool:
     """Fetch ``url`` into ``part``, and say whether it was pieced together from several attempts.
 
-    What is there of an earlier call is continued if the server confirms that its file is still the same. After an
+    What is there of an earlier call is continued, unless the server says that its file is another one now. After an
     error ``part`` stays for the next call, with its origin beside it in ``<part>.json``. ``name`` is for the progress.
 
     Raises:
@@ -80,16 +80,17 @@ def discard(part: Path) -> None:
 
 def _attempt(url: str, part: Path, name: str) -> int:
     """Fetch what is missing of ``part``, or all of it; the number of bytes that were there and stayed."""
-    validator = _continuation(url, part)
-    have = _size(part) if validator else 0
+    have, validator = _continuation(url, part)
     headers = {"User-Agent": "calf", "Accept-Encoding": "identity"}
-    if validator:
-        headers |= {"Range": f"bytes={have}-", "If-Range": validator}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    if have and validator:
+        headers["If-Range"] = validator
     try:
         response = _open(Request(url, headers=headers))
     except HTTPError as error:
         error.close()
-        if error.code == 416 and validator:
+        if error.code == 416 and have:
             discard(part)
             return _attempt(url, part, name)
         kind = _Interrupted if error.code in BUSY else TransferError
@@ -153,14 +154,17 @@ def _is_local(url: str) -> bool:
     return urlsplit(url).scheme == "http" and urlsplit(url).hostname in THIS_MACHINE
 
 
-def _continuation(url: str, part: Path) -> str | None:
-    """What the server called the version that ``part`` is the beginning of; None where it has to start anew."""
+def _continuation(url: str, part: Path) -> tuple[int, str | None]:
+    """How many bytes of this address are there, and what the server called the version they are of.
+
+    Not every server names its versions; then only the checksum tells whether the pieces belong together.
+    """
     try:
         origin = json.loads(_origin(part).read_text(encoding="utf-8"))
-        known = origin["validator"] if origin["url"] == url else None
+        known, same = origin["validator"], origin["url"] == url
     except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return known if isinstance(known, str) and _size(part) else None
+        return 0, None
+    return (_size(part), known) if same and isinstance(known, str | None) else (0, None)
 
 
 def _validator(headers: HTTPMessage) -> str | None:

@@ -140,6 +140,16 @@ def test_a_spoilt_beginning_is_fetched_anew_from_the_same_source(site: Site, roo
     assert (root / "ETT-small" / "ETTh1.csv").read_bytes() == CONTENT
 
 
+def test_a_source_whose_wrong_file_also_breaks_is_given_up_for_the_next(
+    site: Site, root: Path, command: Download
+) -> None:
+    site.add("/first/ETTh1.csv", OTHER, cuts=[100, len(OTHER)] * 50)
+    site.add("/second/ETTh1.csv", CONTENT)
+    assert command("ETTh1") == 0
+    assert (root / "ETT-small" / "ETTh1.csv").read_bytes() == CONTENT
+    assert len([path for path, _ in site.requests if path.startswith("/first")]) == 4
+
+
 # --- sources ---
 
 

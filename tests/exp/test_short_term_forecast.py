@@ -2,12 +2,15 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import run
+from exp.config import RunConfig
 from exp.short_term_forecast import ShortTermForecast
 from tests.commands import succeed, tiny_run, written
 from tests.m4_files import write_m4
@@ -41,6 +44,7 @@ class TestARun:
         assert set(written(workplace)) == {
             *(f"checkpoints/{setting}/{name}" for name in ("config.json", "model.safetensors", "training.json")),
             f"results/{setting}/metrics.json",
+            f"results/{setting}/Yearly_forecast.csv",
             f"test_results/{setting}/series.png",
             "m4_results/CALF/Yearly_forecast.csv",
             "results_short_term_forecast.txt",
@@ -67,18 +71,19 @@ class TestARun:
             assert record["metrics"][name]["smape"] == pytest.approx(reference.smape)
             assert record["metrics"][name]["owa"] == pytest.approx(1)
 
-    def test_chooses_the_epoch_on_the_last_training_values(self, m4: list[str], tmp_path: Path) -> None:
+    def test_needs_no_test_values_to_train(
+        self, m4: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         (first,) = succeed([*m4, "--train_epochs", "2"])
-        test = tmp_path / "m4" / "Yearly-test.csv"
         write_m4(tmp_path / "other", "Yearly", LENGTHS["Yearly"], seed=1)
-        test.write_text((tmp_path / "other" / "Yearly-test.csv").read_text())
+        (tmp_path / "m4" / "Yearly-test.csv").write_text((tmp_path / "other" / "Yearly-test.csv").read_text())
         (second,) = succeed([*m4, "--train_epochs", "2"])
-        assert second["smape"] != first["smape"]
-        for kept in ("best", "setting"):
-            assert second[kept] == first[kept]
-        assert second["best"].keys() == {"epoch", "validation_smape"}
-        for epoch in zip(first["training"]["epochs"], second["training"]["epochs"], strict=True):
-            assert epoch[0] == epoch[1]
+        assert "is trained; --overwrite repeats it" in caplog.text
+        (third,) = succeed([*m4, "--train_epochs", "2", "--overwrite"])
+        assert third["smape"] == second["smape"] != first["smape"]
+        assert third["best"] == first["best"]
+        assert third["best"].keys() == {"epoch", "validation_smape"}
+        assert third["training"]["epochs"] == first["training"]["epochs"]
 
     def test_the_released_protocol_says_everywhere_that_it_selects_on_test(
         self, m4: list[str], caplog: pytest.LogCaptureFixture
@@ -91,6 +96,12 @@ class TestARun:
         lines = [line for line in caplog.text.splitlines() if "selected on test" in line]
         assert any("test sMAPE (selected on test)" in line for line in lines)
         assert any("M4, seed 2021, selected on test" in line for line in lines)
+        assert sum("selected on test." in line for line in lines) == 2
+        assert written(Path("m4_results")) == ["CALF_selected-on-test/Yearly_forecast.csv"]
+        config = json.loads(Path("checkpoints", record["setting"], "config.json").read_text())
+        assert config["data"]["selected_on"] == "test"
+        training = json.loads(Path("checkpoints", record["setting"], "training.json").read_text())
+        assert "test_smape" in training["epochs"][0]
 
     def test_tested_again_later_gives_the_same_figures(self, m4: list[str]) -> None:
         (trained,) = succeed(m4)
@@ -123,10 +134,15 @@ class TestARun:
         (record,) = succeed([*m4, "--task_loss", losses[0], "--output_loss", losses[1]])
         assert np.isfinite(record["smape"])
 
-    def test_official_naive2_forecasts_are_used_where_present(self, m4: list[str], tmp_path: Path) -> None:
+    def test_official_naive2_forecasts_are_used_once_they_are_there(
+        self, m4: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (before,) = succeed(m4)
+        assert before["naive2"] == "computed"
         rows = [f"Y{i},1,1,1,1,1,1" for i in range(1, 5)]
         (tmp_path / "m4" / "submission-Naive2.csv").write_text("\n".join(["id,F1,F2,F3,F4,F5,F6", *rows]))
         (record,) = succeed(m4)
+        assert "is trained; --overwrite repeats it" in caplog.text
         assert record["naive2"] == "official"
         assert record["metrics"]["naive2"]["smape"] > record["metrics"]["naive"]["smape"]
 
@@ -142,6 +158,54 @@ class TestARun:
         assert "4 series of 13 to 41 values" in caplog.text
         assert "1 training batches, 3 sample(s) of each series" in caplog.text
         assert written(workplace) == []
+
+
+class TestHoldout:
+    """No training sample sees the last horizon of a training series; the choice of the epoch is made on it."""
+
+    def experiment(self, flags: list[str]) -> ShortTermForecast:
+        experiment = ShortTermForecast(RunConfig.from_args(run.parse(flags)[0]))
+        experiment.prepare()
+        return experiment
+
+    def rewrite(self, path: Path, change: Callable[[int, int, float], float]) -> None:
+        """Change every value by its series, its place from the end of it (-1 is the last), and itself."""
+        header, *rows = path.read_text().splitlines()
+        for i, row in enumerate(rows):
+            name, *cells = row.rstrip(",").replace('"', "").split(",")
+            changed = (change(i, at - len(cells), float(cell)) for at, cell in enumerate(cells))
+            rows[i] = ",".join([name, *(f"{value:g}" for value in changed)])
+        path.write_text("\n".join([header, *rows]))
+
+    def test_what_is_held_out_changes_no_training_sample(self, m4: list[str], tmp_path: Path) -> None:
+        before = list(self.experiment(m4).train_batches())
+        train = tmp_path / "m4" / "Yearly-train.csv"
+        self.rewrite(train, lambda _, place, value: 7e5 if place >= -6 else value)
+        after = list(self.experiment(m4).train_batches())
+        for one, other in zip(before, after, strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+        self.rewrite(train, lambda _, place, value: 7e5 if place == -7 else value)
+        seen = torch.cat([torch.cat([batch.x, batch.y], dim=1) for batch in self.experiment(m4).train_batches()])
+        assert (seen == 7e5).any()
+
+    def test_validation_scores_forecasts_of_what_is_held_out(
+        self, m4: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.rewrite(tmp_path / "m4" / "Yearly-train.csv", lambda i, place, _: 1000 * (i + 1) + place)
+        experiment = self.experiment(m4)
+        asked = []
+
+        def one_more_each_step(x: torch.Tensor) -> torch.Tensor:
+            asked.append(x)
+            return x[:, -1:] + torch.arange(1, 7)[:, None]
+
+        monkeypatch.setattr(experiment, "forecast", one_more_each_step)
+        assert experiment.validate() == 0
+        assert torch.cat(asked)[:, -1, 0].tolist() == [993, 1993, 2993, 3993]
+
+    def test_every_sample_of_an_epoch_is_trained_on(self, m4: list[str]) -> None:
+        batches = list(self.experiment([*m4, "--batch_size", "5"]).train_batches())
+        assert [len(batch.x) for batch in batches] == [5, 5, 2]
 
 
 class TestWrongInput:
@@ -165,6 +229,20 @@ class TestWrongInput:
         assert run.main([*m4, *flags]) == 2
         assert message in capsys.readouterr().err
         assert written(workplace) == []
+
+    def test_a_checkpoint_is_not_tested_under_flags_that_contradict_it(
+        self, m4: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (record,) = succeed(m4)
+        load = ["--is_training", "0", "--load", f"checkpoints/{record['setting']}"]
+        for flags, message in (
+            (["--m4_protocol", "release"], "--m4_protocol is release here and holdout in"),
+            (["--m4_draws", "9"], "--m4_draws is 9 here and 3 in"),
+            (["--seasonal_patterns", "Hourly"], "--seasonal_patterns is Hourly here and Yearly in"),
+            (["--data", "ETTh1"], "--data is ETTh1 here and m4 in"),
+        ):
+            assert run.main([*load, *flags]) == 2
+            assert message in capsys.readouterr().err
 
     def test_the_task_alone_means_m4(self) -> None:
         assert run.parse(["--task_name", "short_term_forecast"])[0].data == "m4"
