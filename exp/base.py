@@ -75,10 +75,10 @@ class Experiment(ABC):
         self.device = pick_device(place.device, place.use_gpu, place.gpu)
         self.best: dict[str, Any] = {}
         self.training: dict[str, Any] = {}
-        # Before the data are read: a file that changes meanwhile must not pass for the one that was used.
+        self.load_data()
+        # Now, not once it is trained: a file that changes meanwhile must not pass for the one that was used.
         self.trained_on = digest_to_train(config)
         self.digests = digests_of_outcomes(config)
-        self.load_data()
 
     # What a task adds.
 

@@ -206,11 +206,22 @@ def zero_shot_folder(results: Path, target: str) -> Path:
     return results / f"zero_shot_{target}"
 
 
+def of_target(error: UserError) -> UserError:
+    """What is wrong with a target, in terms of the flags that name targets."""
+    message = str(error)
+    for flag in ("--data", "--root_path", "--data_path"):
+        message = re.sub(rf"{flag}\b(?!_)", flag.replace("--", "--target_"), message)
+    return UserError(f"zero-shot target: {message}")
+
+
 def _name(target: DataConfig) -> str:
     """A target in the name of a folder: that of the data set, of an own file also its own."""
     if target.data != "custom":
         return target.data
-    (path,) = target.files()
+    try:
+        (path,) = target.files()
+    except UserError as error:
+        raise of_target(error) from error
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", f"custom-{path.stem}")[:80] + f"_{digest}"
 

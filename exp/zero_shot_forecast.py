@@ -5,7 +5,7 @@ from typing import Any
 
 from data_provider.factory import DataConfig, ForecastData, load_data
 from data_provider.windows import Split
-from exp.config import zero_shot_folder
+from exp.config import of_target, zero_shot_folder
 from exp.long_term_forecast import PICTURES, LongTermForecast
 from utils.errors import UserError
 
@@ -31,7 +31,10 @@ class ZeroShotForecast(LongTermForecast):
         Raises:
             UserError: it cannot be used, or has another number of channels than the network.
         """
-        data = load_data(config, any_target=True)
+        try:
+            data = load_data(config, any_target=True)
+        except UserError as error:
+            raise of_target(error) from error
         if len(data.columns) != self.channels:
             raise UserError(
                 f"--target_data {config.data}: {data.source} has {len(data.columns)} channels, "

@@ -22,7 +22,6 @@ NO_SETTINGS = frozenset(
     {"task_name", "model", "model_id", "des", "seed", "data", "pred_len", "features", "percent", "seasonal_patterns",
      "protocol", "gpt_layers", "llm", "llm_init"}
 )  # fmt: skip
-PATHS = frozenset({"data_path", "word_embedding_path"})
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,16 @@ def _flags(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, A
         if isinstance(value, Mapping):
             yield from _flags(value, f"{prefix}{key}.")
         elif key != "lora":
-            yield name, _tail(value) if name in PATHS else int(value) if isinstance(value, bool) else value
+            yield name, _plain(name, value)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A value as it stands on the command line, of a file only what is the same on another machine."""
+    if name == "data_path":
+        return _tail(value)
+    if name == "word_embedding_path":
+        return value and Path(value).name
+    return int(value) if isinstance(value, bool) else value
 
 
 def _choose(records: Sequence[Record]) -> tuple[list[Record], list[list[Record]]]:

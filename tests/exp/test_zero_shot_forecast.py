@@ -135,10 +135,14 @@ class TestWrongInput:
         [
             ({}, "--zero_shot 1 needs --target_data"),
             ({"target_data": "ETTm1,"}, "--zero_shot 1 needs --target_data"),
-            ({"target_data": "nosuch"}, "--data nosuch: no such data set"),
-            ({"target_data": "m4"}, "m4"),
+            ({"target_data": "nosuch"}, "zero-shot target: --target_data nosuch: no such data set"),
+            ({"target_data": "m4"}, "zero-shot target: --target_data m4"),
             ({"target_data": "ETTm1", "target_root_path": "nowhere"}, "nowhere/ETTm1.csv does not exist"),
-            ({"target_data": "custom"}, "--data_path"),
+            ({"target_data": "custom"}, "--target_data custom needs --target_data_path"),
+            (
+                {"target_data": "custom", "target_data_path": "no.csv"},
+                "check --target_root_path and --target_data_path",
+            ),
             ({"target_data": "custom", "target_data_path": "a.csv,b.csv"}, "names 1 data set(s)"),
             ({"target_data": "custom,custom", "target_data_path": "a.csv,a.csv"}, "names custom twice"),
         ],

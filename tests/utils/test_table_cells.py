@@ -82,8 +82,8 @@ def test_of_one_seed_run_twice_the_newer_is_shown() -> None:
 def test_the_same_data_in_another_place_are_the_same_settings() -> None:
     here, there = long_term(seed=1), long_term(seed=2)
     there["config"]["data"]["file"] = "/elsewhere/ETTh1/ETTh1.csv"
-    there["config"]["word_embedding_path"] = "/b/words/wte.pt"
-    here["config"]["word_embedding_path"] = "/a/words/wte.pt"
+    there["config"]["word_embedding_path"] = "/b/calf/wte.pt"
+    here["config"]["word_embedding_path"] = "/a/CALF/wte.pt"
     cells, left_out = group(records(here, there))
     assert list(cells.popitem()[1]["96"].runs) == [1, 2]
     assert left_out == []
