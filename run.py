@@ -276,6 +276,7 @@ def run_seed(config: "RunConfig", args: argparse.Namespace) -> list[dict[str, An
     """One run; of a finished one nothing is repeated, and one that was trained already is only tested."""
     from exp import experiment_of
     from exp.stored import find_trained, finished, is_trained
+    from utils.results import run_figures, run_title
 
     kind = experiment_of(config)
     if not args.is_training:
@@ -285,8 +286,7 @@ def run_seed(config: "RunConfig", args: argparse.Namespace) -> list[dict[str, An
         if records := finished(config):
             logger.info("%s is finished; --overwrite repeats it", config.setting)
             for record, path in zip(records, config.outcomes, strict=True):
-                for line in (*kind.report(record), f"figures: {path}"):
-                    logger.info(line)
+                logger.info("  %s, seed %d: %s (%s)", run_title(record), record["seed"], run_figures(record), path)
             return records
         if is_trained(config):
             logger.info("%s is trained; --overwrite repeats it", config.setting)

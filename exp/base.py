@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from exp.config import RunConfig
+from exp.config import RunConfig, name_of_file
 from exp.digests import digest_to_train, digests_of_outcomes
 from exp.network import Network, new_network, stored_network
 from models import ParameterGroup
@@ -79,6 +79,7 @@ class Experiment(ABC):
         # Now, not once it is trained: a file that changes meanwhile must not pass for the one that was used.
         self.trained_on = digest_to_train(config)
         self.digests = digests_of_outcomes(config)
+        self.identity = config.identity  # what the network was trained with
 
     # What a task adds.
 
@@ -114,11 +115,6 @@ class Experiment(ABC):
     @abstractmethod
     def test(self) -> list[dict[str, Any]]:
         """Score the network on the whole test split, save and return the record, one for each data set tested."""
-
-    @classmethod
-    @abstractmethod
-    def report(cls, record: Mapping[str, Any]) -> Iterable[str]:
-        """The figures of a record for people, line by line."""
 
     # What all tasks share.
 
@@ -164,9 +160,19 @@ class Experiment(ABC):
                 raise UserError(f"{folder} does not fit this run: {flag} is {here} here and {stored} there.")
         self.best = extras["best"]
         self.training = read_training(folder)
+        if self.config.surroundings.loaded_from:
+            self.identity = extras.get("training")
+        if self.training.get("data_digest") not in (None, self.trained_on):
+            logger.info("note: the data are not those that %s was trained on", folder)
         if not self.training:
             logger.info("note: training was not finished; %s holds the best epoch until then", folder)
         self.network.model.to(self.device)
+
+    @property
+    def tested_on(self) -> dict[str, str]:
+        """For the record: the data of a test that are not those trained on."""
+        elsewhere = self.config.surroundings.loaded_from
+        return {"target_data": name_of_file(self.config.data)} if elsewhere else {}
 
     def describe(self) -> None:
         """Print what is about to run: configuration, data, windows, backbone, and what trains at which rate."""

@@ -40,6 +40,7 @@ class Surroundings:
         checkpoints: folder of all checkpoints.
         save_arrays: write pred.npy and true.npy. inverse: write them in the data's units.
         targets: zero-shot: the data sets to test on in place of the one trained on.
+        loaded_from: the setting of a checkpoint that is tested on other data than it was trained on.
     """
 
     device: str = "auto"
@@ -50,6 +51,7 @@ class Surroundings:
     save_arrays: bool = True
     inverse: bool = False
     targets: tuple[Target, ...] = ()
+    loaded_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,12 @@ class RunConfig:
 
     @cached_property
     def setting(self) -> str:
-        """Name of the run: readable, and by its hash unique to the configuration."""
+        """Name of the run: readable, and by its hash unique to the configuration.
+
+        Where a checkpoint is tested on other data, it is named after both: no run that was trained on them.
+        """
+        if self.surroundings.loaded_from:
+            return f"{self.surroundings.loaded_from}_on_{name_of_file(self.data)}"
         words = (
             f"{self.task_name}_{self.model_id}_{self.model}_{self.data.words}"
             f"_{Path(self.llm).name}-{self.llm_init}{self.gpt_layers}_{self.description}_seed{self.seed}"
@@ -219,11 +226,16 @@ def _name(target: DataConfig) -> str:
     if target.data != "custom":
         return target.data
     try:
-        (path,) = target.files()
+        return f"custom-{name_of_file(target)}"
     except UserError as error:
         raise of_target(error) from error
+
+
+def name_of_file(data: DataConfig | M4Config) -> str:
+    """The first file of a data set as part of a file's name: its own name, and a hash of where it lies."""
+    path = next(iter(data.files()), Path("sample"))
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"custom-{path.stem}")[:80] + f"_{digest}"
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', path.stem)[:30]}_{digest}"
 
 
 def _series(args: argparse.Namespace) -> DataConfig:

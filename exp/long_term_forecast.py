@@ -1,7 +1,7 @@
 """Long-term forecasting (CALF, section 4.1): one network per data set and horizon."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ class LongTermForecast(Experiment):
         return sums.mse
 
     def test(self) -> list[dict[str, Any]]:
-        return [self.test_on(self.data, self.config.data, self.config.results, PICTURES / self.config.setting, {})]
+        pictures = PICTURES / self.config.setting
+        return [self.test_on(self.data, self.config.data, self.config.results, pictures, self.tested_on)]
 
     def test_on(
         self, data: ForecastData, config: DataConfig, results: Path, pictures: Path, more: Mapping[str, Any]
@@ -97,16 +98,11 @@ class LongTermForecast(Experiment):
         record = {**self._record(reports, results), **more}
         append_block(Path(f"results_{self.config.task_name}.txt"), self._summary(record))
         save_metrics(results, record)
-        for line in self.report(record):
+        for line in (*comparison(reports), *verdict(reports, self.config.model)):
             logger.info(line)
         logger.info("figures: %s", results / RECORD)
         logger.info("pictures: %s", pictures)
         return record
-
-    @classmethod
-    def report(cls, record: Mapping[str, Any]) -> Iterator[str]:
-        yield from comparison(record["metrics"])
-        yield from verdict(record["metrics"], record["model"])
 
     def _record(self, reports: dict[str, Any], results: Path) -> dict[str, Any]:
         figures = reports[self.config.model]["standardised"]
@@ -126,7 +122,7 @@ class LongTermForecast(Experiment):
             "training": self.training,
             "arrays": "original units" if self.config.surroundings.inverse else "standardised",
             "metrics": reports,
-            "config": self.config.identity,
+            "config": self.identity,
             "data_digest": self.digests[results / RECORD],
             "environment": environment(self.device),
         }

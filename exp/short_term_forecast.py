@@ -128,33 +128,12 @@ class ShortTermForecast(Experiment):
         record = self._record(self._score(forecasts))
         append_block(Path(f"results_{self.config.task_name}.txt"), self._summary(record))
         save_record(self.config.results, record)
-        for line in self.report(record):
+        for line in _report(record):
             logger.info(line)
         logger.info("figures: %s", self.config.results / RECORD)
         logger.info("forecasts: %s", path)
         logger.info("picture: %s", picture)
         return [record]
-
-    @classmethod
-    def report(cls, record: Mapping[str, Any]) -> Iterator[str]:
-        """The scores of the pattern, and M4's table over all patterns run with the same seed and backbone."""
-        found, _ = read_records(RESULTS)
-        family = [other for other in found if same_family(record, other.content)]
-        family.sort(key=lambda other: (other.content.get("setting") == record["setting"], other.modified))
-        selected = ", selected on test" if record["selected_on"] == "test" else ""
-        yield ""
-        yield f"M4, seed {record['seed']}{selected}"
-        yield f"  {'':<10}{'forecast':<16}{'sMAPE':>10}{'MASE':>10}{'MAPE':>10}{'OWA':>10}"
-        for group in pool_records([other.content for other in family]).values():
-            for i, (name, scores) in enumerate(group.scores.items()):
-                figures = "".join(
-                    f"{_shown(value):>10}" for value in (scores.smape, scores.mase, scores.mape, scores.owa)
-                )
-                yield f"  {'' if i else group.name:<10}{name.replace('_', ' '):<16}{figures}"
-            if group.missing:
-                yield f"  {'':<10}without {', '.join(group.missing)}: not run with this seed and backbone"
-        yield ""
-        yield from _verdict(record)
 
     def _forecast_all(self, before_end: int, name: str) -> np.ndarray:
         """The forecasts (N, H) that follow the value ``before_end`` before the end of each training series."""
@@ -215,9 +194,10 @@ class ShortTermForecast(Experiment):
             "best": self.best,
             "training": self.training,
             "metrics": {name: asdict(s) for name, s in scores.items()},
-            "config": self.config.identity,
+            "config": self.identity,
             "data_digest": self.digests[self.config.results / RECORD],
             "environment": environment(self.device),
+            **self.tested_on,
         }
 
     def _summary(self, record: Mapping[str, Any]) -> list[str]:
@@ -232,6 +212,25 @@ class ShortTermForecast(Experiment):
                 for name, s in record["metrics"].items()
             ),
         ]
+
+
+def _report(record: Mapping[str, Any]) -> Iterator[str]:
+    """The scores of the pattern, and M4's table over all patterns run with the same seed and backbone."""
+    found, _ = read_records(RESULTS)
+    family = [other for other in found if same_family(record, other.content)]
+    family.sort(key=lambda other: (other.content.get("setting") == record["setting"], other.modified))
+    selected = ", selected on test" if record["selected_on"] == "test" else ""
+    yield ""
+    yield f"M4, seed {record['seed']}{selected}"
+    yield f"  {'':<10}{'forecast':<16}{'sMAPE':>10}{'MASE':>10}{'MAPE':>10}{'OWA':>10}"
+    for group in pool_records([other.content for other in family]).values():
+        for i, (name, scores) in enumerate(group.scores.items()):
+            figures = "".join(f"{_shown(value):>10}" for value in (scores.smape, scores.mase, scores.mape, scores.owa))
+            yield f"  {'' if i else group.name:<10}{name.replace('_', ' '):<16}{figures}"
+        if group.missing:
+            yield f"  {'':<10}without {', '.join(group.missing)}: not run with this seed and backbone"
+    yield ""
+    yield from _verdict(record)
 
 
 def _shown(value: float | None) -> str:

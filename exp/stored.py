@@ -32,8 +32,14 @@ def finished(config: RunConfig) -> list[dict[str, Any]]:
     if not all(record.get("config") == config.identity for record in found.values()):
         return []
     digests = digests_of_outcomes(config)
-    same = all(record.get("data_digest") == digests[path] for path, record in found.items())
-    return list(found.values()) if same else []
+    if any(record.get("data_digest") != digests[path] for path, record in found.items()):
+        logger.info("the data of %s have changed since its last test", config.setting)
+        return []
+    trained_on = digest_to_train(config)
+    if any(_trained_on(record) != trained_on for record in found.values()):
+        logger.info("the data of %s have changed since it was trained", config.setting)
+        return []
+    return list(found.values())
 
 
 def is_trained(config: RunConfig) -> bool:
@@ -41,6 +47,11 @@ def is_trained(config: RunConfig) -> bool:
     folder = config.checkpoint
     trained_on = read_training(folder).get("data_digest")
     return trained_on is not None and trained_on == digest_to_train(config) and _identity(folder) == config.identity
+
+
+def _trained_on(record: Mapping[str, Any]) -> Any:
+    training = record.get("training")
+    return training.get("data_digest") if isinstance(training, dict) else None
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -104,6 +115,9 @@ def load_trained(folder: Path, wanted: RunConfig, given: Set[str]) -> RunConfig:
     own = {field.name for field in fields(trained.data)}
     moved = {name: getattr(wanted.data, name) for name in given & DATA_FLAGS & own}
     trained = replace(trained, data=replace(trained.data, **moved))
+    if trained.data.identity() != _identity(folder)["data"]:
+        place = replace(trained.surroundings, loaded_from=folder.resolve().name)
+        trained = replace(trained, surroundings=place)
     here, there = _flat(wanted.identity), _flat(trained.identity)
     for name in sorted((given - TRAINING_FLAGS - DATA_FLAGS) & here.keys()):
         if here[name] != there.get(name):

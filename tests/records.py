@@ -54,11 +54,12 @@ def m4(
     selected_on: str = "validation",
     llm: str = "gpt2",
     init: str = "random",
-    series: int = 100,
+    series: int | None = None,
     **config: Any,
 ) -> dict[str, Any]:
     """A record of one pattern of M4, on which Naive2, if known, has sMAPE 16 and MASE 2.5."""
     horizon = PATTERNS[pattern].horizon
+    series = series or PATTERNS[pattern].series
     windows = {"data": "m4", "seasonal_patterns": pattern, "protocol": "holdout", "root_path": "/somewhere/m4"}
     record = _record("short_term_forecast", "m4", 2 * horizon, horizon, seed, llm, init, windows, config)
     scores = {"CALF": (smape, mase), "naive": (20.0, 3.0), **({"naive2": (16.0, 2.5)} if naive2 else {})}

@@ -28,14 +28,15 @@ def test_a_finished_run_is_not_repeated_and_shows_its_figures(
     tiny: Tiny, training: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     (first,) = succeed(tiny())
-    figures = [line for line in caplog.messages if "all" in line]
     caplog.clear()
     (second,) = succeed(tiny())
     assert second == first
     assert len(training) == 1
-    assert f"{first['setting']} is finished; --overwrite repeats it" in caplog.messages
-    assert f"figures: results/{first['setting']}/metrics.json" in caplog.messages
-    assert [line for line in caplog.messages if "all" in line] == figures
+    assert caplog.messages == [
+        f"{first['setting']} is finished; --overwrite repeats it",
+        f"  CALF on custom, 24 -> 8, seed 2021: mse:{first['mse']:.4f}, mae:{first['mae']:.4f} "
+        f"(results/{first['setting']}/metrics.json)",
+    ]
 
 
 def test_overwrite_repeats_it(tiny: Tiny, training: list[str]) -> None:
@@ -51,12 +52,15 @@ def test_another_configuration_is_another_run(tiny: Tiny, training: list[str]) -
     assert len(training) == 2
 
 
-def test_a_file_with_other_contents_is_trained_on_anew(tiny: Tiny, training: list[str], write_csv: WriteCsv) -> None:
+def test_a_file_with_other_contents_is_trained_on_anew(
+    tiny: Tiny, training: list[str], write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
+) -> None:
     (first,) = succeed(tiny())
     write_csv(hourly_table(seed=8))
     (second,) = succeed(tiny())
     assert len(training) == 2
     assert second["mse"] != first["mse"]
+    assert f"the data of {first['setting']} have changed since its last test" in caplog.messages
 
 
 def test_a_run_that_was_trained_but_not_tested_is_only_tested(
@@ -103,3 +107,37 @@ def test_a_dry_run_describes_a_finished_run_as_any_other(tiny: Tiny, caplog: pyt
     caplog.clear()
     assert run.main([*tiny(), "--dry_run"]) == 0
     assert "windows of 24 -> 8" in caplog.text
+
+
+def test_a_test_on_changed_data_is_no_finished_run_of_these_data(
+    tiny: Tiny, training: list[str], write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
+) -> None:
+    (trained,) = succeed(tiny())
+    write_csv(hourly_table(seed=8))
+    (tested,) = succeed(tiny(is_training=0))
+    assert tested["mse"] != trained["mse"]
+    assert "note: the data are not those that" in caplog.text
+    (again,) = succeed(tiny())
+    assert f"the data of {trained['setting']} have changed since it was trained" in caplog.messages
+    assert len(training) == 2
+    assert again["mse"] not in (trained["mse"], tested["mse"])
+
+
+def test_a_checkpoint_tested_on_another_file_leaves_the_run_of_that_file_alone(
+    tiny: Tiny, write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = write_csv(hourly_table(seed=8), name="other.csv")
+    (one,) = succeed(tiny())
+    records = succeed(tiny(data_path=other))
+    two = next(record for record in records if record["setting"] != one["setting"])
+    caplog.clear()
+    load = ["--is_training", "0", "--load", f"checkpoints/{one['setting']}", "--data_path", str(other)]
+    records = succeed(load)
+    assert one in records
+    assert two in records
+    (tested,) = (record for record in records if record not in (one, two))
+    assert tested["setting"].startswith(f"{one['setting']}_on_other_")
+    assert tested["target_data"].startswith("other_")
+    assert tested["config"] == one["config"]
+    assert tested["data_digest"] == two["data_digest"]
+    assert "note: the data are not those that" in caplog.text

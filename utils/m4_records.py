@@ -31,6 +31,7 @@ def _family(record: Mapping[str, Any]) -> tuple[Any, ...]:
     backbone = record["backbone"]
     return (
         *(record[name] for name in COMPARED),
+        record.get("target_data"),
         backbone["name"],
         backbone["init"],
         record["config"]["gpt_layers"],

@@ -92,6 +92,11 @@ def run_title(record: Mapping[str, Any]) -> str:
     return f"{record['model']} on {data}, {record['seq_len']} -> {record['pred_len']}{tested}{selected}"
 
 
+def run_figures(record: Mapping[str, Any]) -> str:
+    """The figures of a record in a few words."""
+    return ", ".join(f"{name}:{record[name]:.4f}" for name in FIGURES if record.get(name) is not None)
+
+
 def over_seeds(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Mean and sample standard deviation of several runs that differ in their seed."""
     first = records[0]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from utils.m4_patterns import find_pattern
 from utils.records import SHORT_TERM, Record
 
 LONG_TERM_TABLE, FEW_SHOT, ZERO_SHOT, M4 = TABLES = ("long_term", "few_shot", "zero_shot", "m4")
@@ -13,10 +14,12 @@ VALIDATION = "validation"
 
 # Names of flags where they are not the last word of the configuration's own name.
 FLAGS = {
-    "description": "des", "data.root_path": "data_path", "data.file": "data_path", "loss.task": "task_loss",
+    "description": "des", "data.root_path": "data_path", "data.draws": "m4_draws", "data.file": "data_path",
+    "loss.task": "task_loss",
     "loss.output": "output_loss", "loss.feature": "feature_loss", "schedule.cosine": "cos", "lora.alpha": "lora_alpha",
     "lora.dropout": "lora_dropout",
 }  # fmt: skip
+SWITCHES = frozenset({"use_amp"})  # flags without a value
 # What a cell stands for already, and what does not change figures.
 NO_SETTINGS = frozenset(
     {"task_name", "model", "model_id", "des", "seed", "data", "pred_len", "features", "percent", "seasonal_patterns",
@@ -35,6 +38,7 @@ class Block:
         seq_len: steps seen; None for M4, where it follows from the pattern.
         model, backbone, init, gpt_layers: the network; empty and 0 where nothing was run.
         selected_on: the split that chose M4's best epoch; else empty.
+        subset: of M4, whether other series were forecast than the competition has.
     """
 
     table: str
@@ -48,12 +52,18 @@ class Block:
     init: str = ""
     gpt_layers: int = 0
     selected_on: str = ""
+    subset: bool = False
 
     @property
     def title(self) -> str:
         """The data set, with all that is not as usual."""
         if self.table == M4:
-            return "M4" if self.selected_on in ("", VALIDATION) else f"M4, selected on {self.selected_on}"
+            parts = ["M4, not all series" if self.subset else "M4"]
+            if self.target:
+                parts.append(f"tested on {self.target}")
+            if self.selected_on not in ("", VALIDATION):
+                parts.append(f"selected on {self.selected_on}")
+            return ", ".join(parts)
         parts = [f"{self.data} → {self.target}" if self.target else self.data]
         if self.percent != 100:
             parts.append(f"{self.percent} %")
@@ -140,7 +150,12 @@ def block_of(record: Record) -> Block:
         init=content["backbone"]["init"],
         gpt_layers=content["config"]["gpt_layers"],
         selected_on=content["selected_on"] if m4 else "",
+        subset=m4 and _series(content) != find_pattern(content["seasonal_patterns"]).series,
     )
+
+
+def _series(content: Mapping[str, Any]) -> int:
+    return content["metrics"][content["model"]]["series"]
 
 
 def horizon_of(record: Record) -> str:
@@ -184,6 +199,8 @@ def _plain(name: str, value: Any) -> Any:
         return _tail(value)
     if name == "word_embedding_path":
         return value and Path(value).name
+    if name in SWITCHES:
+        return value or None
     return int(value) if isinstance(value, bool) else value
 
 

@@ -8,7 +8,7 @@ from utils.table_rows import BASELINES, Row
 
 COLUMNS = (
     "table", "data", "target", "percent", "features", "seq_len", "horizon", "model", "backbone", "init", "gpt_layers",
-    "selected_on", "metric", "mean", "std", "seeds", "gap", "published", "difference", *BASELINES,
+    "selected_on", "subset", "metric", "mean", "std", "seeds", "gap", "published", "difference", *BASELINES,
 )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def _settings(cells: Cells) -> Iterator[str]:
 
 def _flags(cell: Cell) -> str:
     shown = {name: value for name, value in cell.settings.items() if name.startswith("--") and name != "--data_path"}
-    return " ".join(f"{name} {value}" for name, value in shown.items())
+    return " ".join(name if value is True else f"{name} {value}" for name, value in shown.items())
 
 
 def _listed(values: Iterable[Any]) -> str:

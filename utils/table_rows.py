@@ -94,8 +94,8 @@ def _blocks(table: str, cells: Cells, published: Published) -> list[Block]:
         pair = (block.data, block.target)
         return (
             order.index(pair) if pair in order else len(order), pair, not _is_published(block, published),
-            -block.percent, block.features, block.seq_len or 0, block.selected_on != VALIDATION, block.model,
-            block.backbone, block.init, block.gpt_layers,
+            -block.percent, block.features, block.seq_len or 0, block.subset, block.selected_on != VALIDATION,
+            block.model, block.backbone, block.init, block.gpt_layers,
         )  # fmt: skip
 
     return sorted([*run, *unrun], key=place)
@@ -105,7 +105,7 @@ def _is_published(block: Block, published: Published) -> bool:
     """Whether the paper has figures for this data set and protocol, whatever the backbone."""
     protocol = (block.percent, block.features, block.seq_len)
     wanted = (PUBLISHED_PERCENT.get(block.table, 100), "M", None if block.table == M4 else 96)
-    return protocol == wanted and (block.data, block.target) in published.pairs(block.table)
+    return protocol == wanted and not block.subset and (block.data, block.target) in published.pairs(block.table)
 
 
 def _window_rows(block: Block, cells: Mapping[str, Cell], published: Published) -> Iterator[Row]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.records import long_term, m4
 from utils.records import Record
-from utils.table_cells import Block, group
+from utils.table_cells import Block, group, settings
 
 
 def records(*contents: dict[str, Any]) -> list[Record]:
@@ -126,3 +126,24 @@ def test_a_row_is_named_by_its_data_and_what_is_unusual(content: dict[str, Any],
 def test_a_backbone_from_a_folder_is_named_by_its_folder() -> None:
     ((block, _),) = group(records(long_term(llm="/models/my-gpt2")))[0].items()
     assert block.network == "CALF, my-gpt2 (random), 6 blocks"
+
+
+def test_m4_on_part_of_the_series_does_not_stand_in_the_published_rows() -> None:
+    cells, _ = group(records(m4("Hourly"), m4("Hourly", seed=2, series=40)))
+    assert {block.title: list(row["Hourly"].runs) for block, row in cells.items()} == {
+        "M4": [2021],
+        "M4, not all series": [2],
+    }
+
+
+def test_m4_tested_on_other_files_has_a_row_of_its_own() -> None:
+    cells, _ = group(records(m4("Hourly"), m4("Hourly", seed=2) | {"target_data": "Hourly-train_12345678"}))
+    assert {block.title for block in cells} == {"M4", "M4, tested on Hourly-train_12345678"}
+
+
+def test_the_settings_are_flags_that_can_be_given() -> None:
+    record = m4("Hourly", use_amp=True)
+    record["config"]["data"]["draws"] = 4
+    found = settings(records(record)[0])
+    assert (found["--m4_draws"], found["--use_amp"]) == (4, True)
+    assert "--use_amp" not in settings(records(m4("Hourly", use_amp=False))[0])
