@@ -103,7 +103,7 @@ def test_scores_of_m4_that_cannot_be_computed_may_be_missing(tmp_path: Path) -> 
     ],
 )
 def test_a_record_of_m4_that_could_not_be_pooled_is_named(tmp_path: Path, name: str, change: Any, reason: str) -> None:
-    record = m4("Hourly")
+    record = m4("Hourly", series=100)
     if name in record["metrics"]:
         record["metrics"][name] |= change
     else:
