@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from data_provider.datasets import DATASETS
 from data_provider.factory import DataConfig
 from data_provider.m4 import M4Config
 from layers.branches import LoRA
@@ -184,11 +185,19 @@ class RunConfig:
     @cached_property
     def targets(self) -> dict[str, DataConfig]:
         """The data sets of a zero-shot test by name, windowed as the one trained on."""
-        return {
-            _name(config): config
-            for target in self.surroundings.targets
-            for config in [replace(self.data, **asdict(target), percent=100, freq=None)]
-        }
+        found = {}
+        for target in self.surroundings.targets:
+            place = {**asdict(target), "root_path": target.root_path or self._beside_source(target)}
+            config = replace(self.data, **place, percent=100, freq=None)
+            found[_name(config)] = config
+        return found
+
+    def _beside_source(self, target: Target) -> str | None:
+        """The source's folder if it was named and a target's file lies there too, as the release expects it."""
+        spec = DATASETS.get(target.data)
+        file = target.data_path or (spec.file if spec else None)
+        root = self.data.root_path
+        return root if root and file and (Path(root) / file).is_file() else None
 
     @property
     def outcomes(self) -> dict[Path, tuple[DataConfig | M4Config, ...]]:
@@ -223,10 +232,10 @@ def of_target(error: UserError) -> UserError:
 
 def _name(target: DataConfig) -> str:
     """A target in the name of a folder: that of the data set, of an own file also its own."""
-    if target.data != "custom":
+    if target.data_path is None and target.data != "custom":
         return target.data
     try:
-        return f"custom-{name_of_file(target)}"
+        return f"{target.data}-{name_of_file(target)}"
     except UserError as error:
         raise of_target(error) from error
 

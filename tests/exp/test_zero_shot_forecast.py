@@ -110,6 +110,12 @@ class TestARun:
         assert run.main(tiny(zero_shot=1, target_data="custom", target_data_path=path)) == 0
         assert "WARNING: the step is 15min here and h in" in caplog.text
 
+    def test_a_target_is_also_looked_for_beside_the_source(self, tiny: Tiny, target: Path, workplace: Path) -> None:
+        flags = {"root_path": target.parent, "data_path": "data.csv", "zero_shot": 1, "target_data": "custom"}
+        assert run.main(tiny(**flags, target_data_path="target.csv")) == 0
+        (record,) = zero_shot_records().values()
+        assert record["metrics"]["CALF"]["windows"] == 93
+
     def test_a_target_without_the_target_column_keeps_its_own_order(
         self, tiny: Tiny, write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
     ) -> None:
