@@ -86,6 +86,13 @@ class WindowTest:
     def _scale(self) -> np.ndarray:
         return self._data.scaler.scale_[self._data.scored]
 
+    @property
+    def _title(self) -> str:
+        config = self._experiment.config
+        name = Path(self._data.source).name if self._config.data == "custom" else self._config.data
+        trained = "" if self._config is config.data else f", trained on {config.data.data},"
+        return f"{config.model}{trained} on {name}"
+
     def _original_units(self, values: np.ndarray) -> np.ndarray:
         return values * self._scale + self._data.scaler.mean_[self._data.scored]
 
@@ -105,5 +112,5 @@ class WindowTest:
                 data.dates[first : first + len(history) + len(truth)],
                 *(self._original_units(part) for part in (history, truth, drawn[i])),
                 data.scored_columns,
-                f"{experiment.config.model} on {self._config.data}, test window {index}",
+                f"{self._title}, test window {index}",
             )
