@@ -2,16 +2,5 @@
 # traffic with a tenth of the training rows. No published figures are known here.
 # Extra flags go to run.py and win: sh scripts/few_shot_forecasting/traffic.sh --llm_init random --percent 5
 set -eu
-. "$(dirname -- "$0")/../horizons.sh"
 
-four_horizons traffic \
-    --percent 10 \
-    --batch_size 8 \
-    --learning_rate 0.0005 \
-    --train_epochs 10 \
-    --patience 5 \
-    --tmax 10 \
-    --task_loss smooth_l1 \
-    --output_loss smooth_l1 \
-    --feature_loss smooth_l1 \
-    "$@"
+exec sh "$(dirname -- "$0")/../long_term_forecasting/traffic.sh" --percent 10 "$@"
