@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from utils.errors import UserError
+from utils.errors import UserError, give_up
 
 if TYPE_CHECKING:
     from exp.config import RunConfig
@@ -316,23 +316,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         run(args, given)
     except UserError as error:
-        return _give_up(str(error), 2)
+        return give_up(str(error), 2)
     except OSError as error:  # a full disk, a read-only folder
-        return _give_up(f"{error.filename or 'a file'}: {error.strerror or error}; what was there before is whole.", 2)
+        return give_up(f"{error.filename or 'a file'}: {error.strerror or error}; what was there before is whole.", 2)
     except ModuleNotFoundError as error:
         if error.name in sys.modules or (Path(__file__).parent / error.name.split(".")[0]).exists():
             raise  # a part of the project, not of its environment
         wanted = f"this Python ({sys.executable}) lacks {error.name}"
-        return _give_up(f"{wanted}: python -m pip install -r requirements.txt, or use the scripts.", 2)
+        return give_up(f"{wanted}: python -m pip install -r requirements.txt, or use the scripts.", 2)
     except KeyboardInterrupt:
-        return _give_up("stopped by hand; the best epoch so far, if any, is saved.", 130)
+        return give_up("stopped by hand; the best epoch so far, if any, is saved.", 130)
     return 0
-
-
-def _give_up(message: str, code: int) -> int:
-    sys.stdout.flush()
-    print(f"error: {message}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

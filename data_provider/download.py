@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from data_provider.datasets import datasets_root
 from data_provider.sources import GROUPS, PUBLISHED, PublicFile, choose
-from utils.errors import UserError
+from utils.errors import UserError, give_up
 from utils.files import replacing
 from utils.progress import megabytes
 from utils.transfer import TransferError, Unreachable, discard, fetch
@@ -203,18 +203,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(args)
     except UserError as error:
-        return _give_up(str(error), 2)
+        return give_up(str(error), 2)
     except OSError as error:  # a full disk, a read-only folder
         again = "What was there before is whole; run the same command again to go on."
-        return _give_up(f"{error.filename or args.root}: {error.strerror or error}. {again}", 2)
+        return give_up(f"{error.filename or args.root}: {error.strerror or error}. {again}", 2)
     except KeyboardInterrupt:
-        return _give_up("stopped by hand; run the same command again to go on from there.", 130)
-
-
-def _give_up(message: str, code: int) -> int:
-    sys.stdout.flush()
-    print(f"error: {message}", file=sys.stderr)
-    return code
+        return give_up("stopped by hand; run the same command again to go on from there.", 130)
 
 
 if __name__ == "__main__":

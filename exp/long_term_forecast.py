@@ -84,9 +84,9 @@ class LongTermForecast(Experiment):
 
     def test(self) -> list[dict[str, Any]]:
         pictures = PICTURES / self.config.setting
-        return [self.test_on(self.data, self.config.data, self.config.results, pictures, self.tested_on)]
+        return [self.score_on(self.data, self.config.data, self.config.results, pictures, self.tested_on)]
 
-    def test_on(
+    def score_on(
         self, data: ForecastData, config: DataConfig, results: Path, pictures: Path, more: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Score the network on a series, leave arrays, pictures and figures, return the record.

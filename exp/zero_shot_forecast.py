@@ -63,4 +63,4 @@ class ZeroShotForecast(LongTermForecast):
         folder = zero_shot_folder(self.config.results, name)
         pictures = zero_shot_folder(PICTURES / self.config.setting, name)
         target = self.config.targets[name]
-        return self.test_on(data, target, folder, pictures, {"target_data": name})
+        return self.score_on(data, target, folder, pictures, {"target_data": name})

@@ -1,8 +1,17 @@
 """The one exception that means: the input is wrong, not the program."""
 
+import sys
+
 
 class UserError(Exception):
     """Bad input. The message names the thing (file, column, row, flag) and the remedy.
 
     The commands print it without a traceback and leave with exit code 2.
     """
+
+
+def give_up(message: str, code: int) -> int:
+    """Print a command's last message, after all that it said before; return its exit code."""
+    sys.stdout.flush()
+    print(f"error: {message}", file=sys.stderr)
+    return code
