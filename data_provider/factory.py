@@ -1,17 +1,14 @@
 """From a data set's name to standardised windows for training, validation and test."""
 
-import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
-from data_provider.datasets import Borders, DatasetSpec, datasets_root, find_dataset
+from data_provider.config import DataConfig, data_file
+from data_provider.datasets import Borders, find_dataset
 from data_provider.frame import Frame, read_frame
 from data_provider.frequency import check_frequency, infer_frequency, season_length
 from data_provider.sample import Sample, make_sample
@@ -19,69 +16,7 @@ from data_provider.windows import Series, Split, WindowDataset, make_windows
 from utils.baselines import naive, seasonal_naive
 from utils.errors import UserError
 
-FEATURES = ("M", "S", "MS")
 FARTHEST = 1e15  # training standard deviations; beyond it float32 squares lose their meaning
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which series, which channels and which windows.
-
-    Attributes:
-        data: a name from ``DATASETS``. root_path, data_path: folder and file; None for the data set's own.
-        features: M all channels to all, S the target alone, MS all to the target.
-        percent: share of the training rows to use. freq: the step between rows; None to infer it.
-    """
-
-    data: str
-    seq_len: int
-    pred_len: int
-    root_path: str | None = None
-    data_path: str | None = None
-    features: str = "M"
-    target: str = "OT"
-    percent: int = 100
-    freq: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.features not in FEATURES:
-            raise UserError(f"--features {self.features}: choose one of {', '.join(FEATURES)}.")
-        if not 1 <= self.percent <= 100:
-            raise UserError(f"--percent {self.percent}: choose 1 to 100.")
-        for flag, steps in (("--seq_len", self.seq_len), ("--pred_len", self.pred_len)):
-            if steps < 1:
-                raise UserError(f"{flag} {steps}: a window needs at least one step.")
-
-    @property
-    def words(self) -> str:
-        """What it is in the name of a run."""
-        few_shot = "" if self.percent == 100 else f"_p{self.percent}"
-        return f"{self.data}_ft{self.features}_sl{self.seq_len}_pl{self.pred_len}{few_shot}"
-
-    def files(self) -> tuple[Path, ...]:
-        """The files it reads, by their absolute paths; the embedded sample reads none.
-
-        Raises:
-            UserError: one is not there, or was not named.
-        """
-        if self.data == "sample":
-            return ()
-        return (data_file(self, find_dataset(self.data)).resolve(),)
-
-    training_files = files
-
-    def identity(self) -> dict[str, Any]:
-        """Everything that the figures depend on, as JSON; the file by its absolute path."""
-        content = asdict(self)
-        del content["root_path"], content["data_path"]
-        return {**content, "file": next((str(path) for path in self.files()), None)}
-
-    @classmethod
-    def from_identity(cls, identity: Mapping[str, Any]) -> "DataConfig":
-        """The configuration that has this :meth:`identity`; TypeError and KeyError where a part is wrong."""
-        content = dict(identity)
-        file = content.pop("file")
-        return cls(**content, data_path=file)
 
 
 @dataclass(frozen=True)
@@ -191,28 +126,6 @@ def _frequency(wanted: str | None, frame: Frame) -> tuple[str, tuple[str, ...]]:
     if season_length(wanted) == season_length(inferred):
         return wanted, ()
     return inferred, (f"--freq {wanted} does not fit the dates, whose step is {inferred}; the dates decide",)
-
-
-def data_file(config: DataConfig, spec: DatasetSpec) -> Path:
-    """Where the file lies: flags first, else the data set's own place below ``$CALF_DATASETS`` (./datasets).
-
-    Raises:
-        UserError: the file is not there, or an own file was not named.
-    """
-    name = config.data_path or spec.file
-    if name is None:
-        raise UserError("--data custom needs --data_path, the CSV file, and --root_path if it lies elsewhere.")
-    own_folder = datasets_root() / spec.folder if spec.folder else Path()
-    path = (Path(config.root_path) if config.root_path else own_folder) / name
-    if not os.path.exists(path) and spec.url:
-        # The command knows nothing of these flags: it puts the file where a run without them looks.
-        aside = f" to {own_folder}, for a run without these two flags" if config.root_path or config.data_path else ""
-        raise UserError(
-            f"Data file {path} does not exist. Get {spec.file} from {spec.url} and put it there, "
-            "or say where it is with --root_path and --data_path (or CALF_DATASETS, the folder of all data sets). "
-            f"python -m data_provider.download {config.data} fetches it{aside}."
-        )
-    return path
 
 
 def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series, tuple[str, ...]]:

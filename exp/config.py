@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from data_provider.config import DataConfig
 from data_provider.datasets import DATASETS
-from data_provider.factory import DataConfig
 from data_provider.m4 import M4Config
 from layers.branches import LoRA
 from models import MODELS

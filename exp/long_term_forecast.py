@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from data_provider.factory import DataConfig, ForecastData, load_data
+from data_provider.config import DataConfig
+from data_provider.factory import ForecastData, load_data
 from data_provider.windows import Batch, Split, make_loader
 from exp.base import Experiment
 from exp.window_test import WindowTest, forecasts

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from data_provider.factory import DataConfig, ForecastData
+from data_provider.config import DataConfig
+from data_provider.factory import ForecastData
 from data_provider.windows import Batch, Split, make_loader
 from exp.base import Experiment
 from utils.files import ArrayWriter

@@ -3,7 +3,8 @@
 import logging
 from typing import Any
 
-from data_provider.factory import DataConfig, ForecastData, load_data
+from data_provider.config import DataConfig
+from data_provider.factory import ForecastData, load_data
 from data_provider.windows import Split
 from exp.config import of_target, zero_shot_folder
 from exp.long_term_forecast import PICTURES, LongTermForecast

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_provider.factory import DataConfig, load_data
+from data_provider.config import DataConfig
+from data_provider.factory import load_data
 from data_provider.windows import Split
 from tests.places import DATASETS, GOLDEN, golden_cases
 
