@@ -22,19 +22,28 @@ class Split(Enum):
 
 
 class Batch(NamedTuple):
-    """Windows: x (B, L, C) and y (B, H, C) in float32; origins (B,), the row of each y's first step."""
+    """Windows: x (B, L, C) and y (B, H, C) in float32; origins (B,), the row of each y's first step.
+
+    known (B, H, C) is False where y was filled in and is not to be scored; None where nothing was.
+    """
 
     x: Tensor
     y: Tensor
     origins: Tensor
+    known: Tensor | None = None
 
 
 class Series:
-    """A standardised series (T, C): float64 for exact figures, float32 for the model."""
+    """A standardised series (T, C): float64 for exact figures, float32 for the model.
 
-    def __init__(self, values: np.ndarray) -> None:
+    Args:
+        known: (T, C), False where a value was filled in; None where nothing was.
+    """
+
+    def __init__(self, values: np.ndarray, known: np.ndarray | None = None) -> None:
         self.values = values
         self.tensor = torch.from_numpy(values.astype(np.float32))
+        self.known = None if known is None else torch.from_numpy(known)
 
 
 class WindowDataset(Dataset):
@@ -55,7 +64,8 @@ class WindowDataset(Dataset):
         starts = torch.as_tensor(indices) + self.first
         rows = starts[:, None] + torch.arange(self.seq_len + self.pred_len)  # (B, L + H)
         windows = self.series.tensor[rows]  # (B, L + H, C)
-        return Batch(windows[:, : self.seq_len], windows[:, self.seq_len :], starts + self.seq_len)
+        known = None if self.series.known is None else self.series.known[rows[:, self.seq_len :]]
+        return Batch(windows[:, : self.seq_len], windows[:, self.seq_len :], starts + self.seq_len, known)
 
     def window(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Window ``index`` in float64: x (L, C) and y (H, C)."""

@@ -1,4 +1,4 @@
-"""MSE and MAE as exact streaming sums: every element of every window counts once, whatever the batches."""
+"""MSE and MAE as exact streaming sums: every known element of every window counts once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,53 +20,58 @@ class ErrorSums:
     def __init__(self, pred_len: int, channels: int) -> None:
         self.squared = np.zeros((pred_len, channels))
         self.absolute = np.zeros((pred_len, channels))
+        self.counts = np.zeros((pred_len, channels))
         self.windows = 0
 
-    def add(self, forecast: Tensor, target: Tensor) -> None:
-        """Count windows; both (B, H, C)."""
+    def add(self, forecast: Tensor, target: Tensor, known: Tensor | None = None) -> None:
+        """Count windows; both (B, H, C).
+
+        Args:
+            known: (B, H, C), False where the target was filled in and does not count; None if nothing was.
+        """
         error = (forecast - target).to(torch.float64)
+        if known is not None:
+            error = torch.where(known, error, 0.0)
         self.squared += error.square().sum(dim=0).cpu().numpy()
         self.absolute += error.abs().sum(dim=0).cpu().numpy()
+        self.counts += len(error) if known is None else known.sum(dim=0).cpu().numpy()
         self.windows += len(error)
 
     @property
     def mse(self) -> float:
-        return float(self.squared.mean() / self.windows)
+        return float(self.squared.sum() / self.counts.sum())
 
     @property
     def mae(self) -> float:
-        return float(self.absolute.mean() / self.windows)
+        return float(self.absolute.sum() / self.counts.sum())
 
     def report(self, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
         """Every figure there is: overall, per channel and per horizon quarter, on both scales.
+
+        A figure is None where every target that it is made of was filled in.
 
         Args:
             columns: C names. scale: (C,), the standard deviation each channel was divided by;
                 in the data's units errors are that much larger (MSE: its square).
         """
-        squared, absolute = self.squared / self.windows, self.absolute / self.windows
         return {
             "windows": self.windows,
-            "standardised": _figures(squared, absolute, columns),
-            "original_units": _figures(squared * scale**2, absolute * scale, columns),
+            "standardised": self._figures(np.ones_like(scale), columns),
+            "original_units": self._figures(scale, columns),
         }
 
+    def _figures(self, scale: np.ndarray, columns: Sequence[str]) -> dict[str, Any]:
+        """MSE and MAE of errors ``scale`` (C,) times as large."""
+        squared, absolute, counts = self.squared * scale**2, self.absolute * scale, self.counts
 
-def _figures(squared: np.ndarray, absolute: np.ndarray, columns: Sequence[str]) -> dict[str, Any]:
-    steps = np.array_split(np.arange(len(squared)), min(QUARTERS, len(squared)))
-    return {
-        "mse": float(squared.mean()),
-        "mae": float(absolute.mean()),
-        "per_channel": {
-            name: {"mse": float(squared[:, c].mean()), "mae": float(absolute[:, c].mean())}
-            for c, name in enumerate(columns)
-        },
-        "per_quarter": [
-            {
-                "steps": [int(part[0]) + 1, int(part[-1]) + 1],
-                "mse": float(squared[part].mean()),
-                "mae": float(absolute[part].mean()),
-            }
-            for part in steps
-        ],
-    }
+        def figures(part: Any) -> dict[str, float | None]:
+            count = counts[part].sum()
+            sums = {"mse": squared[part].sum(), "mae": absolute[part].sum()}
+            return {name: float(total / count) if count else None for name, total in sums.items()}
+
+        steps = np.array_split(np.arange(len(squared)), min(QUARTERS, len(squared)))
+        return {
+            **figures(...),
+            "per_channel": {name: figures((slice(None), c)) for c, name in enumerate(columns)},
+            "per_quarter": [{"steps": [int(part[0]) + 1, int(part[-1]) + 1], **figures(part)} for part in steps],
+        }

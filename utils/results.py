@@ -65,7 +65,9 @@ def _rows(figures: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[
         yield name, [f["per_channel"][name] for f in figures.values()]
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return "none"  # every target was filled in
     return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.3g}"
 
 

@@ -177,3 +177,16 @@ def test_evaluation_hands_out_every_window_in_order(series: Series, split: Split
     expected = dataset.__getitems__(range(len(dataset)))
     assert torch.equal(torch.cat([batch.x for batch in batches]), expected.x)
     assert torch.equal(torch.cat([batch.y for batch in batches]), expected.y)
+
+
+def test_a_batch_knows_which_targets_were_filled_in() -> None:
+    random = np.random.default_rng(0)
+    values, known = random.normal(size=(ROWS, CHANNELS)), random.random((ROWS, CHANNELS)) < 0.5
+    dataset = windows(Series(values, known), Split.VAL)
+    batch = dataset.__getitems__([0, 3])
+    for i, origin in enumerate(batch.origins):
+        np.testing.assert_array_equal(batch.known[i], known[origin : origin + 4])
+
+
+def test_where_nothing_was_filled_in_there_is_nothing_to_know(series: Series) -> None:
+    assert windows(series, Split.TEST).__getitems__([0]).known is None

@@ -91,3 +91,29 @@ def test_one_window_that_is_nan_shows() -> None:
     sums = summed(forecast, target, [11])
     assert np.isnan(sums.mse)
     assert np.isnan(sums.mae)
+
+
+def test_filled_targets_do_not_count() -> None:
+    forecast, target = pair()
+    known = torch.rand(target.shape, generator=torch.Generator().manual_seed(0)) < 0.6
+    sums = ErrorSums(6, 3)
+    for f, t, k in zip(forecast.split(4), torch.where(known, target, 1e9).split(4), known.split(4), strict=True):
+        sums.add(f, t, k)
+    error = np.where(known.numpy(), (forecast - target).double().numpy(), np.nan)
+    report = sums.report(COLUMNS, np.array([2.0, 0.5, 30.0]))
+    assert sums.mse == report["standardised"]["mse"] == pytest.approx(np.nanmean(error**2))
+    assert sums.mae == pytest.approx(np.nanmean(np.abs(error)))
+    for c, name in enumerate(COLUMNS):
+        assert report["standardised"]["per_channel"][name]["mse"] == pytest.approx(np.nanmean(error[:, :, c] ** 2))
+    third = report["standardised"]["per_quarter"][0]
+    assert third["mae"] == pytest.approx(np.nanmean(np.abs(error[:, :2])))
+
+
+def test_a_column_without_a_known_target_has_no_figures() -> None:
+    sums = ErrorSums(2, 2)
+    known = torch.tensor([[[True, False], [True, False]]])
+    sums.add(torch.ones(1, 2, 2), torch.zeros(1, 2, 2), known)
+    report = sums.report(["a", "b"], np.ones(2))
+    assert report["standardised"]["per_channel"] == {"a": {"mse": 1.0, "mae": 1.0}, "b": {"mse": None, "mae": None}}
+    assert report["standardised"]["mse"] == 1.0
+    json.dumps(report, allow_nan=False)

@@ -1,0 +1,160 @@
+"""Conformal intervals: ranks by hand, coverage on exchangeable data, what is said where there are too few windows."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from utils import conformal
+from utils.conformal import INTERVALS, Coverage, Intervals, Residuals, coverage_lines, parse_levels
+from utils.errors import UserError
+
+
+def intervals_of(errors: np.ndarray, *levels: float) -> Intervals:
+    """Intervals from errors (n, H, C) of forecasts that are all zero."""
+    residuals = Residuals(*errors.shape)
+    for part in np.array_split(errors, 3):
+        residuals.add(np.zeros_like(part), part)
+    return residuals.intervals(levels)
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 19, 99, 100, 1000])
+@pytest.mark.parametrize("level", [0.01, 0.1, 0.5, 0.7, 0.9, 0.95, 0.99])
+def test_the_half_width_is_the_error_of_the_corrected_rank(count: int, level: float) -> None:
+    errors = np.random.default_rng(0).permutation(count).reshape(count, 1, 1) + 1.0
+    rank = -(-(count + 1) * Fraction(str(level)) // 1)  # errors are their own ranks
+    expected = float(rank) if rank <= count else np.nan
+    np.testing.assert_array_equal(intervals_of(errors, level).at([level]), [[[expected]]])
+
+
+def test_steps_and_columns_have_intervals_of_their_own_whatever_the_sign() -> None:
+    errors = np.linspace(-1, 1, 201)[:, None, None] * np.array([[1.0, 10.0], [2.0, 20.0]])
+    (half,) = intervals_of(errors, 0.9).at([0.9])
+    np.testing.assert_allclose(half, 0.91 * np.array([[1.0, 10.0], [2.0, 20.0]]), rtol=1e-5)
+
+
+def test_filled_targets_count_neither_in_calibration_nor_in_coverage() -> None:
+    errors = np.full((40, 1, 1), 1.0)
+    errors[::2] = 100.0
+    known = errors < 50
+    residuals = Residuals(40, 1, 1)
+    residuals.add(np.zeros_like(errors), errors, known)
+    intervals = residuals.intervals([0.9])
+    assert intervals.at([0.9]).item() == 1.0
+    assert np.isnan(intervals.at([0.99])).all()  # 20 windows count, not 40
+    coverage = Coverage([0.9], intervals.at([0.9]))
+    coverage.add(np.zeros_like(errors), errors, known)
+    assert coverage.report(["a"], np.ones(1))["0.9"]["coverage"] == 1.0
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95])
+def test_on_exchangeable_errors_the_coverage_is_the_nominal_one(level: float) -> None:
+    random = np.random.default_rng(1)
+    draw = lambda: random.standard_t(3, size=(1500, 8, 4)) * np.array([0.1, 1.0, 5.0, 100.0])  # noqa: E731
+    coverage = Coverage([level], intervals_of(draw(), level).at([level]))
+    errors = draw()
+    coverage.add(np.zeros_like(errors), errors)
+    report = coverage.report(list("abcd"), np.ones(4))[f"{level:g}"]
+    assert report["coverage"] == pytest.approx(level, abs=0.01)
+    for figures in report["per_channel"].values():
+        assert figures["coverage"] == pytest.approx(level, abs=0.02)
+
+
+def test_few_windows_leave_the_high_levels_without_an_interval() -> None:
+    coverage = Coverage([0.5, 0.9], intervals_of(np.ones((5, 2, 1)), 0.5, 0.9).at([0.5, 0.9]))
+    coverage.add(np.zeros((3, 2, 1)), np.ones((3, 2, 1)))
+    report = coverage.report(["a"], np.array([10.0]))
+    assert (report["0.5"]["coverage"], report["0.5"]["width"], report["0.5"]["shown"]) == (1.0, 2.0, 1.0)
+    assert (report["0.9"]["coverage"], report["0.9"]["width"], report["0.9"]["shown"]) == (None, None, 0.0)
+    assert report["0.5"]["per_channel"]["a"]["width"] == 20.0
+    json.dumps(report, allow_nan=False)
+    assert "none" in coverage_lines(report, 21)[-1]
+
+
+def test_memory_bounds_the_windows_kept_and_they_are_evenly_spaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conformal, "MOST_BYTES", 4 * 100)
+    residuals = Residuals(331, 1, 1)
+    windows = np.arange(331.0)[:, None, None]
+    for part in np.array_split(windows, 7):
+        residuals.add(np.zeros_like(part), part)
+    intervals = residuals.intervals([0.5])
+    assert residuals.every == 4
+    assert intervals.windows == 83
+    assert intervals.at([0.5]).item() == 4 * 41
+
+
+def test_a_wide_series_keeps_a_coarser_choice_of_levels_and_those_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conformal, "MOST_THRESHOLDS", 99)
+    assert len(intervals_of(np.ones((200, 1, 1)), 0.9).levels) == 99
+    wide = intervals_of(np.ones((200, 2, 1)), 0.875)
+    assert wide.levels == tuple(sorted({*conformal.COARSE, 0.875}))
+
+
+def test_intervals_survive_a_file_bit_by_bit(tmp_path: Path) -> None:
+    intervals = intervals_of(np.random.default_rng(0).normal(size=(30, 4, 2)), 0.875)
+    intervals.save(tmp_path)
+    loaded = Intervals.load(tmp_path, (4, 2))
+    assert (loaded.levels, loaded.windows) == (intervals.levels, 30)
+    np.testing.assert_array_equal(loaded.half_widths, intervals.half_widths)
+
+
+def test_a_folder_without_intervals_has_none(tmp_path: Path) -> None:
+    assert Intervals.load(tmp_path, (4, 2)) is None
+
+
+def test_a_level_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(UserError, match=r"--interval 0.875: the checkpoint has intervals for 0.01, 0.02, .*0.99"):
+        intervals_of(np.ones((9, 1, 1))).at([0.5, 0.875])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"levels": np.array([0.9]), "half_widths": np.ones((1, 4, 3)), "windows": np.array([5])},
+        {"levels": np.array([0.9]), "half_widths": -np.ones((1, 4, 2)), "windows": np.array([5])},
+        {"levels": np.array([0.9]), "half_widths": np.full((1, 4, 2), np.inf), "windows": np.array([5])},
+        {"levels": np.array([90.0]), "half_widths": np.ones((1, 4, 2)), "windows": np.array([5])},
+        {"levels": np.array([[0.9]]), "half_widths": np.ones((1, 4, 2)), "windows": np.array([5])},
+        {"levels": np.array([0.9]), "half_widths": np.ones((1, 4, 2)), "windows": np.array([5, 6])},
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_by_name(tmp_path: Path, content: dict[str, np.ndarray]) -> None:
+    save_file(content, tmp_path / INTERVALS)
+    with pytest.raises(UserError, match=INTERVALS):
+        Intervals.load(tmp_path, (4, 2))
+
+
+@pytest.mark.parametrize("cut", [0, 5, 40, -1])
+def test_a_cut_file_is_refused_by_name(tmp_path: Path, cut: int) -> None:
+    intervals_of(np.ones((9, 4, 2))).save(tmp_path)
+    path = tmp_path / INTERVALS
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(UserError, match=INTERVALS):
+        Intervals.load(tmp_path, (4, 2))
+
+
+def test_levels_are_read_in_order_and_once() -> None:
+    assert parse_levels("0.9") == (0.9,)
+    assert parse_levels("0.9, 0.5,0.90") == (0.5, 0.9)
+
+
+@pytest.mark.parametrize("text", ["90", "0", "1", "0.5;0.9", "", "a", "nan", "0.5,,0.9", "-0.5", "90%"])
+def test_what_is_no_level_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--interval"):
+        parse_levels(text)
+
+
+def test_the_table_shows_nominal_and_measured_side_by_side() -> None:
+    coverage = Coverage([0.5, 0.9], np.array([[[1.0, 1.0]], [[2.0, 3.0]]]))
+    coverage.add(np.zeros((2, 1, 2)), np.array([[[0.5, 5.0]], [[2.0, 3.0]]]))
+    lines = coverage_lines(coverage.report(["a", "revenue"], np.array([1.0, 1000.0])), 21)
+    assert lines[1].split() == ["nominal", "0.5", "nominal", "0.9"]
+    assert lines[3].split() == ["all", "(standardised)", "0.250", "2", "0.750", "5"]
+    assert lines[4].split() == ["a", "0.500", "2", "1.000", "4"]
+    assert lines[5].split() == ["revenue", "0.000", "2000", "0.500", "6000"]
+    assert len({len(line) for line in lines[1:]}) == 1
+    assert coverage_lines(coverage.report(["a", "revenue"], np.ones(2)), 1)[-1].startswith("  … and 1 more")

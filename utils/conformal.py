@@ -1,0 +1,223 @@
+"""Split-conformal prediction intervals: how far forecasts were off on windows that training did not see.
+
+For each step and column the interval of a level is forecast ± the k-th smallest absolute error of n validation
+windows, k = ceil((n + 1) · level) (Lei et al., "Distribution-Free Predictive Inference for Regression", JASA 2018,
+algorithm 2). It covers the truth with at least that probability where validation and future are exchangeable.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from utils.errors import UserError
+from utils.files import replacing
+
+INTERVALS = "intervals.safetensors"
+PERCENTS = tuple(percent / 100 for percent in range(1, 100))
+COARSE = (*(percent / 100 for percent in range(5, 100, 5)), 0.98, 0.99)
+MOST_THRESHOLDS = 2_000_000  # of a file: 8 MB
+MOST_BYTES = 2**29  # of errors kept in memory
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Half widths of prediction intervals.
+
+    Attributes:
+        levels: nominal coverages, rising. half_widths: (levels, H, C) on the standardised scale, NaN where too few
+            validation windows allow an interval. windows: how many they were computed from.
+    """
+
+    levels: tuple[float, ...]
+    half_widths: np.ndarray
+    windows: int
+
+    def at(self, levels: Sequence[float]) -> np.ndarray:
+        """Half widths (levels, H, C) of some of the levels.
+
+        Raises:
+            UserError: one is not among them.
+        """
+        places = [next((i for i, own in enumerate(self.levels) if math.isclose(own, level)), None) for level in levels]
+        if None in places:
+            wanted, known = levels[places.index(None)], ", ".join(f"{level:g}" for level in self.levels)
+            raise UserError(f"--interval {wanted:g}: the checkpoint has intervals for {known}; choose among these.")
+        return self.half_widths[places]
+
+    def save(self, folder: Path) -> None:
+        """Write them into a checkpoint folder, whole or not at all."""
+        content = {
+            "levels": np.array(self.levels),
+            "half_widths": self.half_widths.astype(np.float32),
+            "windows": np.array([self.windows]),
+        }
+        with replacing(folder / INTERVALS) as temporary:
+            save_file(content, temporary)
+
+    @classmethod
+    def load(cls, folder: Path, shape: tuple[int, int]) -> "Intervals | None":
+        """Read them from a checkpoint folder; None where it has none.
+
+        Args:
+            shape: (H, C) that they must have.
+
+        Raises:
+            UserError: the file is damaged or does not fit.
+        """
+        path = folder / INTERVALS
+        if not path.is_file():
+            return None
+        try:
+            content = load_file(path)
+            levels, half_widths, (windows,) = content["levels"], content["half_widths"], content["windows"]
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is damaged ({error}); test the checkpoint anew to make it anew.") from error
+        sound = levels.ndim == 1 and half_widths.shape == (len(levels), *shape) and ((levels > 0) & (levels < 1)).all()
+        if not sound or (half_widths < 0).any() or np.isinf(half_widths).any():
+            raise UserError(f"{path} does not fit its checkpoint; test the checkpoint anew to make it anew.")
+        return cls(tuple(levels.tolist()), half_widths, int(windows))
+
+
+class Residuals:
+    """Absolute errors of validation windows, as many of them as memory allows, evenly spaced.
+
+    Args:
+        windows: how many there are. pred_len: H. channels: C.
+    """
+
+    def __init__(self, windows: int, pred_len: int, channels: int) -> None:
+        self.every = math.ceil(windows * pred_len * channels * 4 / MOST_BYTES)
+        self._errors = np.empty((math.ceil(windows / self.every), pred_len, channels), np.float32)
+        self._seen = self._kept = 0
+
+    def add(self, forecast: np.ndarray, target: np.ndarray, known: np.ndarray | None = None) -> None:
+        """The next windows, in order: (B, H, C) each; ``known`` is False where the target was filled in."""
+        errors = np.abs(forecast - target)
+        if known is not None:
+            errors = np.where(known, errors, np.nan)
+        kept = errors[-self._seen % self.every :: self.every]
+        self._errors[self._kept : self._kept + len(kept)] = kept
+        self._seen += len(errors)
+        self._kept += len(kept)
+
+    def intervals(self, levels: Sequence[float]) -> Intervals:
+        """Intervals for ``levels`` and for a grid of others, so that a later forecast has a choice."""
+        _, pred_len, channels = self._errors.shape
+        grid = PERCENTS if len(PERCENTS) * pred_len * channels <= MOST_THRESHOLDS else COARSE
+        new = [level for level in levels if not any(math.isclose(level, own) for own in grid)]
+        chosen = tuple(sorted({*grid, *new}))
+        errors = self._errors[: self._kept]
+        half_widths = np.stack([_half_widths(errors[:, step], chosen) for step in range(pred_len)], axis=1)
+        return Intervals(chosen, half_widths, self._kept)
+
+
+def _half_widths(errors: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """(levels, C) of errors (n, C); NaN among them are not counted."""
+    ranked = np.sort(errors, axis=0)  # NaN last
+    count = (~np.isnan(ranked)).sum(axis=0)  # (C,)
+    found = np.full((len(levels), errors.shape[1]), np.nan, np.float32)
+    for i, level in enumerate(levels):
+        rank = np.ceil((count + 1) * level - 1e-9).astype(int)  # less the rounding of the product
+        enough = np.flatnonzero(rank <= count)
+        found[i, enough] = ranked[rank[enough] - 1, enough]
+    return found
+
+
+class Coverage:
+    """How often the truth of a test lies in its interval, and how wide the intervals are.
+
+    Args:
+        levels: nominal. half_widths: (levels, H, C), NaN where there is no interval.
+    """
+
+    def __init__(self, levels: Sequence[float], half_widths: np.ndarray) -> None:
+        self._levels = levels
+        self._half_widths = half_widths
+        self._inside = np.zeros(half_widths.shape)
+        self._counts = np.zeros(half_widths.shape[1:])
+
+    def add(self, forecast: np.ndarray, target: np.ndarray, known: np.ndarray | None = None) -> None:
+        """Count windows, (B, H, C) each; ``known`` is False where the target was filled in."""
+        errors = np.abs(forecast - target)
+        counted = np.ones(errors.shape, bool) if known is None else known
+        for inside, half_width in zip(self._inside, self._half_widths, strict=True):
+            inside += ((errors <= half_width) & counted).sum(axis=0)
+        self._counts += counted.sum(axis=0)
+
+    def report(self, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
+        """By level: coverage and mean width over all steps and columns, and per column.
+
+        Figures are None where there is no interval.
+
+        Args:
+            columns: C names. scale: (C,), data units per standardised unit.
+        """
+        return {f"{level:g}": self._at(i, columns, scale) for i, level in enumerate(self._levels)}
+
+    def _at(self, i: int, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
+        there = ~np.isnan(self._half_widths[i])  # (H, C)
+        widths = 2 * self._half_widths[i].astype(np.float64)
+
+        def figures(part: Any, unit: np.ndarray) -> dict[str, float | None]:
+            shown = there[part]
+            count = self._counts[part][shown].sum()
+            return {
+                "coverage": float(self._inside[i][part][shown].sum() / count) if count else None,
+                "width": float((widths * unit)[part][shown].mean()) if shown.any() else None,
+            }
+
+        per_channel = {name: figures((slice(None), c), scale) for c, name in enumerate(columns)}
+        return {
+            **figures(..., np.ones_like(scale)),
+            "shown": float(there.mean()),
+            "per_channel": per_channel,
+        }
+
+
+def parse_levels(text: str) -> tuple[float, ...]:
+    """Nominal coverages, ``0.9`` or ``0.5,0.9``, rising and each once.
+
+    Raises:
+        UserError: one is not between 0 and 1.
+    """
+    levels = []
+    for part in text.split(","):
+        try:
+            level = float(part)
+        except ValueError:
+            level = math.nan
+        if not 0 < level < 1:
+            raise UserError(f"--interval {text}: {part.strip()!r} is no share between 0 and 1, like 0.9 or 0.5,0.9.")
+        levels.append(level)
+    return tuple(sorted(set(levels)))
+
+
+def coverage_lines(report: Mapping[str, Mapping[str, Any]], most_columns: int) -> list[str]:
+    """A table for people of a :meth:`Coverage.report`: coverage and mean width beside each nominal level."""
+    if not report:
+        return []
+    columns = list(next(iter(report.values()))["per_channel"])
+    rows = {"all (standardised)": list(report.values())}
+    rows |= {name: [figures["per_channel"][name] for figures in report.values()] for name in columns[:most_columns]}
+    width = max(len(name) for name in rows) + 4
+    lines = [
+        "Prediction intervals on the test split: share of the truth inside, mean width (columns in their own units)",
+        " " * width + "".join(f"{'nominal ' + level:>24}" for level in report),
+        " " * width + f"{'inside':>10}{'mean width':>14}" * len(report),
+    ]
+    for name, cells in rows.items():
+        numbers = "".join(f"{_shown(cell['coverage'], '.3f'):>10}{_shown(cell['width'], '.5g'):>14}" for cell in cells)
+        lines.append(f"  {name:<{width - 2}}{numbers}")
+    if len(columns) > most_columns:
+        lines.append(f"  … and {len(columns) - most_columns} more columns in metrics.json")
+    return lines
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "none" if value is None else format(value, form)
