@@ -27,9 +27,12 @@ WITHOUT_EFFECT = {
 # M4 has its own windows and files, and writes its forecasts in its own way.
 M4_HAS_ITS_OWN = {
     "data_path", "features", "target", "freq", "seq_len", "pred_len", "num_workers", "save_arrays", "inverse",
+    "date_col", "fill", "interval",
 }  # fmt: skip
+SAMPLE_HAS_ITS_OWN = {"root_path", "data_path", "date_col", "fill"}
 M4_ALONE = {"seasonal_patterns", "m4_protocol", "m4_draws"}
 TARGETS = {"target_data", "target_root_path", "target_data_path"}
+TEST_ALONE = {"save_arrays", "inverse", "num_workers"}
 SWITCHES_WITHOUT_EFFECT = ("distil", "output_attention", "use_multi_gpu")
 
 
@@ -47,6 +50,7 @@ def build_parser() -> Parser:
     )
     _add_run(parser.add_argument_group("the run"))
     _add_data(parser.add_argument_group("data"))
+    _add_forecast(parser.add_argument_group("forecast of the future"))
     _add_model(parser.add_argument_group("model and backbone"))
     _add_training(parser.add_argument_group("training"))
     _add_places(parser.add_argument_group("device and output"))
@@ -81,7 +85,12 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
         "--features", default="M", help="M: all channels to all; S: the target alone; MS: all to the target"
     )
     group.add_argument("--target", default="OT", help="the target column")
+    group.add_argument("--date_col", help="the column of dates; if left out date, else the first that holds dates")
     group.add_argument("--freq", help="step between rows (h, 15min, D, W, MS); inferred from the dates if left out")
+    group.add_argument("--fill", help="fill gaps and missing values, linear or ffill; they are refused if left out")
+    group.add_argument(
+        "--check_data", action="store_true", help="report on the file (gaps, missing values, outliers …); train nothing"
+    )
     group.add_argument("--seq_len", type=_integer, default=96, help="steps the model sees")
     group.add_argument("--pred_len", type=_integer, default=96, help="steps it forecasts")
     group.add_argument(
@@ -104,6 +113,20 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--target_data", help="data sets of the zero-shot test, with commas between")
     group.add_argument("--target_root_path", help="folder of their files, if not their own")
     group.add_argument("--target_data_path", help="their files, with commas between; needed for custom")
+
+
+def _add_forecast(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--do_predict", action="store_true",
+        help="forecast what comes after the file's end; with --is_training 0 from a checkpoint, without a test",
+    )  # fmt: skip
+    group.add_argument(
+        "--predict_len", type=_positive,
+        help="steps to forecast; pred_len if left out. More than that rolls the forecast forward",
+    )  # fmt: skip
+    group.add_argument(
+        "--interval", default="0.9", help="nominal coverage of the prediction intervals, or several: 0.5,0.9"
+    )
 
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
@@ -218,7 +241,7 @@ def idle_flags(args: argparse.Namespace, given: set[str]) -> list[str]:
         (f"with --cos {args.cos}", {"lradj", "decay_fac"} if args.cos else {"tmax"}),
         (f"with --lradj {args.lradj}", set() if args.cos or decays else {"decay_fac"}),
         ("with --lora 0", set() if args.lora else {"r", "lora_alpha", "lora_dropout"}),
-        ("with --data sample", {"root_path", "data_path"} if args.data == "sample" and not args.load else set()),
+        ("with --data sample", SAMPLE_HAS_ITS_OWN if args.data == "sample" and not args.load else set()),
         (
             f"with --data {args.data}",
             M4_ALONE if args.data != "m4" and not args.load else set(),
@@ -231,6 +254,8 @@ def idle_flags(args: argparse.Namespace, given: set[str]) -> list[str]:
         ("with --device cpu", {"gpu"} if args.device == "cpu" or not args.use_gpu else set()),
         ("with --is_training 0", set() if args.is_training else {*TRAINING_FLAGS, "overwrite"}),
         ("with --load", {"itr"} if args.load else set()),
+        ("without --do_predict", set() if args.do_predict else {"predict_len"}),
+        ("with --do_predict --is_training 0", TEST_ALONE if args.do_predict and not args.is_training else set()),
     ]
     return [
         f"no effect {when}: {', '.join(f'--{name}' for name in sorted(names & given))}"
@@ -245,43 +270,90 @@ def run(args: argparse.Namespace, given: set[str]) -> None:
     Raises:
         UserError: something given cannot be used.
     """
-    # Imported late, so that --help and wrong flags answer at once.
-    from exp import EXPERIMENTS, experiment_of
+    # Imported late, so that --help and wrong flags answer at once, and a forecast waits for nothing it does not need.
     from exp.config import RunConfig, Surroundings
     from exp.stored import load_trained, trained_config
+    from models.checkpoints import find_checkpoint
+    from models.config import TASKS
 
-    if args.task_name not in EXPERIMENTS:
-        raise UserError(f"--task_name {args.task_name}: no such task; choose one of {', '.join(EXPERIMENTS)}.")
+    if args.task_name not in TASKS:
+        raise UserError(f"--task_name {args.task_name}: no such task; choose one of {', '.join(TASKS)}.")
     for line in idle_flags(args, given):
         logger.info(line)
     if args.load and args.is_training:
         raise UserError("--load names a checkpoint to test: add --is_training 0, or leave it out to train.")
-    if args.load and "data" not in given:
-        trained = trained_config(Path(args.load), Surroundings())
+    folder = find_checkpoint(args.load) if args.load else None
+    if folder and "data" not in given:
+        trained = trained_config(folder, Surroundings())
         if trained.data.data == "m4":  # its flags mean something else than those of other data
             args.data, args.task_name = trained.data.data, trained.task_name
+    _check_purpose(args)
     first = RunConfig.from_args(args)
-    if args.load:
-        folder = Path(args.load)
-        trained = load_trained(folder, first, given)
-        experiment_of(trained)(trained).test_stored(folder, args.dry_run)
-        return
-    records = []
-    for seed in range(args.seed, args.seed + args.itr):
-        records += run_seed(replace(first, seed=seed), args)
-    _say_over_seeds(records)
+    if args.check_data:
+        _report_on_data(first)
+    elif folder:
+        _use_trained(folder, load_trained(folder, first, given), args)
+    else:
+        records = []
+        for seed in range(args.seed, args.seed + args.itr):
+            records += run_seed(replace(first, seed=seed), args)
+        _say_over_seeds(records)
+
+
+def _check_purpose(args: argparse.Namespace) -> None:
+    """Refuse what asks for two things that exclude each other."""
+    if args.data == "m4" and (args.do_predict or args.check_data):
+        flag = "--do_predict" if args.do_predict else "--check_data"
+        raise UserError(f"{flag} is for series in a CSV file; an M4 run forecasts what comes after its series anyway.")
+    if args.do_predict and args.zero_shot:
+        raise UserError(
+            "--do_predict forecasts the series trained on; for another one leave out --zero_shot, and give "
+            "--is_training 0 --load CHECKPOINT --data_path FILE."
+        )
+    if args.check_data and args.data == "sample":
+        raise UserError("--check_data needs a file: --data_path FILE, or --data and the name of a data set.")
+
+
+def _report_on_data(config: "RunConfig") -> None:
+    from data_provider.report import quality_report
+
+    for line in quality_report(config.data):
+        logger.info(line)
+
+
+def _use_trained(folder: Path, trained: "RunConfig", args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Forecast the future from a checkpoint, or test it."""
+    if args.do_predict and not args.dry_run:
+        from exp.future import forecast_future
+
+        forecast_future(folder, trained)
+        return []
+    from exp.experiments import experiment_of
+
+    return experiment_of(trained)(trained).test_stored(folder, args.dry_run)
 
 
 def run_seed(config: "RunConfig", args: argparse.Namespace) -> list[dict[str, Any]]:
-    """One run; of a finished one nothing is repeated, and one that was trained already is only tested."""
-    from exp import experiment_of
-    from exp.stored import find_trained, finished, is_trained
+    """One seed of a run: train and test, then forecast the future if asked; or use what was trained before."""
+    from exp.stored import find_trained
+
+    if not args.is_training:
+        return _use_trained(*find_trained(config), args)
+    records = _train_and_test(config, args)
+    if args.do_predict and not args.dry_run:
+        from exp.future import forecast_future
+
+        forecast_future(config.checkpoint, config)
+    return records
+
+
+def _train_and_test(config: "RunConfig", args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Of a finished run nothing is repeated, and one that was trained already is only tested."""
+    from exp.experiments import experiment_of
+    from exp.stored import finished, is_trained
     from utils.results import run_figures, run_title
 
     kind = experiment_of(config)
-    if not args.is_training:
-        folder, trained = find_trained(config)
-        return kind(trained).test_stored(folder, args.dry_run)
     if not (args.dry_run or args.overwrite):
         if records := finished(config):
             logger.info("%s is finished; --overwrite repeats it", config.setting)

@@ -17,7 +17,8 @@ from exp.config import RunConfig, name_of_file
 from exp.digests import digest_to_train, digests_of_outcomes
 from exp.network import Network, new_network, stored_network
 from models import ParameterGroup
-from models.stored import TRAINING, read_training, save_model
+from models.stored import save_model
+from utils.checkpoint import TRAINING, read_training
 from utils.device import device_name, pick_device, seed_everything
 from utils.early_stopping import EarlyStopping
 from utils.errors import UserError
@@ -67,6 +68,8 @@ class Experiment(ABC):
     """
 
     network: Network
+    folder: Path  # of the checkpoint in use
+    stored_data: dict[str, Any]  # its data_record
     score = Score("val MSE", "validation_mse")
 
     def __init__(self, config: RunConfig) -> None:
@@ -158,6 +161,7 @@ class Experiment(ABC):
         ):
             if here != stored:
                 raise UserError(f"{folder} does not fit this run: {flag} is {here} here and {stored} there.")
+        self.folder, self.stored_data = folder, extras["data"]
         self.best = extras["best"]
         self.training = read_training(folder)
         if self.config.surroundings.loaded_from:

@@ -13,8 +13,9 @@ from typing import Any
 from data_provider.config import DataConfig
 from data_provider.datasets import DATASETS
 from data_provider.m4 import M4Config
-from layers.branches import LoRA
+from layers.lora import LoRA
 from models import MODELS
+from utils.conformal import parse_levels
 from utils.errors import UserError
 from utils.losses import MASKED_LOSSES, PLAIN_LOSSES, CALFLoss
 from utils.results import RECORD
@@ -41,6 +42,8 @@ class Surroundings:
         checkpoints: folder of all checkpoints.
         save_arrays: write pred.npy and true.npy. inverse: write them in the data's units.
         targets: zero-shot: the data sets to test on in place of the one trained on.
+        interval: nominal coverages of the prediction intervals.
+        predict_len: steps to forecast after the end of the file; None for pred_len.
         loaded_from: the setting of a checkpoint that is tested on other data than it was trained on.
     """
 
@@ -52,6 +55,8 @@ class Surroundings:
     save_arrays: bool = True
     inverse: bool = False
     targets: tuple[Target, ...] = ()
+    interval: tuple[float, ...] = (0.9,)
+    predict_len: int | None = None
     loaded_from: str | None = None
 
 
@@ -130,6 +135,8 @@ class RunConfig:
                 save_arrays=bool(args.save_arrays),
                 inverse=args.inverse,
                 targets=_targets(args),
+                interval=parse_levels(args.interval),
+                predict_len=args.predict_len,
             ),
         )
 
@@ -258,6 +265,8 @@ def _series(args: argparse.Namespace) -> DataConfig:
         target=args.target,
         percent=args.percent,
         freq=args.freq,
+        date_col=args.date_col,
+        fill=args.fill,
     )
 
 

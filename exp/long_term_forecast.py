@@ -1,10 +1,11 @@
 """Long-term forecasting (CALF, section 4.1): one network per data set and horizon."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -12,10 +13,12 @@ from data_provider.config import DataConfig
 from data_provider.factory import ForecastData, load_data
 from data_provider.windows import Batch, Split, make_loader
 from exp.base import Experiment
-from exp.window_test import WindowTest, forecasts
+from exp.window_test import WindowTest, forecasts, scored_targets
+from utils.conformal import Intervals, Residuals, coverage_lines
 from utils.metrics import ErrorSums
 from utils.provenance import environment
-from utils.results import RECORD, append_block, comparison, run_title, save_metrics, verdict
+from utils.results import RECORD, append_block, comparison, run_title, save_metrics
+from utils.skill import save_skill, verdict
 
 logger = logging.getLogger(__name__)
 
@@ -80,30 +83,78 @@ class LongTermForecast(Experiment):
     def validate(self) -> float:
         sums = ErrorSums(self.config.data.pred_len, len(self.data.scored_columns))
         for batch, forecast in forecasts(self, self.data, Split.VAL, "validation"):
-            sums.add(forecast, batch.y[..., self.data.scored])
+            sums.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
         return sums.mse
 
     def test(self) -> list[dict[str, Any]]:
         pictures = PICTURES / self.config.setting
-        return [self.score_on(self.data, self.config.data, self.config.results, pictures, self.tested_on)]
+        half_widths = self._half_widths()
+        record = self.score_on(self.data, self.config.data, self.config.results, pictures, self.tested_on, half_widths)
+        if not self.config.surroundings.loaded_from:
+            self._keep(lambda: save_skill(self.folder, record))
+        return [record]
 
     def score_on(
-        self, data: ForecastData, config: DataConfig, results: Path, pictures: Path, more: Mapping[str, Any]
+        self,
+        data: ForecastData,
+        config: DataConfig,
+        results: Path,
+        pictures: Path,
+        more: Mapping[str, Any],
+        half_widths: Mapping[float, np.ndarray],
     ) -> dict[str, Any]:
         """Score the network on a series, leave arrays, pictures and figures, return the record.
 
         Args:
             results, pictures: folders. more: what the record holds beside the figures.
+            half_widths: of prediction intervals by level, (H, scored channels), standardised.
         """
-        reports = WindowTest(self, data, config, results, pictures).run()
-        record = {**self._record(reports, results), **more}
+        reports, coverage = WindowTest(self, data, config, results, pictures, half_widths).run()
+        record = {**self._record(reports, results), **({"intervals": coverage} if coverage else {}), **more}
         append_block(Path(f"results_{self.config.task_name}.txt"), self._summary(record))
         save_metrics(results, record)
-        for line in (*comparison(reports), *verdict(reports, self.config.model)):
+        for line in (*comparison(reports), *coverage_lines(coverage), *verdict(reports, self.config.model)):
             logger.info(line)
         logger.info("figures: %s", results / RECORD)
         logger.info("pictures: %s", pictures)
         return record
+
+    def _half_widths(self) -> dict[float, np.ndarray]:
+        """Of the prediction intervals asked for; from the validation split, or from a checkpoint tested elsewhere."""
+        levels = self.config.surroundings.interval
+        shape = (self.config.data.pred_len, len(self.data.scored_columns))
+        if not self.config.surroundings.loaded_from:
+            intervals = self._calibrate(shape)
+            self._keep(lambda: intervals.save(self.folder))
+        elif intervals := Intervals.load(self.folder, shape):
+            trained = np.array(self.stored_data["scaler"]["scale"])[self.data.scored]
+            intervals = intervals.scaled(trained / self.data.scaler.scale_[self.data.scored])
+        else:
+            logger.info("note: %s holds no prediction intervals", self.folder)
+            return {}
+        return intervals.at(levels)
+
+    def _calibrate(self, shape: tuple[int, int]) -> Intervals:
+        """Prediction intervals from the errors on the validation windows."""
+        residuals = Residuals(len(self.data.windows[Split.VAL]), *shape)
+        for batch, forecast in forecasts(self, self.data, Split.VAL, "calibration"):
+            residuals.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
+        intervals = residuals.intervals(self.config.surroundings.interval)
+        for level, half_width in intervals.at(self.config.surroundings.interval).items():
+            if missing := np.isnan(half_width).mean():
+                logger.info(
+                    "note: %d validation windows are too few for a %g %% interval at %.0f %% of the steps; "
+                    "none is shown there (a longer file or a lower --interval gives one)",
+                    intervals.windows, level * 100, missing * 100,
+                )  # fmt: skip
+        return intervals
+
+    def _keep(self, save: Callable[[], None]) -> None:
+        """Put something beside the checkpoint; one that cannot be written to is tested all the same."""
+        try:
+            save()
+        except OSError as error:
+            logger.info("note: %s cannot be written to (%s)", self.folder, error.strerror or error)
 
     def _record(self, reports: dict[str, Any], results: Path) -> dict[str, Any]:
         figures = reports[self.config.model]["standardised"]
@@ -132,6 +183,7 @@ class LongTermForecast(Experiment):
         config = self.config
         words = record["word_embeddings"].get("llm") or "unknown origin"
         windows = record["metrics"][config.model]["windows"]
+        intervals = record.get("intervals", {}).items()
         figures = {name: report["standardised"] for name, report in record["metrics"].items() if name != config.model}
         return [
             config.setting,
@@ -139,4 +191,5 @@ class LongTermForecast(Experiment):
             f"best epoch {self.best.get('epoch')}",
             f"mse:{record['mse']:.6f}, mae:{record['mae']:.6f} (standardised, {windows} windows)",
             *(f"{name} mse:{f['mse']:.6f}, mae:{f['mae']:.6f}" for name, f in figures.items()),
+            *(f"coverage of {level}: {f['coverage']:.4f}" for level, f in intervals if f["coverage"] is not None),
         ]

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+import models
 from exp.config import RunConfig
 from layers.backbone import Backbone, load_backbone
-from models import CALF, MODELS, CALFConfig
+from models import CALF, CALFConfig
 from models.stored import load_model
 from utils.checkpoint import CONFIG
 from utils.errors import UserError
@@ -67,7 +68,7 @@ def new_network(config: RunConfig, channels: int, write: bool = True) -> Network
     else:
         words = load_word_embeddings(path)
         _check_origin(words, backbone, token_fingerprint, path)
-    model = MODELS[config.model](sizes, backbone.gpt2, words.words)
+    model = getattr(models, config.model)(sizes, backbone.gpt2, words.words)
     if make and write:
         save_word_embeddings(path, words)
         logger.info("word embeddings saved to %s", path)

@@ -7,10 +7,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from data_provider.config import DataConfig
+from data_provider.m4 import M4Config
 from exp.config import RunConfig, Surroundings
 from exp.digests import digest_to_train, digests_of_outcomes
-from models.stored import read_training
-from utils.checkpoint import read_config
+from utils.checkpoint import read_config, read_training
 from utils.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ TRAINING_FLAGS = frozenset(
      "task_loss", "output_loss", "feature_loss", "task_w", "output_w", "feature_w"}
 )  # fmt: skip
 M4_FLAGS = {"protocol": "m4_protocol", "draws": "m4_draws"}
-DATA_FLAGS = frozenset({"data", "root_path", "data_path"})
+DATA_FLAGS = frozenset({"data", "root_path", "data_path", "date_col", "freq", "fill"})
 
 
 def finished(config: RunConfig) -> list[dict[str, Any]]:
@@ -101,7 +102,9 @@ def find_trained(wanted: RunConfig) -> tuple[Path, RunConfig]:
 
 
 def load_trained(folder: Path, wanted: RunConfig, given: Set[str]) -> RunConfig:
-    """What a run tests that was given a checkpoint: all is as in training, but for the data file if one was given.
+    """What a run does that was given a checkpoint: all is as in training, but for the data file if one was given.
+
+    A file that is not where it was said to be is looked for beside the one trained on.
 
     Args:
         wanted: the configuration of all flags. given: the flags that stood on the command line.
@@ -114,7 +117,7 @@ def load_trained(folder: Path, wanted: RunConfig, given: Set[str]) -> RunConfig:
         raise UserError(f"--data is {wanted.data.data} here and {trained.data.data} in {folder}; leave it out.")
     own = {field.name for field in fields(trained.data)}
     moved = {name: getattr(wanted.data, name) for name in given & DATA_FLAGS & own}
-    trained = replace(trained, data=replace(trained.data, **moved))
+    trained = replace(trained, data=replace(_beside(trained.data, moved), **moved))
     if trained.data.identity() != _identity(folder)["data"]:
         place = replace(trained.surroundings, loaded_from=folder.resolve().name)
         trained = replace(trained, surroundings=place)
@@ -123,6 +126,15 @@ def load_trained(folder: Path, wanted: RunConfig, given: Set[str]) -> RunConfig:
         if here[name] != there.get(name):
             raise UserError(f"--{name} is {here[name]} here and {there.get(name)} in {folder}; leave it out.")
     return trained
+
+
+def _beside(data: DataConfig | M4Config, moved: Mapping[str, Any]) -> DataConfig | M4Config:
+    """The data trained on, its folder as root where a file that was named without a folder lies there alone."""
+    file = moved.get("data_path")
+    if not file or "root_path" in moved or Path(file).exists() or not data.data_path:
+        return data
+    folder = Path(data.data_path).parent
+    return replace(data, root_path=str(folder)) if (folder / file).is_file() else data
 
 
 def _checkpoints(parent: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:

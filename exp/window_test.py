@@ -1,7 +1,7 @@
 """The test on every window of a series, beside the forecasts that need no model."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from data_provider.config import DataConfig
 from data_provider.factory import ForecastData
 from data_provider.windows import Batch, Split, make_loader
 from exp.base import Experiment
+from utils.conformal import Coverage
 from utils.files import ArrayWriter
 from utils.metrics import ErrorSums
 from utils.plots import plot_forecast
@@ -37,28 +38,46 @@ def forecasts(experiment: Experiment, data: ForecastData, split: Split, name: st
             yield batch, experiment.forecast(batch.x)[..., data.scored]
 
 
+def scored_targets(batch: Batch, data: ForecastData) -> Tensor | None:
+    """Which targets (B, H, scored channels) count: not those that were filled in. None where all do."""
+    return None if batch.known is None else batch.known[..., data.scored]
+
+
 class WindowTest:
     """Scores an experiment's network on the test split of a series.
 
     Args:
         data: the series; it need not be the one that the network was trained on.
         results, pictures: the folders to write to.
+        half_widths: of prediction intervals by level, (H, scored channels), standardised; empty for none.
     """
 
     def __init__(
-        self, experiment: Experiment, data: ForecastData, config: DataConfig, results: Path, pictures: Path
+        self,
+        experiment: Experiment,
+        data: ForecastData,
+        config: DataConfig,
+        results: Path,
+        pictures: Path,
+        half_widths: Mapping[float, np.ndarray],
     ) -> None:
         self._experiment = experiment
         self._data = data
         self._config = config
         self._results = results
         self._pictures = pictures
+        self._coverage = Coverage(half_widths)
 
-    def run(self) -> dict[str, Any]:
-        """``ErrorSums.report`` of the network and of each simple forecast, by name; writes arrays and pictures."""
+    def run(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Write arrays and pictures; the figures of the windows.
+
+        Returns:
+            ``ErrorSums.report`` of the network and of each simple forecast, by name; ``Coverage.report``.
+        """
         sums = self._score()
         self._draw_pictures()
-        return {name: s.report(self._data.scored_columns, self._scale) for name, s in sums.items()}
+        columns, scale = self._data.scored_columns, self._scale
+        return {name: s.report(columns, scale) for name, s in sums.items()}, self._coverage.report(columns, scale)
 
     def _score(self) -> dict[str, ErrorSums]:
         """Exact errors of the network and the baselines on the same windows; the arrays stream to disk."""
@@ -74,10 +93,11 @@ class WindowTest:
                     stack.enter_context(ArrayWriter(self._results / f"{name}.npy", shape)) for name in ("pred", "true")
                 ]
             for batch, forecast in forecasts(self._experiment, data, Split.TEST, "test"):
-                truth = batch.y[..., data.scored]
-                sums[model].add(forecast, truth)
+                truth, known = batch.y[..., data.scored], scored_targets(batch, data)
+                sums[model].add(forecast, truth, known)
+                self._coverage.add(forecast, truth, known)
                 for name, baseline in baselines.items():
-                    sums[name].add(torch.from_numpy(baseline(batch.origins.numpy())), truth)
+                    sums[name].add(torch.from_numpy(baseline(batch.origins.numpy())), truth, known)
                 for file, values in zip(files, (forecast, truth), strict=False):
                     values = values.numpy()
                     file.append(self._original_units(values) if place.inverse else values)

@@ -1,8 +1,7 @@
 """The backbone: the first blocks of a GPT-2, from a folder, the cache or the hub, or randomly initialised."""
 
 import json
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,12 @@ from typing import Any, Literal
 
 import torch
 import transformers
-from huggingface_hub import model_info, snapshot_download
 from torch import Tensor
 from transformers import AutoConfig, GPT2Config, GPT2Model
 
+from layers.hub import CONFIG, WEIGHTS, find_gpt2, first_line
 from utils.errors import UserError
 from utils.fingerprint import fingerprint
-
-logger = logging.getLogger(__name__)
 
 Initialisation = Literal["pretrained", "random"]
 
@@ -32,10 +29,6 @@ KNOWN_SIZES: dict[str, dict[str, int | None]] = {
     "gpt2-xl": {"n_embd": 1600, "n_layer": 48, "n_head": 25},
     "gpt2-tiny": {"n_embd": 96, "n_layer": 6, "n_head": 12, "vocab_size": 512, **NO_SPECIAL_TOKENS},
 }
-
-CONFIG = "config.json"
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-HUB_TIMEOUT = 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -63,11 +56,18 @@ class Backbone:
         return fingerprint(dict(self.gpt2.named_parameters()))
 
     def describe(self) -> dict[str, Any]:
-        """What to print and to store: name, init, fingerprint and transformers' configuration."""
-        config = self.gpt2.config.to_diff_dict()
-        kept = {key: value for key, value in config.items() if isinstance(value, str | int | float | bool)}
-        kept["n_layer"] = self.gpt2.config.n_layer
-        return {"name": self.name, "init": self.init, "fingerprint": self.fingerprint, "config": kept}
+        """What to print and to store: name, init, fingerprint and transformers' configuration.
+
+        ``stored`` says that a checkpoint has to hold the frozen blocks too: nobody else has random ones, and the
+        path of a local folder means nothing on another machine.
+        """
+        return {
+            "name": self.name,
+            "init": self.init,
+            "fingerprint": self.fingerprint,
+            "stored": self.init == "random" or Path(self.name).is_dir(),
+            "config": plain_config(self.gpt2),
+        }
 
 
 def load_backbone(llm: str, init: Initialisation, layers: int, token_table: bool = True) -> Backbone:
@@ -97,6 +97,13 @@ def load_backbone(llm: str, init: Initialisation, layers: int, token_table: bool
     return Backbone(gpt2, table, llm, init)
 
 
+def plain_config(gpt2: GPT2Model) -> dict[str, Any]:
+    """The part of a GPT-2's configuration that its computation depends on, as JSON."""
+    config = gpt2.config.to_diff_dict()
+    kept = {key: value for key, value in config.items() if isinstance(value, str | int | float | bool)}
+    return {**kept, "n_layer": gpt2.config.n_layer}
+
+
 def empty_backbone(config: dict[str, object]) -> GPT2Model:
     """A GPT-2 stack of the given transformers config, without token table, its weights yet to be filled in."""
     gpt2 = GPT2Model(GPT2Config(**{**config, "vocab_size": 1, **NO_SPECIAL_TOKENS}))
@@ -109,7 +116,7 @@ def _read_config(llm: str, init: Initialisation) -> GPT2Config:
         return GPT2Config(**KNOWN_SIZES[llm])
     if llm == "gpt2-tiny":
         raise UserError("--llm gpt2-tiny exists only as a random start: add --llm_init random.")
-    folder = _find(llm, (CONFIG,) if init == "random" else (CONFIG, *WEIGHTS))
+    folder = find_gpt2(llm, (CONFIG,) if init == "random" else (CONFIG, *WEIGHTS))
     file = folder / CONFIG
     if not file.is_file():
         raise UserError(f"--llm {llm}: the folder holds no {CONFIG}; it must be in transformers' format.")
@@ -128,36 +135,6 @@ def _read_config(llm: str, init: Initialisation) -> GPT2Config:
     return config
 
 
-def _find(llm: str, files: Sequence[str]) -> Path:
-    """The folder with the model's files: the one named, the one in the cache, or one fetched from the hub.
-
-    Raises:
-        UserError: it is nowhere to be had.
-    """
-    if Path(llm).is_dir():
-        return Path(llm)
-    if llm.startswith((".", "/", "~")) or llm.count("/") > 1:
-        raise UserError(f"--llm {llm}: there is no such folder.")
-    try:
-        cached = Path(snapshot_download(llm, allow_patterns=list(files), local_files_only=True))
-        if all(any(cached.glob(pattern)) for pattern in files[:2]):
-            return cached
-    except (OSError, ValueError):
-        pass  # not in the cache
-    try:
-        model_info(llm, timeout=HUB_TIMEOUT)  # fails at once without network, where a download would retry for long
-        logger.info("fetching %s from the Hugging Face hub", llm)
-        return Path(snapshot_download(llm, allow_patterns=list(files)))
-    except Exception as error:  # the hub's network errors share no base class across its versions
-        raise UserError(
-            f"The model {llm!r} cannot be had: it is no folder, not in the Hugging Face cache, and cannot be fetched "
-            f"({_first_line(error)}). Three ways out:\n"
-            f"  1. connect to the network once, so that {llm!r} is fetched into the cache;\n"
-            "  2. --llm FOLDER: a local folder in transformers' format (config.json, model.safetensors);\n"
-            "  3. --llm_init random: the same network, randomly initialised, no download."
-        ) from error
-
-
 def _random_weights(llm: str, config: GPT2Config) -> GPT2Model:
     try:
         return GPT2Model(config)
@@ -166,7 +143,7 @@ def _random_weights(llm: str, config: GPT2Config) -> GPT2Model:
 
 
 def _read_weights(llm: str, config: GPT2Config, layers: int) -> GPT2Model:
-    folder = _find(llm, (CONFIG, *WEIGHTS))
+    folder = find_gpt2(llm, (CONFIG, *WEIGHTS))
     config.n_layer = layers  # the blocks above are not even read
     try:
         with _quiet_transformers():
@@ -185,11 +162,7 @@ def _read_weights(llm: str, config: GPT2Config, layers: int) -> GPT2Model:
 
 
 def _damaged(llm: str, error: Exception) -> str:
-    return f"--llm {llm}: cannot read the model in this folder ({_first_line(error)}); get it anew."
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return f"--llm {llm}: cannot read the model in this folder ({first_line(error)}); get it anew."
 
 
 @contextmanager

@@ -6,51 +6,49 @@ arXiv 2403.07300. Section numbers below are the paper's.
 Shapes: B batch, L seq_len, H pred_len, C channels, D width, K principal words, N blocks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub import ModelHubMixin
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import GPT2Model
 
 from layers.backbone import load_backbone
-from layers.branches import LoRA, split_branches
+from layers.branches import split_branches
 from layers.cross_modal_match import CrossModalMatch
 from layers.instance_norm import denormalise, normalise
+from layers.lora import LoRA
 from layers.token_embedding import ChannelTokenEmbedding
+from models.checkpoints import find_checkpoint
+from models.config import TASKS, CALFConfig, attention_heads
 from models.release import fill, lora_rank, read_release
 from utils.errors import UserError
 from utils.word_embeddings import load_word_embeddings
 
-TASKS = ("long_term_forecast", "short_term_forecast")
-RELEASED_HEADS = 12
 ALIGNMENT_RATE = 1e-4
+MODEL_CARD = """---
+{{ card_data }}
+---
 
+# CALF
 
-@dataclass(frozen=True)
-class CALFConfig:
-    """Sizes of a CALF network, apart from those its backbone and word embeddings bring along.
+A forecaster of multivariate time series: the first blocks of GPT-2, aligned with time series
+([Liu et al., AAAI 2025]({{ paper_url }})). `config.json` names its columns, their scale and the step between rows.
 
-    Attributes:
-        seq_len: L, steps the model sees. pred_len: H, steps it forecasts. channels: C.
-        lora: adapters on the time branch, or None for layer norms and positions alone.
-    """
+```python
+from exp.forecaster import Forecaster
+from models import CALF
 
-    seq_len: int
-    pred_len: int
-    channels: int
-    lora: LoRA | None = field(default_factory=LoRA)
-    task_name: str = "long_term_forecast"
-
-    def __post_init__(self) -> None:
-        for name in ("seq_len", "pred_len", "channels"):
-            size = getattr(self, name)
-            if type(size) is not int or size < 1:
-                raise UserError(f"{name} {size!r} is not a whole number of at least 1.")
+future = Forecaster.load("user/name").predict(table)  # pandas in and out, in the units of the table
+model = CALF.from_pretrained("user/name")  # the network itself, on standardised windows
+```
+"""
 
 
 @dataclass(frozen=True)
@@ -77,8 +75,33 @@ class ParameterGroup:
     constant_rate: float | None = None
 
 
-class CALF(nn.Module):
+@dataclass(frozen=True)
+class Provenance:
+    """What a checkpoint holds beside the weights.
+
+    Attributes:
+        backbone: ``Backbone.describe()``. extras: the rest of its configuration (data, words, training, best).
+        files: contents of the files beside it, by name.
+    """
+
+    backbone: Mapping[str, Any]
+    extras: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+
+class CALF(
+    nn.Module,
+    ModelHubMixin,
+    library_name="calf",
+    tags=["time-series-forecasting"],
+    license="apache-2.0",
+    paper_url="https://arxiv.org/abs/2403.07300",
+    model_card_template=MODEL_CARD,
+):
     """The dual-branch model of section 3.
+
+    ``from_pretrained``, ``save_pretrained`` and ``push_to_hub`` are those of huggingface_hub's mixin, for our own
+    checkpoint folders.
 
     Args:
         config: sizes and switches.
@@ -89,11 +112,13 @@ class CALF(nn.Module):
         UserError: the widths do not fit, there are more channels than positions, or the task is unknown.
     """
 
+    provenance: Provenance | None = None
+
     def __init__(self, config: CALFConfig, gpt2: GPT2Model, words: Tensor) -> None:
         super().__init__()
         width, blocks = gpt2.config.n_embd, gpt2.config.n_layer
         _check_fit(config, gpt2, words)
-        heads = RELEASED_HEADS if width % RELEASED_HEADS == 0 else gpt2.config.n_head
+        heads = attention_heads(width, gpt2.config.n_head)
         self.config = config
         self.embedding = ChannelTokenEmbedding(config.seq_len, width, heads)
         self.match = CrossModalMatch(words, heads)
@@ -195,9 +220,40 @@ class CALF(nn.Module):
         else:
             words = torch.as_tensor(word_embeddings).T
         backbone = load_backbone(str(llm), "pretrained", gpt_layers, token_table=False)
+        described = backbone.describe()  # before the adapters change its names
         model = cls(CALFConfig(seq_len, pred_len, channels, lora, task_name), backbone.gpt2, words)
         fill(model, state, str(checkpoint))
+        model.provenance = Provenance(described, {}, {})
         return model.eval()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        force_download: bool = False,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        revision: str | None = None,
+    ) -> "CALF":
+        """Load a checkpoint folder, or a repository of the Hugging Face hub, in evaluation mode.
+
+        Overrides the mixin's own, which takes config.json for arguments of ``__init__``.
+
+        Raises:
+            UserError: there is none, it is damaged, or its backbone cannot be had.
+        """
+        from models.stored import load_model  # it needs this module
+
+        options = {"force_download": force_download, "token": token, "cache_dir": cache_dir}
+        options |= {"local_files_only": local_files_only, "revision": revision}
+        return load_model(find_checkpoint(pretrained_model_name_or_path, **options)).model
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        from models.stored import save_like_stored  # it needs this module
+
+        save_like_stored(save_directory, self)
 
     @contextmanager
     def merged_adapters(self) -> Iterator[None]:

@@ -1,23 +1,22 @@
 """CALF to and from a checkpoint folder."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import Tensor
 from transformers import GPT2Model
 
-from layers.backbone import empty_backbone, load_backbone
-from layers.branches import LoRA
-from models.calf import CALF, CALFConfig
-from utils.checkpoint import CONFIG, WEIGHTS, read_checkpoint, write_checkpoint
+from layers.backbone import empty_backbone, load_backbone, plain_config
+from models.calf import CALF, Provenance
+from models.checkpoints import SIDE_FILES
+from models.config import CALFConfig
+from models.stored_backbone import check_record, check_same, is_stored
+from utils.checkpoint import BEST, CONFIG, WEIGHTS, read_checkpoint, write_checkpoint
 from utils.errors import UserError
-
-TRAINING = "training.json"
-
-Described = TypeVar("Described", CALFConfig, LoRA)
+from utils.files import replacing
+from utils.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
@@ -36,14 +35,14 @@ class StoredModel:
 def save_model(
     folder: Path, model: CALF, backbone: Mapping[str, Any], extras: Mapping[str, Any], best: Mapping[str, Any]
 ) -> None:
-    """Save what was trained, and a random backbone's frozen blocks too: nobody else has those.
+    """Save what was trained, and the frozen blocks too where nobody else has them.
 
     Args:
         backbone: ``Backbone.describe()``. extras: JSON to keep beside it, the same for every epoch (scaler,
             columns, …). best: the epoch and its score.
     """
     tensors = model.trained_state()
-    if backbone["init"] == "random":
+    if is_stored(backbone):
         tensors |= model.frozen_state()
     config = {"model": asdict(model.config), "backbone": dict(backbone), **extras}
     write_checkpoint(folder, tensors, config, best)
@@ -57,49 +56,45 @@ def load_model(folder: Path) -> StoredModel:
     """
     tensors, config = read_checkpoint(folder)
     try:
-        described = config.pop("model")
-        lora = described["lora"]
-        sizes = _rebuild(CALFConfig, {**described, "lora": lora and _rebuild(LoRA, lora)})
+        sizes = CALFConfig.from_json(config.pop("model"))
         backbone = config.pop("backbone")
-        init = backbone["init"]
+        check_record(backbone, tensors)
         model = CALF(sizes, _stored_backbone(backbone), tensors["match.words"])
+        whole = is_stored(backbone)
     except UserError as error:
         raise UserError(f"{folder} cannot be loaded: {error}") from error
     except Exception as error:  # what a tampered file leads to is anyone's guess
         raise UserError(f"{folder / CONFIG} and {WEIGHTS} do not fit together ({error!r}).") from error
-    _fill(model, tensors, init == "random", folder)
+    _fill(model, tensors, whole, folder)
+    model.provenance = Provenance(backbone, config, read_side_files(folder))
     return StoredModel(model.eval(), backbone, config)
 
 
-def read_training(folder: Path) -> dict[str, Any]:
-    """How training went: seconds, machine, and figures of each epoch. Empty where it was not finished or is lost."""
-    try:
-        record = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
+def save_like_stored(folder: Path, model: CALF) -> None:
+    """Save a model with all that came with it; one that was not loaded is stored whole, with nothing beside it."""
+    known = model.provenance
+    if known is None:
+        whole = {"stored": True, "config": plain_config(model.time_gpt2)}
+        known = Provenance(
+            {"name": "unnamed", "init": "random", "fingerprint": fingerprint(model.frozen_state()), **whole}, {}, {}
+        )
+    best = known.extras.get(BEST, {})
+    save_model(folder, model, known.backbone, {key: value for key, value in known.extras.items() if key != BEST}, best)
+    for name, content in known.files.items():
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(content)
 
 
-def _rebuild(kind: type[Described], described: Mapping[str, Any]) -> Described:
-    """Every field from the file: a default in place of a missing one would change the forecast in silence."""
-    wrong = described.keys() ^ {field.name for field in fields(kind)}
-    if wrong:
-        raise ValueError(f"{min(wrong)} is missing or unknown")
-    return kind(**described)
+def read_side_files(folder: Path) -> dict[str, bytes]:
+    """What lies beside the weights and is not needed to load them."""
+    return {name: (folder / name).read_bytes() for name in SIDE_FILES if (folder / name).is_file()}
 
 
 def _stored_backbone(backbone: Mapping[str, Any]) -> GPT2Model:
-    name, trained_on, config = backbone["name"], backbone["fingerprint"], backbone["config"]
-    if backbone["init"] == "random":
-        return empty_backbone(config)
-    if backbone["init"] != "pretrained":
-        raise ValueError(f"a backbone is pretrained or random, not {backbone['init']}")
-    loaded = load_backbone(name, "pretrained", config["n_layer"], token_table=False)
-    if loaded.fingerprint != trained_on:
-        raise UserError(
-            f"it was trained on {name} with fingerprint {trained_on}; the {name} found here has "
-            f"{loaded.fingerprint}. Put the same weights there."
-        )
+    if is_stored(backbone):
+        return empty_backbone(backbone["config"])
+    loaded = load_backbone(backbone["name"], "pretrained", backbone["config"]["n_layer"], token_table=False)
+    check_same(backbone, loaded.fingerprint)
     return loaded.gpt2
 
 

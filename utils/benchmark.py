@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from data_provider.m4_benchmark import measure_m4, report_m4
 from layers.backbone import load_backbone
-from layers.branches import LoRA
+from layers.lora import LoRA
 from models import CALF, CALFConfig
 from tests.plain_calf import plain_calf
 from utils.device import pick_device

@@ -12,7 +12,7 @@ from torch import Tensor
 from utils.errors import UserError
 from utils.files import replacing, write_json
 
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
+WEIGHTS, CONFIG, TRAINING = "model.safetensors", "config.json", "training.json"
 FORMAT = 1
 BEST = "best"
 
@@ -37,7 +37,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is missing, damaged, or of another format.
     """
-    _check_there(folder, CONFIG)
+    check_there(folder, CONFIG)
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
@@ -54,7 +54,7 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         UserError: a file is missing or damaged, or of another format.
     """
     config = read_config(folder)
-    _check_there(folder, WEIGHTS)
+    check_there(folder, WEIGHTS)
     try:
         with safe_open(folder / WEIGHTS, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
@@ -64,6 +64,16 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, config
 
 
-def _check_there(folder: Path, name: str) -> None:
+def read_training(folder: Path) -> dict[str, Any]:
+    """How training went: seconds, machine, and figures of each epoch. Empty where it was not finished or is lost."""
+    try:
+        record = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def check_there(folder: Path, name: str) -> None:
+    """Raise UserError where a file of a checkpoint is missing."""
     if not (folder / name).is_file():
         raise UserError(f"There is no checkpoint in {folder}: {name} is missing. Train first (--is_training 1).")

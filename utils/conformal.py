@@ -7,13 +7,15 @@ algorithm 2). It covers the truth with at least that probability where validatio
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from torch import Tensor
 
 from utils.errors import UserError
 from utils.files import replacing
@@ -38,8 +40,8 @@ class Intervals:
     half_widths: np.ndarray
     windows: int
 
-    def at(self, levels: Sequence[float]) -> np.ndarray:
-        """Half widths (levels, H, C) of some of the levels.
+    def at(self, levels: Sequence[float]) -> dict[float, np.ndarray]:
+        """Half widths (H, C) of some of the levels.
 
         Raises:
             UserError: one is not among them.
@@ -48,7 +50,11 @@ class Intervals:
         if None in places:
             wanted, known = levels[places.index(None)], ", ".join(f"{level:g}" for level in self.levels)
             raise UserError(f"--interval {wanted:g}: the checkpoint has intervals for {known}; choose among these.")
-        return self.half_widths[places]
+        return {level: self.half_widths[place] for level, place in zip(levels, places, strict=True)}
+
+    def scaled(self, factor: np.ndarray) -> "Intervals":
+        """The same on another scale, ``factor`` (C,) times as wide."""
+        return replace(self, half_widths=(self.half_widths * factor).astype(np.float32))
 
     def save(self, folder: Path) -> None:
         """Write them into a checkpoint folder, whole or not at all."""
@@ -96,13 +102,13 @@ class Residuals:
         self._errors = np.empty((math.ceil(windows / self.every), pred_len, channels), np.float32)
         self._seen = self._kept = 0
 
-    def add(self, forecast: np.ndarray, target: np.ndarray, known: np.ndarray | None = None) -> None:
+    def add(self, forecast: Tensor, target: Tensor, known: Tensor | None = None) -> None:
         """The next windows, in order: (B, H, C) each; ``known`` is False where the target was filled in."""
-        errors = np.abs(forecast - target)
+        errors = (forecast - target).abs()
         if known is not None:
-            errors = np.where(known, errors, np.nan)
+            errors = errors.masked_fill(~known, torch.nan)
         kept = errors[-self._seen % self.every :: self.every]
-        self._errors[self._kept : self._kept + len(kept)] = kept
+        self._errors[self._kept : self._kept + len(kept)] = kept.numpy()
         self._seen += len(errors)
         self._kept += len(kept)
 
@@ -133,22 +139,22 @@ class Coverage:
     """How often the truth of a test lies in its interval, and how wide the intervals are.
 
     Args:
-        levels: nominal. half_widths: (levels, H, C), NaN where there is no interval.
+        half_widths: (H, C) by nominal level, NaN where there is no interval.
     """
 
-    def __init__(self, levels: Sequence[float], half_widths: np.ndarray) -> None:
-        self._levels = levels
+    def __init__(self, half_widths: Mapping[float, np.ndarray]) -> None:
         self._half_widths = half_widths
-        self._inside = np.zeros(half_widths.shape)
-        self._counts = np.zeros(half_widths.shape[1:])
+        self._inside = {level: np.zeros(half_width.shape) for level, half_width in half_widths.items()}
+        self._counts: np.ndarray | int = 0
 
-    def add(self, forecast: np.ndarray, target: np.ndarray, known: np.ndarray | None = None) -> None:
+    def add(self, forecast: Tensor, target: Tensor, known: Tensor | None = None) -> None:
         """Count windows, (B, H, C) each; ``known`` is False where the target was filled in."""
-        errors = np.abs(forecast - target)
-        counted = np.ones(errors.shape, bool) if known is None else known
-        for inside, half_width in zip(self._inside, self._half_widths, strict=True):
-            inside += ((errors <= half_width) & counted).sum(axis=0)
-        self._counts += counted.sum(axis=0)
+        errors = (forecast - target).abs()
+        counted = torch.ones_like(errors, dtype=torch.bool) if known is None else known
+        for level, half_width in self._half_widths.items():
+            inside = (errors <= torch.from_numpy(half_width)) & counted
+            self._inside[level] += inside.sum(dim=0).numpy()
+        self._counts = self._counts + counted.sum(dim=0).numpy()
 
     def report(self, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
         """By level: coverage and mean width over all steps and columns, and per column.
@@ -158,17 +164,17 @@ class Coverage:
         Args:
             columns: C names. scale: (C,), data units per standardised unit.
         """
-        return {f"{level:g}": self._at(i, columns, scale) for i, level in enumerate(self._levels)}
+        return {f"{level:g}": self._at(level, columns, scale) for level in self._half_widths}
 
-    def _at(self, i: int, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
-        there = ~np.isnan(self._half_widths[i])  # (H, C)
-        widths = 2 * self._half_widths[i].astype(np.float64)
+    def _at(self, level: float, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
+        there = ~np.isnan(self._half_widths[level])  # (H, C)
+        widths = 2 * self._half_widths[level].astype(np.float64)
 
         def figures(part: Any, unit: np.ndarray) -> dict[str, float | None]:
             shown = there[part]
             count = self._counts[part][shown].sum()
             return {
-                "coverage": float(self._inside[i][part][shown].sum() / count) if count else None,
+                "coverage": float(self._inside[level][part][shown].sum() / count) if count else None,
                 "width": float((widths * unit)[part][shown].mean()) if shown.any() else None,
             }
 
@@ -198,7 +204,7 @@ def parse_levels(text: str) -> tuple[float, ...]:
     return tuple(sorted(set(levels)))
 
 
-def coverage_lines(report: Mapping[str, Mapping[str, Any]], most_columns: int) -> list[str]:
+def coverage_lines(report: Mapping[str, Mapping[str, Any]], most_columns: int = 21) -> list[str]:
     """A table for people of a :meth:`Coverage.report`: coverage and mean width beside each nominal level."""
     if not report:
         return []
@@ -216,7 +222,7 @@ def coverage_lines(report: Mapping[str, Mapping[str, Any]], most_columns: int) -
         lines.append(f"  {name:<{width - 2}}{numbers}")
     if len(columns) > most_columns:
         lines.append(f"  … and {len(columns) - most_columns} more columns in metrics.json")
-    return lines
+    return [*lines, ""]
 
 
 def _shown(value: float | None, form: str) -> str:

@@ -1,10 +1,12 @@
 """Pictures of forecasts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
@@ -12,6 +14,7 @@ from matplotlib.figure import Figure
 from utils.files import replacing
 
 MOST_CHANNELS = 7
+ON_A_PAGE, MOST_PAGES = 8, 8
 INK, TRUTH, FORECAST, SIMPLE = "#555555", "#222222", "#d1495b", "#3d7ea6"
 
 
@@ -33,21 +36,68 @@ def plot_forecast(
     shown = list(range(len(columns)))
     if len(shown) > MOST_CHANNELS:
         shown = [*shown[: MOST_CHANNELS - 1], len(columns) - 1]
-    figure = Figure(figsize=(10, 1.2 + 1.7 * len(shown)), layout="constrained")
-    FigureCanvasAgg(figure)
     past, future = dates[: len(history)], dates[len(history) :]
-    for axis, c in zip(figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0], shown, strict=True):
-        axis.plot(past, history[:, c], color=INK, linewidth=1, label="history")
-        joined = past[-1:].append(future)
-        for values, colour, label in ((truth, TRUTH, "truth"), (forecast, FORECAST, "forecast")):
-            axis.plot(joined, [history[-1, c], *values[:, c]], color=colour, linewidth=1.4, label=label)
-        axis.axvline(past[-1], color=INK, linewidth=0.6, linestyle=":")
-        axis.set_ylabel(columns[c], parse_math=False)  # a column may be called "US$"
+    joined = past[-1:].append(future)
+    with _panels(path, [columns[c] for c in shown], title) as axes:
+        for axis, c in zip(axes, shown, strict=True):
+            axis.plot(past, history[:, c], color=INK, linewidth=1, label="history")
+            for values, colour, label in ((truth, TRUTH, "truth"), (forecast, FORECAST, "forecast")):
+                axis.plot(joined, [history[-1, c], *values[:, c]], color=colour, linewidth=1.4, label=label)
+            axis.axvline(past[-1], color=INK, linewidth=0.6, linestyle=":")
+
+
+def plot_future(
+    folder: Path,
+    dates: pd.DatetimeIndex,
+    history: np.ndarray,
+    forecast: np.ndarray,
+    bands: Mapping[float, tuple[np.ndarray, np.ndarray]],
+    columns: Sequence[str],
+    title: str,
+) -> list[Path]:
+    """Draw what comes after the end of a series: a panel per column, eight on a page, 64 at most.
+
+    Args:
+        folder: where ``forecast.png`` goes, and ``forecast_2.png`` and so on where there are more pages.
+        dates: the T + H time stamps. history: (T, C). forecast: (H, C), in the data's units.
+        bands: lower and upper bound (H, C) by nominal coverage; NaN where there is none.
+        columns: C names.
+
+    Returns:
+        the pages.
+    """
+    past, future = dates[: len(history)], dates[len(history) :]
+    joined = past[-1:].append(future)
+    pages = []
+    for page, first in enumerate(range(0, min(len(columns), MOST_PAGES * ON_A_PAGE), ON_A_PAGE), start=1):
+        shown = range(first, min(len(columns), first + ON_A_PAGE))
+        pages.append(folder / (f"forecast_{page}.png" if page > 1 else "forecast.png"))
+        with _panels(pages[-1], [columns[c] for c in shown], title) as axes:
+            for axis, c in zip(axes, shown, strict=True):
+                axis.plot(past, history[:, c], color=INK, linewidth=1, label="history")
+                for level, (lower, upper) in sorted(bands.items(), reverse=True):
+                    bounds = ([history[-1, c], *bound[:, c]] for bound in (lower, upper))
+                    label = f"{level * 100:g} % interval"
+                    axis.fill_between(joined, *bounds, color=FORECAST, alpha=0.2, linewidth=0, label=label)
+                axis.plot(joined, [history[-1, c], *forecast[:, c]], color=FORECAST, linewidth=1.4, label="forecast")
+                axis.axvline(past[-1], color=INK, linewidth=0.6, linestyle=":")
+    return pages
+
+
+@contextmanager
+def _panels(path: Path, names: Sequence[str], title: str) -> Iterator[Sequence[Axes]]:
+    """A figure of one panel per name over a common time axis; it is saved as PNG once they are drawn."""
+    figure = Figure(figsize=(10, 1.5 + 1.7 * len(names)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    yield axes
+    for axis, name in zip(axes, names, strict=True):
+        axis.set_ylabel(name, parse_math=False)  # a column may be called "US$"
         axis.spines[["top", "right"]].set_visible(False)
     locator = AutoDateLocator()
-    axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    figure.axes[0].legend(loc="upper left", ncols=3, frameon=False)
+    axes[-1].xaxis.set_major_locator(locator)
+    axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=5, frameon=False)
     figure.suptitle(title, parse_math=False)
     figure.align_ylabels()
     with replacing(path) as temporary:

@@ -71,21 +71,6 @@ def _number(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.3g}"
 
 
-def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[str]:
-    """In words: does the model beat the forecasts that need none, and how far is it from the best possible?"""
-    mse = {name: report["standardised"]["mse"] for name, report in reports.items()}
-    for name in ("naive", "seasonal_naive"):
-        if name in mse:
-            relation = "beats" if mse[model] < mse[name] else "does NOT beat"
-            title = name.replace("_", " ")
-            yield f"{model} {relation} the {title} forecast: MSE {mse[model]:.4f} against {mse[name]:.4f}."
-    if "best_possible" in mse:
-        yield (
-            f"The best possible forecast, which knows the recipe of this data, has MSE "
-            f"{mse['best_possible']:.4f}; {model} is at {mse[model] / mse['best_possible']:.2f} times that."
-        )
-
-
 def run_title(record: Mapping[str, Any]) -> str:
     """What a record is about: model, data, windows, and whatever makes its figures of another kind."""
     data = f"M4 {record['seasonal_patterns']}" if "seasonal_patterns" in record else record["data"]

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2Model
 
 from layers.backbone import KNOWN_SIZES, Backbone, empty_backbone, load_backbone
-from layers.branches import LoRA, split_branches
+from layers.branches import split_branches
+from layers.lora import LoRA
 from tests.conftest import LAYERS, POSITIONS, VOCABULARY, WIDTH, save_gpt2
 from utils.errors import UserError
 

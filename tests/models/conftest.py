@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from layers.backbone import load_backbone
-from layers.branches import LoRA
+from layers.lora import LoRA
 from models import CALF, CALFConfig
 
 LOW_RANK = LoRA(r=2, alpha=6, dropout=0.1)

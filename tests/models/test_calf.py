@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2Model
 
 from layers.backbone import load_backbone
-from layers.branches import LoRA
+from layers.lora import LoRA
 from models import CALF, CALFConfig, CALFOutput
 from models.calf import TASKS
 from tests.conftest import POSITIONS, WIDTH

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from layers.backbone import load_backbone
-from layers.branches import LoRA
+from layers.lora import LoRA
 from models import CALF, CALFConfig
 from models.stored import load_model, save_model
 from tests.conftest import WIDTH, save_gpt2
@@ -26,22 +26,23 @@ BEST = {"epoch": 3, "validation_mse": 0.25}
 
 
 def save(folder: Path, llm: Path, init: str, config: CALFConfig = CONFIG) -> CALF:
+    """Save a model on a backbone that is ``random``, ``local``, or ``pretrained`` as one of the hub is."""
     torch.manual_seed(0)
-    backbone = load_backbone(str(llm), init, 2)
-    described = backbone.describe()
+    backbone = load_backbone(str(llm), "random" if init == "random" else "pretrained", 2)
+    described = {**backbone.describe(), "stored": init != "pretrained"}
     model = stir(CALF(config, backbone.gpt2, torch.randn(10, WIDTH)))
     save_model(folder, model, described, EXTRAS, BEST)
     return model.eval()
 
 
-@pytest.fixture(params=["pretrained", "random"])
+@pytest.fixture(params=["pretrained", "random", "local"])
 def init(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 @pytest.fixture
 def folder(tmp_path: Path, tiny_gpt2: Path, init: str) -> Path:
-    """A checkpoint, once on a pretrained backbone, once on a random one."""
+    """A checkpoint on each kind of backbone."""
     save(tmp_path / "checkpoint", tiny_gpt2, init)
     return tmp_path / "checkpoint"
 
@@ -74,7 +75,8 @@ def test_a_stored_model_forecasts_bit_for_bit_as_before(
     assert torch.equal(ours.text_forecast, theirs.text_forecast)
     assert not stored.model.training
     assert stored.model.config == config
-    assert (stored.backbone["name"], stored.backbone["init"]) == (str(tiny_gpt2), init)
+    assert stored.backbone["name"] == str(tiny_gpt2)
+    assert stored.backbone["init"] == ("random" if init == "random" else "pretrained")
     assert {key: stored.extras[key] for key in EXTRAS} == EXTRAS
     assert stored.extras["best"] == BEST
 
@@ -92,16 +94,20 @@ def test_on_a_pretrained_backbone_only_what_was_trained_is_stored(tmp_path: Path
     assert not [name for name in stored if "mlp" in name or "c_proj" in name or "base_layer" in name]
 
 
-def test_on_a_random_backbone_each_frozen_tensor_is_stored_once(tmp_path: Path, tiny_gpt2: Path) -> None:
-    model = save(tmp_path, tiny_gpt2, "random")
+@pytest.mark.parametrize("init", ["random", "local"])
+def test_on_a_backbone_that_nobody_else_has_each_frozen_tensor_is_stored_once(
+    tmp_path: Path, tiny_gpt2: Path, init: str
+) -> None:
+    model = save(tmp_path, tiny_gpt2, init)
     stored = load_file(tmp_path / "model.safetensors")
     assert stored.keys() == dict(model.named_parameters()).keys() | {"match.words"}
     assert [name for name in stored if name.endswith("h.0.mlp.c_fc.weight")] == ["time_gpt2.h.0.mlp.c_fc.weight"]
 
 
-def test_a_random_backbone_needs_nothing_but_the_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("init", ["random", "local"])
+def test_a_stored_backbone_needs_nothing_but_the_folder(tmp_path: Path, init: str) -> None:
     gpt2 = save_gpt2(tmp_path / "gpt2")
-    model = save(tmp_path / "checkpoint", gpt2, "random")
+    model = save(tmp_path / "checkpoint", gpt2, init)
     for file in gpt2.iterdir():
         file.unlink()
     x = torch.randn(2, 7, 3)
@@ -172,7 +178,7 @@ KEYS = [
     ("backbone",),
     *(("model", key) for key in ("seq_len", "pred_len", "channels", "lora", "task_name")),
     *(("model", "lora", key) for key in ("r", "alpha", "dropout")),
-    *(("backbone", key) for key in ("name", "init", "fingerprint", "config")),
+    *(("backbone", key) for key in ("name", "init", "fingerprint", "config", "stored")),
     ("backbone", "config", "n_layer"),
 ]
 
@@ -183,7 +189,7 @@ def holder(config: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     return config
 
 
-@pytest.mark.parametrize("path", [*KEYS, ("format",)], ids=".".join)
+@pytest.mark.parametrize("path", [*(path for path in KEYS if path[-1] != "stored"), ("format",)], ids=".".join)
 def test_a_config_that_lacks_a_key_is_refused(folder: Path, path: tuple[str, ...]) -> None:
     config = read_config(folder)
     del holder(config, path)[path[-1]]
@@ -245,13 +251,26 @@ def test_sizes_that_contradict_the_weights_are_refused(folder: Path, change: dic
     assert_refused(folder)
 
 
-@pytest.mark.parametrize(("stored", "pretended"), [("random", "pretrained"), ("pretrained", "random")])
-def test_a_backbone_of_the_other_kind_is_refused(tmp_path: Path, tiny_gpt2: Path, stored: str, pretended: str) -> None:
-    save(tmp_path / "checkpoint", tiny_gpt2, stored)
+@pytest.mark.parametrize(("init", "change"), [("random", "stored"), ("pretrained", "stored"), ("pretrained", "init")])
+def test_a_backbone_of_the_other_kind_is_refused(tmp_path: Path, tiny_gpt2: Path, init: str, change: str) -> None:
+    save(tmp_path / "checkpoint", tiny_gpt2, init)
     config = read_config(tmp_path / "checkpoint")
-    config["backbone"]["init"] = pretended
+    backbone = config["backbone"]
+    backbone[change] = not backbone["stored"] if change == "stored" else "random"
     write_config(tmp_path / "checkpoint", config)
     assert_refused(tmp_path / "checkpoint")
+
+
+@pytest.mark.parametrize("init", ["pretrained", "random"])
+def test_checkpoints_that_do_not_say_whether_the_backbone_is_stored_are_read_as_they_were_meant(
+    tmp_path: Path, tiny_gpt2: Path, init: str
+) -> None:
+    model = save(tmp_path, tiny_gpt2, init)
+    config = read_config(tmp_path)
+    del config["backbone"]["stored"]
+    write_config(tmp_path, config)
+    x = torch.randn(2, 7, 3)
+    assert torch.equal(load_model(tmp_path).model(x).forecast, model(x).forecast)
 
 
 def drop(tensors: dict[str, Tensor]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
 
 from utils import conformal
@@ -16,8 +17,8 @@ from utils.errors import UserError
 def intervals_of(errors: np.ndarray, *levels: float) -> Intervals:
     """Intervals from errors (n, H, C) of forecasts that are all zero."""
     residuals = Residuals(*errors.shape)
-    for part in np.array_split(errors, 3):
-        residuals.add(np.zeros_like(part), part)
+    for part in torch.from_numpy(errors).tensor_split(3):
+        residuals.add(torch.zeros_like(part), part)
     return residuals.intervals(levels)
 
 
@@ -27,26 +28,26 @@ def test_the_half_width_is_the_error_of_the_corrected_rank(count: int, level: fl
     errors = np.random.default_rng(0).permutation(count).reshape(count, 1, 1) + 1.0
     rank = -(-(count + 1) * Fraction(str(level)) // 1)  # errors are their own ranks
     expected = float(rank) if rank <= count else np.nan
-    np.testing.assert_array_equal(intervals_of(errors, level).at([level]), [[[expected]]])
+    np.testing.assert_array_equal(intervals_of(errors, level).at([level])[level], [[expected]])
 
 
 def test_steps_and_columns_have_intervals_of_their_own_whatever_the_sign() -> None:
     errors = np.linspace(-1, 1, 201)[:, None, None] * np.array([[1.0, 10.0], [2.0, 20.0]])
-    (half,) = intervals_of(errors, 0.9).at([0.9])
-    np.testing.assert_allclose(half, 0.91 * np.array([[1.0, 10.0], [2.0, 20.0]]), rtol=1e-5)
+    half_widths = intervals_of(errors, 0.9).at([0.9])
+    np.testing.assert_allclose(half_widths[0.9], 0.91 * np.array([[1.0, 10.0], [2.0, 20.0]]), rtol=1e-5)
 
 
 def test_filled_targets_count_neither_in_calibration_nor_in_coverage() -> None:
-    errors = np.full((40, 1, 1), 1.0)
+    errors = torch.full((40, 1, 1), 1.0)
     errors[::2] = 100.0
     known = errors < 50
     residuals = Residuals(40, 1, 1)
-    residuals.add(np.zeros_like(errors), errors, known)
+    residuals.add(torch.zeros_like(errors), errors, known)
     intervals = residuals.intervals([0.9])
-    assert intervals.at([0.9]).item() == 1.0
-    assert np.isnan(intervals.at([0.99])).all()  # 20 windows count, not 40
-    coverage = Coverage([0.9], intervals.at([0.9]))
-    coverage.add(np.zeros_like(errors), errors, known)
+    assert intervals.at([0.9])[0.9].item() == 1.0
+    assert np.isnan(intervals.at([0.99])[0.99]).all()  # 20 windows count, not 40
+    coverage = Coverage(intervals.at([0.9]))
+    coverage.add(torch.zeros_like(errors), errors, known)
     assert coverage.report(["a"], np.ones(1))["0.9"]["coverage"] == 1.0
 
 
@@ -54,9 +55,9 @@ def test_filled_targets_count_neither_in_calibration_nor_in_coverage() -> None:
 def test_on_exchangeable_errors_the_coverage_is_the_nominal_one(level: float) -> None:
     random = np.random.default_rng(1)
     draw = lambda: random.standard_t(3, size=(1500, 8, 4)) * np.array([0.1, 1.0, 5.0, 100.0])  # noqa: E731
-    coverage = Coverage([level], intervals_of(draw(), level).at([level]))
-    errors = draw()
-    coverage.add(np.zeros_like(errors), errors)
+    coverage = Coverage(intervals_of(draw(), level).at([level]))
+    errors = torch.from_numpy(draw())
+    coverage.add(torch.zeros_like(errors), errors)
     report = coverage.report(list("abcd"), np.ones(4))[f"{level:g}"]
     assert report["coverage"] == pytest.approx(level, abs=0.01)
     for figures in report["per_channel"].values():
@@ -64,26 +65,25 @@ def test_on_exchangeable_errors_the_coverage_is_the_nominal_one(level: float) ->
 
 
 def test_few_windows_leave_the_high_levels_without_an_interval() -> None:
-    coverage = Coverage([0.5, 0.9], intervals_of(np.ones((5, 2, 1)), 0.5, 0.9).at([0.5, 0.9]))
-    coverage.add(np.zeros((3, 2, 1)), np.ones((3, 2, 1)))
+    coverage = Coverage(intervals_of(np.ones((5, 2, 1)), 0.5, 0.9).at([0.5, 0.9]))
+    coverage.add(torch.zeros(3, 2, 1), torch.ones(3, 2, 1))
     report = coverage.report(["a"], np.array([10.0]))
     assert (report["0.5"]["coverage"], report["0.5"]["width"], report["0.5"]["shown"]) == (1.0, 2.0, 1.0)
     assert (report["0.9"]["coverage"], report["0.9"]["width"], report["0.9"]["shown"]) == (None, None, 0.0)
     assert report["0.5"]["per_channel"]["a"]["width"] == 20.0
     json.dumps(report, allow_nan=False)
-    assert "none" in coverage_lines(report, 21)[-1]
+    assert "none" in coverage_lines(report)[-2]
 
 
 def test_memory_bounds_the_windows_kept_and_they_are_evenly_spaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conformal, "MOST_BYTES", 4 * 100)
     residuals = Residuals(331, 1, 1)
-    windows = np.arange(331.0)[:, None, None]
-    for part in np.array_split(windows, 7):
-        residuals.add(np.zeros_like(part), part)
+    for part in torch.arange(331.0)[:, None, None].tensor_split(7):
+        residuals.add(torch.zeros_like(part), part)
     intervals = residuals.intervals([0.5])
     assert residuals.every == 4
     assert intervals.windows == 83
-    assert intervals.at([0.5]).item() == 4 * 41
+    assert intervals.at([0.5])[0.5].item() == 4 * 41
 
 
 def test_a_wide_series_keeps_a_coarser_choice_of_levels_and_those_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,12 +149,12 @@ def test_what_is_no_level_is_refused(text: str) -> None:
 
 
 def test_the_table_shows_nominal_and_measured_side_by_side() -> None:
-    coverage = Coverage([0.5, 0.9], np.array([[[1.0, 1.0]], [[2.0, 3.0]]]))
-    coverage.add(np.zeros((2, 1, 2)), np.array([[[0.5, 5.0]], [[2.0, 3.0]]]))
+    coverage = Coverage({0.5: np.array([[1.0, 1.0]]), 0.9: np.array([[2.0, 3.0]])})
+    coverage.add(torch.zeros(2, 1, 2), torch.tensor([[[0.5, 5.0]], [[2.0, 3.0]]]))
     lines = coverage_lines(coverage.report(["a", "revenue"], np.array([1.0, 1000.0])), 21)
     assert lines[1].split() == ["nominal", "0.5", "nominal", "0.9"]
     assert lines[3].split() == ["all", "(standardised)", "0.250", "2", "0.750", "5"]
     assert lines[4].split() == ["a", "0.500", "2", "1.000", "4"]
     assert lines[5].split() == ["revenue", "0.000", "2000", "0.500", "6000"]
-    assert len({len(line) for line in lines[1:]}) == 1
-    assert coverage_lines(coverage.report(["a", "revenue"], np.ones(2)), 1)[-1].startswith("  … and 1 more")
+    assert len({len(line) for line in lines[1:-1]}) == 1
+    assert coverage_lines(coverage.report(["a", "revenue"], np.ones(2)), 1)[-2].startswith("  … and 1 more")

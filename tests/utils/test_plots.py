@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from utils.plots import plot_forecast, plot_series
+from utils.plots import plot_forecast, plot_future, plot_series
 
 
 def draw(path: Path, columns: Sequence[str], title: str = "title") -> None:
@@ -70,3 +70,18 @@ def test_series_are_drawn_a_panel_each(tmp_path: Path, count: int) -> None:
     plot_series(path, [f"H{i}_$x$" for i in range(count)], histories, truths, forecasts, "M4")
     assert path.read_bytes().startswith(b"\x89PNG")
     assert not list(tmp_path.glob("*.tmp"))
+
+
+@pytest.mark.parametrize(("channels", "pages"), [(1, 1), (8, 1), (9, 2), (70, 8)])
+def test_the_future_has_a_panel_for_each_of_64_columns(
+    tmp_path: Path, panels: list[str], channels: int, pages: int
+) -> None:
+    dates = pd.date_range("2024-01-01", periods=9, freq="D")
+    forecast = np.ones((1, channels))
+    none = np.full_like(forecast, np.nan)
+    names = [f"c{i}" for i in range(channels)]
+    bands = {0.5: (forecast - 1, forecast + 1), 0.9: (none, none)}
+    files = plot_future(tmp_path, dates, np.zeros((8, channels)), forecast, bands, names, "title")
+    assert [path.name for path in files] == ["forecast.png", *(f"forecast_{page}.png" for page in range(2, pages + 1))]
+    assert all(path.stat().st_size for path in files)
+    assert panels == names[:64]

@@ -1,7 +1,6 @@
 """What a run leaves behind."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 from utils.metrics import ErrorSums
-from utils.results import append_block, comparison, over_seeds, save_metrics, verdict
+from utils.results import append_block, comparison, over_seeds, save_metrics
 
 
 def report(error: float, channels: int = 3, pred_len: int = 8) -> dict[str, Any]:
@@ -58,30 +57,6 @@ def test_more_channels_than_fit_are_counted(channels: int, hidden: int) -> None:
     ]
     assert any(line.startswith("  c20 ") for line in lines)
     assert not any(line.startswith("  c21 ") for line in lines)
-
-
-@pytest.mark.parametrize(
-    ("model", "naive", "relation"), [(0.5, 1.0, "beats"), (1.0, 1.0, "does NOT beat"), (math.nan, 1.0, "does NOT beat")]
-)
-def test_the_verdict_says_whether_the_model_beats_the_forecasts_without_one(
-    model: float, naive: float, relation: str
-) -> None:
-    reports = {"CALF": report(model), "naive": report(naive), "seasonal_naive": report(naive)}
-    lines = list(verdict(reports, "CALF"))
-    assert [line.split(":")[0] for line in lines] == [
-        f"CALF {relation} the naive forecast",
-        f"CALF {relation} the seasonal naive forecast",
-    ]
-    assert f"MSE {model**2:.4f} against {naive**2:.4f}" in lines[0]
-
-
-def test_the_verdict_says_how_far_the_best_possible_forecast_is() -> None:
-    (line,) = verdict({"CALF": report(1.0), "best_possible": report(0.5)}, "CALF")
-    assert "has MSE 0.2500; CALF is at 4.00 times that" in line
-
-
-def test_without_anything_to_compare_there_is_no_verdict() -> None:
-    assert list(verdict({"CALF": report(1.0)}, "CALF")) == []
 
 
 def test_several_seeds_give_mean_and_sample_deviation() -> None:
