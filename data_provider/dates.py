@@ -1,11 +1,11 @@
-"""The dates of a CSV file: read with certainty or refused, never guessed."""
+"""The dates of a table: read with certainty or refused, never guessed."""
 
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from data_provider.lines import line_of, shown
+from data_provider.lines import Place, shown
 from utils.errors import UserError
 
 DATE = "date"
@@ -17,60 +17,98 @@ _ZONE = r":\d\d[\d.,]*\s*(Z|[+-]\d\d(?::?\d\d)?)$"
 _DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d-%b-%Y", "%d %b %Y", "%b %d %Y", "%b %d, %Y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _REMEDY = "write dates like 2024-01-31 13:00:00"
+_NUMBER = r"[+-]?\d+(?:[.,]\d+)?"
+_DATE_NUMBER = r"(?:1[789]|2[01])\d\d(?:\d{4})?"  # years, and days without separators
 
 
-def read_dates(texts: pd.Series, path: Path, irregular_dates: bool) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
-    """Parse the ``date`` column of a file; the dates, and notes on what is odd but allowed.
+@dataclass(frozen=True)
+class Stamps:
+    """Dates as they are written.
 
-    Args:
-        texts: the cells. path: the file, for messages. irregular_dates: accept unsorted and duplicate dates.
+    Attributes:
+        wall: what the clock says, NaT where a text is no date. offsets: of each from UTC; None if none is given.
+        zone: how the last offset is written (Z, +02:00).
+    """
+
+    wall: pd.DatetimeIndex
+    offsets: pd.TimedeltaIndex | None = None
+    zone: str | None = None
+
+
+def parse_dates(column: pd.Series | pd.DatetimeIndex, name: str, place: Place) -> Stamps:
+    """Read a column of dates or of their texts; the first row chooses the format.
 
     Raises:
-        UserError: a date is missing, cannot be read with certainty, or is not later than the one before.
+        UserError: one is missing, cannot be read with certainty, or does not fit the others.
     """
-    dates, notes = _parse_dates(texts, path)
-    unread = np.asarray(dates.isna())
+    stamps = _of_pandas(column) if pd.api.types.is_datetime64_any_dtype(column) else _of_texts(column, name, place)
+    unread = np.asarray(stamps.wall.isna())
     if unread.any():
         row = int(np.argmax(unread))
-        text = texts.iloc[row]
-        problem = "the date is missing" if pd.isna(text) else f"{shown(text)} is no date that fits the others"
-        raise UserError(f"{path}, column {DATE!r}, line {line_of(path, row)}: {problem}; {_REMEDY}.")
-    steps = np.diff(dates.to_numpy())
-    still = np.timedelta64(0, "ns")
-    for name, wrong in (("a duplicate", steps == still), ("earlier than the line before", steps < still)):
-        if not wrong.any():
-            continue
-        row = int(np.argmax(wrong)) + 1
-        place = f"line {line_of(path, row)} ({texts.iloc[row]}) is {name}"
-        if not irregular_dates:
-            raise UserError(
-                f"{path}, column {DATE!r}: {place}, and {int(wrong.sum())} such line(s) in all; "
-                "sort the file by date, one row a date."
-            )
-        note = f"its dates are irregular: {place}; the rows are taken in the order of the file"
-        return dates, (*notes, note)
-    return dates, notes
+        cell = column[row] if isinstance(column, pd.DatetimeIndex) else column.iloc[row]
+        problem = "the date is missing" if pd.isna(cell) else f"{shown(cell)} is no date that fits the others"
+        remedy = _REMEDY
+        if not pd.isna(cell) and pd.Series([str(cell)]).str.fullmatch(_NUMBER).item():
+            remedy += " (counts of seconds or days have to be turned into dates first)"
+        raise UserError(f"{place.name}, column {name!r}, {place.row(row)}: {problem}; {remedy}.")
+    return stamps
 
 
-def _parse_dates(texts: pd.Series, path: Path) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
-    """The dates, NaT where a text is none, and notes.
+def looks_like_dates(texts: pd.Series, place: Place) -> bool:
+    """Whether a column of texts holds dates that rise. Plain numbers do not, but years and days without separators."""
+    if texts.empty or texts.isna().any():
+        return False
+    if texts.str.fullmatch(_NUMBER).any() and not texts.str.fullmatch(_DATE_NUMBER).all():
+        return False
+    try:
+        wall = _of_texts(texts, "", place).wall
+    except UserError:
+        return True  # dates that can be read in two ways
+    return not wall.hasnans and bool((np.diff(wall.to_numpy()) >= np.timedelta64(-1, "h")).all())
 
-    The first row chooses the format. Local time stays local where every row has the same offset from UTC.
-    """
+
+def are_numbers(texts: pd.Series) -> bool:
+    return bool(texts.str.fullmatch(_NUMBER).all())
+
+
+def _of_pandas(column: pd.Series | pd.DatetimeIndex) -> Stamps:
+    index = pd.DatetimeIndex(column)
+    if index.tz is None:
+        return Stamps(_nanoseconds(index))
+    wall, instants = index.tz_localize(None), index.tz_convert(None)
+    offsets = pd.TimedeltaIndex(wall.to_numpy() - instants.to_numpy())
+    return Stamps(_nanoseconds(wall), offsets, _written(offsets[-1]) if len(offsets) else None)
+
+
+def _written(offset: pd.Timedelta) -> str:
+    """``+02:00``."""
+    minutes = 0 if pd.isna(offset) else round(offset.total_seconds() / 60)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def _of_texts(texts: pd.Series, name: str, place: Place) -> Stamps:
+    texts = texts.astype("str").where(texts.notna()).str.strip()
     year_first = texts.str.fullmatch(_YEAR_FIRST, na=False)
     if not year_first.iloc[0]:
-        return _parse_other_dates(texts, path), ()
+        return Stamps(_parse_other_dates(texts, name, place))
     texts = texts.where(year_first)
     zones = texts.str.extract(_ZONE, expand=False)
     texts = texts.where(zones.isna() == zones.isna().iloc[0])
-    if zones.nunique() > 1:
-        dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
-        return _nanoseconds(dates), ("its offsets from UTC change; the dates are read as UTC",)
-    local = texts.str.replace(r"\s*(?:Z|[+-]\d\d(?::?\d\d)?)$", "", regex=True) if zones.notna().any() else texts
-    return _nanoseconds(pd.to_datetime(local, format="ISO8601", errors="coerce")), ()
+    if zones.isna().all():
+        return Stamps(_nanoseconds(pd.to_datetime(texts, format="ISO8601", errors="coerce")))
+    local = texts.str.replace(r"\s*(?:Z|[+-]\d\d(?::?\d\d)?)$", "", regex=True)
+    wall = _nanoseconds(pd.to_datetime(local, format="ISO8601", errors="coerce"))
+    return Stamps(wall, _offsets(zones), "Z" if zones.iloc[-1] == "Z" else _written(_offsets(zones.iloc[-1:])[0]))
 
 
-def _parse_other_dates(texts: pd.Series, path: Path) -> pd.DatetimeIndex:
+def _offsets(zones: pd.Series) -> pd.TimedeltaIndex:
+    """Texts like Z, +02, +0200 and +02:00 as durations."""
+    parts = zones.replace("Z", "+00").str.extract(r"([+-])(\d\d):?(\d\d)?")
+    minutes = parts[1].astype(float) * 60 + parts[2].fillna("0").astype(float)
+    return pd.TimedeltaIndex(pd.to_timedelta(minutes.where(parts[0] != "-", -minutes), unit="min"))
+
+
+def _parse_other_dates(texts: pd.Series, name: str, place: Place) -> pd.DatetimeIndex:
     texts = texts.where(texts.str.contains(r"\d", na=False))  # "now" and "today" are read in any format
     first = texts.iloc[:1]
     formats = (day + time for day in _DAYS for time in _TIMES)
@@ -79,14 +117,14 @@ def _parse_other_dates(texts: pd.Series, path: Path) -> pd.DatetimeIndex:
     complete = [reading for reading in readings if not reading.hasnans]
     if len(complete) > 1 and not complete[0].equals(complete[1]):
         raise UserError(
-            f"{path}, column {DATE!r}, line {line_of(path, 0)}: the dates from {shown(texts.iloc[0])} on "
+            f"{place.name}, column {name!r}, {place.row(0)}: the dates from {shown(texts.iloc[0])} on "
             f"can all be read with the day or the month first; {_REMEDY}."
         )
     nothing = pd.DatetimeIndex([pd.NaT] * len(texts))
     return max(readings, key=lambda reading: int(reading.notna().sum()), default=nothing)
 
 
-def _nanoseconds(dates: pd.Series) -> pd.DatetimeIndex:
+def _nanoseconds(dates: pd.Series | pd.DatetimeIndex) -> pd.DatetimeIndex:
     """One unit whatever the file's precision; NaT for years that it cannot hold (before 1678, after 2261)."""
     index = pd.DatetimeIndex(dates).tz_localize(None)
     lowest, highest = pd.Timestamp(1678, 1, 1), pd.Timestamp(2262, 1, 1)

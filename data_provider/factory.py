@@ -10,13 +10,12 @@ from sklearn.preprocessing import StandardScaler
 from data_provider.config import DataConfig, data_file
 from data_provider.datasets import Borders, find_dataset
 from data_provider.frame import Frame, read_frame
-from data_provider.frequency import check_frequency, infer_frequency, season_length
+from data_provider.frequency import season_length
 from data_provider.sample import Sample, make_sample
+from data_provider.table import reading
 from data_provider.windows import Series, Split, WindowDataset, make_windows
 from utils.baselines import naive, seasonal_naive
 from utils.errors import UserError
-
-FARTHEST = 1e15  # training standard deviations; beyond it float32 squares lose their meaning
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class ForecastData:
     Attributes:
         columns: C names, the target last. scored: the channels that loss and metrics look at.
         scaler: mean and population standard deviation per channel, of the full training split.
-        frequency: pandas' name for the step. season: steps per season.
+        date_column: name of the dates' own. frequency: pandas' name for the step. season: steps per season.
         source: the file, for messages and records. notes: what is odd but allowed.
     """
 
@@ -34,6 +33,7 @@ class ForecastData:
     scored: slice
     scaler: StandardScaler
     dates: pd.DatetimeIndex
+    date_column: str
     frequency: str
     season: int
     series: Series
@@ -86,13 +86,10 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
     """
     spec = find_dataset(config.data)
     sample = make_sample() if config.data == "sample" else None
-    frame = sample.frame if sample else read_frame(data_file(config, spec), spec.irregular_dates)
-    target = config.target
-    if any_target and config.features == "M" and target not in frame.columns:
-        target = frame.columns[-1]
+    frame = sample.frame if sample else read_frame(data_file(config, spec), reading(config, spec))
+    target, notes = _target(config, frame, any_target)
     frame = frame.select(config.features, target)
     borders = spec.split(len(frame.values), frame.source)
-    frequency, clash = _frequency(config.freq, frame)
     scaler, series, constant = _standardise(frame, borders)
     windows = {
         split: make_windows(series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source)
@@ -103,12 +100,13 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
         scored=slice(-1, None) if config.features == "MS" else slice(None),
         scaler=scaler,
         dates=frame.dates,
-        frequency=frequency,
-        season=season_length(frequency),
+        date_column=frame.date_column,
+        frequency=frame.frequency,
+        season=season_length(frame.frequency),
         series=series,
         windows=windows,
         source=frame.source,
-        notes=(*frame.notes, *clash, *constant),
+        notes=(*frame.notes, *notes, *constant),
         sample=sample,
     )
     if data.has_season:
@@ -117,15 +115,18 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
     return replace(data, notes=(*data.notes, f"there is no seasonal naive forecast: {rows}"))
 
 
-def _frequency(wanted: str | None, frame: Frame) -> tuple[str, tuple[str, ...]]:
-    """The step between rows: as wanted where that fits the dates, else as the dates have it, with a note."""
-    inferred = infer_frequency(frame.dates)
-    if wanted is None:
-        return inferred, ()
-    wanted = check_frequency(wanted)
-    if season_length(wanted) == season_length(inferred):
-        return wanted, ()
-    return inferred, (f"--freq {wanted} does not fit the dates, whose step is {inferred}; the dates decide",)
+def _target(config: DataConfig, frame: Frame, any_target: bool) -> tuple[str, tuple[str, ...]]:
+    """The target column; the last one, with a note, where none was named and all are forecast anyway."""
+    if config.features != "M" or config.target in frame.columns:
+        return config.target, ()
+    last = frame.columns[-1]
+    if any_target:
+        return last, ()
+    if config.data == "custom" and config.target == DataConfig.target:
+        return last, (
+            f"there is no column {config.target!r}: the last one, {last!r}, stands for the target (--target)",
+        )
+    return config.target, ()
 
 
 def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series, tuple[str, ...]]:
@@ -136,16 +137,10 @@ def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series
     flat = np.ptp(training, axis=0) == 0
     scaler.mean_[flat] = training[0, flat]  # the mean of large equal numbers is off by rounding
     values = scaler.transform(frame.values)
-    far = np.abs(values) > FARTHEST
-    if far.any():
-        row, c = (int(i) for i in np.argwhere(far)[0])
-        raise UserError(
-            f"{frame.source}, column {frame.columns[c]!r}, line {frame.line(row)}: {frame.values[row, c]:g} is more "
-            f"than {FARTHEST:g} training standard deviations from the mean; correct or remove it."
-        )
+    frame.check_distance(values)
     notes = tuple(
         f"column {name!r} is constant over the training rows; it is forecast all the same"
         for name, constant in zip(frame.columns, flat, strict=True)
         if constant
     )
-    return scaler, Series(values), notes
+    return scaler, Series(values, None if frame.filled is None else ~frame.filled), notes

@@ -1,19 +1,18 @@
-"""A CSV file as a checked table: sorted dates and finite numbers, or a message that names the place."""
+"""A table as a series without holes: dates a step apart and finite numbers, or a message that names the place."""
 
-import csv
-import os
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from data_provider.dates import DATE, read_dates
-from data_provider.lines import line_of, listing, records, shown
+from data_provider.lines import Place, listing
+from data_provider.table import Reading, Table, read_table, table_of
 from utils.errors import UserError
 
-LARGEST = 1e100  # beyond it the squares of a column no longer fit in a float
+FARTHEST = 1e15  # training standard deviations; beyond it float32 squares lose their meaning
+FIRST_PLACES = 3  # named in a message
 
 
 @dataclass(frozen=True)
@@ -22,14 +21,23 @@ class Frame:
 
     Attributes:
         dates: T time stamps, rising. values: (T, C) float64, finite. columns: C names.
-        source: what to call it in messages. notes: what is odd but allowed.
+        source: what to call it in messages. frequency: pandas' name for the step between rows.
+        notes: what is odd but allowed. filled: (T, C), True where there was no value; None where all were there.
+        date_column: name of the dates' own. offset: of their clock from UTC as written, if known.
+        place, rows: for messages: where it comes from, and the row there of each row here, -1 for none.
     """
 
     dates: pd.DatetimeIndex
     values: np.ndarray
     columns: tuple[str, ...]
     source: str
+    frequency: str
     notes: tuple[str, ...] = ()
+    filled: np.ndarray | None = None
+    date_column: str = "date"
+    offset: str | None = None
+    place: Place | None = None
+    rows: np.ndarray | None = None
 
     def select(self, features: str, target: str) -> "Frame":
         """The channels of a run: all of them with the target last (M, MS), or the target alone (S).
@@ -42,115 +50,127 @@ class Frame:
                 f"{self.source} has no column {target!r} (--target); its columns are {listing(self.columns)}."
             )
         others = () if features == "S" else tuple(name for name in self.columns if name != target)
-        columns = (*others, target)
+        return self.arrange((*others, target))
+
+    def arrange(self, columns: Sequence[str]) -> "Frame":
+        """These of its columns, in this order."""
         order = [self.columns.index(name) for name in columns]
-        return replace(self, values=np.ascontiguousarray(self.values[:, order]), columns=columns)
+        filled = None if self.filled is None else self.filled[:, order]
+        return replace(self, values=np.ascontiguousarray(self.values[:, order]), columns=tuple(columns), filled=filled)
 
-    def line(self, row: int) -> int:
-        """The line of the file where ``row`` begins, for messages."""
-        return line_of(Path(self.source), row)
+    def check_distance(self, standardised: np.ndarray) -> None:
+        """Refuse values that are too far out to compute with.
+
+        Args:
+            standardised: (R, C), the last R rows in training standard deviations from the training mean.
+
+        Raises:
+            UserError: there is one; the message names it.
+        """
+        far = np.abs(standardised) > FARTHEST
+        if not far.any():
+            return
+        i, c = (int(part) for part in np.argwhere(far)[0])
+        row = len(self.values) - len(standardised) + i
+        origin = row if self.rows is None else int(self.rows[row])
+        where = f"{self.place.row(origin)}" if self.place and origin >= 0 else f"{self.dates[row]}"
+        raise UserError(
+            f"{self.source}, column {self.columns[c]!r}, {where}: {self.values[row, c]:g} is more "
+            f"than {FARTHEST:g} training standard deviations from the mean; correct or remove it."
+        )
 
 
-def read_frame(path: Path, irregular_dates: bool = False) -> Frame:
-    """Read a CSV file with a ``date`` column and one numeric column per channel.
-
-    Args:
-        path: the file. irregular_dates: accept unsorted and duplicate dates, with a note.
+def read_frame(path: Path, reading: Reading | None = None) -> Frame:
+    """Read a CSV file: a column of dates and one of numbers per channel.
 
     Raises:
         UserError: anything in the file that cannot be used, with column and line.
     """
-    names = _header(path)
-    table = _parse(path, names)
-    dates, notes = read_dates(table[DATE], path, irregular_dates)
-    columns = tuple(name for name in names if name != DATE)
-    values = np.column_stack([_numbers(table[name], path) for name in columns])
-    return Frame(dates, values, columns, str(path), notes)
+    reading = reading or Reading()
+    return _complete(read_table(path, reading), reading)
 
 
-def _header(path: Path) -> list[str]:
-    """The names of the columns, checked."""
-    if not os.path.isfile(path):
-        what = "is a folder" if os.path.isdir(path) else "is no file" if os.path.exists(path) else "does not exist"
-        raise UserError(f"Data file {path} {what}; check --root_path and --data_path.")
-    try:
-        _, header = next(records(path), (1, None))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not a UTF-8 text file; save it as CSV in UTF-8.") from error
-    except (csv.Error, OSError) as error:
-        raise UserError(f"{path} is not a readable CSV file: {error}.") from error
-    if header is None:
-        raise UserError(f"{path} is empty.")
-    names = [name.strip() for name in header]
-    if not any(names):
-        raise UserError(f"{path}, line 1: it is blank; it has to name the columns.")
-    if DATE not in names:
-        hint = " Columns are separated by commas." if len(names) == 1 else ""
-        raise UserError(f"{path} has no column {DATE!r}; its columns are {listing(names)}.{hint}")
-    if "" in names:
-        raise UserError(f"{path}, line 1: column {names.index('') + 1} has no name; name it or remove it.")
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None:
-        raise UserError(f"{path} has more than one column called {shown(twice)}; rename them.")
-    if names == [DATE]:
-        raise UserError(f"{path} has no column beside {DATE!r}: there is nothing to forecast.")
-    return names
+def frame_from(table: pd.DataFrame, reading: Reading | None = None, source: str = "the table") -> Frame:
+    """The same of a pandas table, which is left as it is: messages name rows, counted from 0.
+
+    Raises:
+        UserError: anything in the table that cannot be used, with column and row.
+    """
+    reading = reading or Reading()
+    return _complete(table_of(table, reading, source), reading)
 
 
-def _parse(path: Path, names: list[str]) -> pd.DataFrame:
-    """The rows as pandas reads them: the date as text, a row for every line but blank ones at the end."""
-    try:
-        table = pd.read_csv(
-            path, names=names, header=0, dtype={DATE: str}, skip_blank_lines=False, low_memory=False, compression=None
+def holes(table: Table) -> list[str]:
+    """What is missing in a table, in words: gaps in time, and values; nothing where all is there."""
+    found = []
+    grid, place = table.grid, table.place
+    if grid.missing:
+        gaps = np.flatnonzero(np.diff(np.flatnonzero(grid.present)) > 1)  # the row before each gap
+        places = ", ".join(f"{grid.dates[grid.present][row]} ({place.row(int(row))})" for row in gaps[:FIRST_PLACES])
+        found.append(
+            f"{grid.missing} step(s) of {grid.frequency} are missing in {len(gaps)} gap(s), the first after {places}"
         )
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not a UTF-8 text file; save it as CSV in UTF-8.") from error
-    except (pd.errors.ParserError, ValueError, OverflowError, OSError) as error:
-        _check_fields(path, names)
-        reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
-        unclosed = re.fullmatch(r"EOF inside string starting at row (\d+)", reason)
-        if unclosed:
-            reason = f"a quote in line {line_of(path, int(unclosed[1]) - 1)} is never closed"
-        raise UserError(f"{path} is not a readable CSV file: {reason}.") from error
-    if not isinstance(table.index, pd.RangeIndex):
-        _check_fields(path, names)
-    table[DATE] = table[DATE].str.strip().replace("", None)
-    written = table.notna().any(axis=1).to_numpy().nonzero()[0]
-    if not len(written):
-        raise UserError(f"{path} has a header but no rows.")
-    return table.iloc[: written[-1] + 1]
+    missing = np.argwhere(np.isnan(table.values))
+    if len(missing):
+        dates = grid.dates[grid.present]
+        places = ", ".join(
+            f"column {table.columns[c]!r}, {place.row(int(row))} ({dates[row]})" for row, c in missing[:FIRST_PLACES]
+        )
+        columns = len(np.unique(missing[:, 1]))
+        found.append(f"{len(missing)} value(s) are missing in {columns} column(s), the first in {places}")
+    return found
 
 
-def _check_fields(path: Path, names: list[str]) -> None:
-    """Point out the first line with more fields than the header; called once pandas has stumbled."""
-    try:
-        for line, record in records(path):
-            if len(record) > len(names):
-                raise UserError(
-                    f"{path}, line {line}: it has {len(record)} fields, but the header names {len(names)} columns."
-                )
-    except (csv.Error, OSError, UnicodeDecodeError):
-        return
-
-
-def _numbers(column: pd.Series, path: Path) -> np.ndarray:
-    if pd.api.types.is_bool_dtype(column):
-        raise UserError(f"{path}, column {shown(column.name)} holds True and False, not numbers; write 1 and 0.")
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    usable = np.isfinite(numbers) & (np.abs(numbers) < LARGEST)
-    if usable.all():
-        return numbers
-    row = int(np.argmin(usable))
-    cell, count = column.iloc[row], int((~usable).sum())
-    if pd.isna(cell):
-        problem = "the value is missing (NaN)"
-    elif np.isnan(numbers[row]):
-        problem = f"{shown(cell)} is not a number"
-    elif np.isinf(numbers[row]):
-        problem = f"{shown(cell)} is infinite"
-    else:
-        problem = f"{shown(cell)} is too large to be standardised"
-    raise UserError(
-        f"{path}, column {shown(column.name)}, line {line_of(path, row)}: {problem}; "
-        f"{count} cell(s) of this column cannot be used. Fill or correct them first."
+def _complete(table: Table, reading: Reading) -> Frame:
+    """The table without holes: refused if it has some, or filled."""
+    grid, notes = table.grid, table.notes
+    problems = holes(table)
+    values, filled = table.values, None
+    if problems:
+        if reading.fill is None:
+            raise UserError(
+                f"{table.place.name}: {'; '.join(problems)}. Complete the file, or fill with --fill linear "
+                "(between neighbours) or --fill ffill (the last known value)."
+            )
+        values, filled = _fill(table, reading.fill)
+        notes = (*notes, f"filled ({reading.fill}), and not scored: {'; '.join(problems)}")
+    rows = np.full(len(grid.dates), -1)
+    rows[grid.present] = np.arange(int(grid.present.sum()))
+    return Frame(
+        dates=grid.dates,
+        values=values,
+        columns=table.columns,
+        source=table.place.name,
+        frequency=grid.frequency,
+        notes=notes,
+        filled=filled,
+        date_column=table.date_column,
+        offset=table.offset,
+        place=table.place,
+        rows=rows,
     )
+
+
+def _fill(table: Table, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Values for the whole grid, and which of them were not there."""
+    values = np.full((len(table.grid.dates), table.values.shape[1]), np.nan)
+    values[table.grid.present] = table.values
+    filled = np.isnan(values)
+    unknown = filled[0]  # nothing comes before: neither way knows a value
+    if unknown.any():
+        c = int(np.argmax(unknown))
+        known = np.flatnonzero(~filled[:, c])
+        if not len(known):
+            raise UserError(f"{table.place.name}, column {table.columns[c]!r} has no values at all; remove it.")
+        raise UserError(
+            f"{table.place.name}, column {table.columns[c]!r} begins with {known[0]} missing value(s), which cannot be "
+            f"filled: begin at {table.grid.dates[known[0]]}, or leave the column out."
+        )
+    steps = np.arange(len(values))
+    for c in np.flatnonzero(filled.any(axis=0)):
+        known = np.flatnonzero(~filled[:, c])
+        if how == "linear":
+            values[:, c] = np.interp(steps, known, values[known, c])  # after the last one it is held
+        else:
+            values[:, c] = values[known, c][np.searchsorted(known, steps, side="right") - 1]
+    return values, filled

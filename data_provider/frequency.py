@@ -23,11 +23,9 @@ _REMEDY = "write h, 15min, D, W, MS, … or leave it out"
 
 def infer_frequency(dates: pd.DatetimeIndex) -> str:
     """pandas' name for the step between ``dates``; where they are uneven, for the median step."""
-    if len(dates) > 2 and dates.is_monotonic_increasing and dates.is_unique:
-        # Not pd.infer_freq: what it returns is about to change.
-        offset = pd.DatetimeIndex(dates.to_numpy(), freq="infer").freq
-        if offset is not None and _season(offset) is not None:
-            return offset.freqstr
+    exact = exact_frequency(dates)
+    if exact is not None:
+        return exact
     if len(dates) < 2:
         return "D"
     step = pd.Timedelta(np.median(np.diff(dates.to_numpy()).astype("timedelta64[ns]")))
@@ -35,6 +33,38 @@ def infer_frequency(dates: pd.DatetimeIndex) -> str:
         return "D"
     whole_days = step % _DAY == pd.Timedelta(0)
     return (pd.offsets.Day(step // _DAY) if whole_days else pd.tseries.frequencies.to_offset(step)).freqstr
+
+
+def exact_frequency(dates: pd.DatetimeIndex) -> str | None:
+    """pandas' name for the step where all of ``dates``, three at least, are one step apart."""
+    if len(dates) > 2 and dates.is_monotonic_increasing and dates.is_unique:
+        # Not pd.infer_freq: what it returns is about to change.
+        offset = pd.DatetimeIndex(dates.to_numpy(), freq="infer").freq
+        if offset is not None and _season(offset) is not None:
+            return offset.freqstr
+    return None
+
+
+def future_dates(last: pd.Timestamp, frequency: str, steps: int) -> pd.DatetimeIndex:
+    """The ``steps`` dates after ``last`` on the frequency's grid.
+
+    Raises:
+        UserError: they lie beyond what dates can hold.
+    """
+    try:
+        dates = pd.date_range(last, periods=steps + 1, freq=frequency)
+        return pd.DatetimeIndex(dates[dates > last][:steps].to_numpy())
+    except (OverflowError, pd.errors.OutOfBoundsDatetime) as error:
+        raise UserError(f"{steps} steps of {frequency} after {last} lead beyond the year 2262.") from error
+
+
+def same_step(one: str, other: str) -> bool:
+    """Whether two frequencies are equally far apart, wherever in the week or year they fall."""
+    first, second = (pd.tseries.frequencies.to_offset(name) for name in (one, other))
+    try:
+        return pd.Timedelta(first) == pd.Timedelta(second)
+    except ValueError:
+        return (first.n, first.rule_code.split("-")[0]) == (second.n, second.rule_code.split("-")[0])
 
 
 def check_frequency(name: str) -> str:

@@ -1,26 +1,39 @@
-"""Places in a CSV file, and how to show what stands there, for messages."""
+"""Places in a table, and how to show what stands there, for messages."""
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from data_provider.dialect import UNREADABLE, Dialect
 
-def records(path: Path) -> Iterator[tuple[int, list[str]]]:
+
+def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Each record of the file, the header first, and the line where it begins; quoted cells may span lines."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
+    with dialect.open(path) as file:
+        reader = csv.reader(file, delimiter=dialect.separator)
         line = 1
         for record in reader:
             yield line, record
             line = reader.line_num + 1
 
 
-def line_of(path: Path, row: int) -> int:
-    """The line where ``row`` begins. The file is read again: this is asked once, for a message."""
-    try:
-        return next(line for i, (line, _) in enumerate(records(path)) if i == row + 1)
-    except (StopIteration, csv.Error, OSError, UnicodeDecodeError):
-        return row + 2
+@dataclass(frozen=True)
+class Place:
+    """Where a table comes from: a file, or a pandas table (no dialect)."""
+
+    name: str
+    dialect: Dialect | None = None
+
+    def row(self, row: int) -> str:
+        """Where ``row`` stands. A file is read again: this is asked for once, for a message."""
+        return f"row {row}" if self.dialect is None else f"line {self._line(row)}"
+
+    def _line(self, row: int) -> int:
+        try:
+            return next(line for i, (line, _) in enumerate(records(Path(self.name), self.dialect)) if i == row + 1)
+        except (StopIteration, UnicodeError, *UNREADABLE):
+            return row + 2
 
 
 def shown(cell: object) -> str:

@@ -105,7 +105,7 @@ def make_sample(rows: int = ROWS) -> Sample:
     shown = np.column_stack([channel.gain * hidden[offset - channel.lag :][:rows] for channel in CHANNELS])
     dates = pd.date_range("2024-01-01", periods=rows, freq="h")
     names = tuple(channel.name for channel in CHANNELS)
-    frame = Frame(dates, expected + shown + own, names, "the embedded sample")
+    frame = Frame(dates, expected + shown + own, names, "the embedded sample", "h")
     return Sample(frame, expected, hidden, own, offset)
 
 

@@ -51,6 +51,7 @@ class LongTermForecast(Experiment):
             "columns": list(self.data.columns),
             "features": self.config.data.features,
             "target": self.config.data.target,
+            "date_column": self.data.date_column,
             "frequency": self.data.frequency,
             "season": self.data.season,
             "scaler": {"mean": self.data.scaler.mean_.tolist(), "scale": self.data.scaler.scale_.tolist()},

@@ -1,0 +1,89 @@
+"""One clock for all rows: offsets from UTC that change, and clocks that are put forward and back."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from data_provider.dates import Stamps
+from data_provider.frequency import exact_frequency
+from data_provider.lines import Place
+
+_HOUR, _DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
+_SUNDAY = 6
+_SPRING, _AUTUMN = (3, 4), (9, 10, 11)  # months of the north; in the south the other way round
+
+
+class Clock(NamedTuple):
+    """Dates on the clock of the last row.
+
+    Attributes:
+        dates: as they are to be used. offset: of that clock from UTC as written; None if the file does not tell.
+        notes: what was decided.
+    """
+
+    dates: pd.DatetimeIndex
+    offset: str | None
+    notes: tuple[str, ...] = ()
+
+
+def on_one_clock(stamps: Stamps, place: Place) -> Clock:
+    """Bring all dates on the clock of the last row.
+
+    Steps of a day and more follow the calendar whatever the clock does; shorter ones are steps of time.
+    """
+    wall, offsets = stamps.wall, stamps.offsets
+    if offsets is None:
+        return _without_offsets(wall, place)
+    if (offsets == offsets[-1]).all():
+        return Clock(wall, stamps.zone)
+    step = exact_frequency(wall)
+    if step is not None and (np.diff(wall.to_numpy()) >= _DAY).all():
+        return Clock(wall, None, ("its offsets from UTC change; the dates are taken from the calendar, without them",))
+    note = f"its offsets from UTC change; all dates are shown at that of the last row, {stamps.zone}"
+    return Clock(pd.DatetimeIndex(wall - offsets + offsets[-1]), stamps.zone, (note,))
+
+
+def _without_offsets(wall: pd.DatetimeIndex, place: Place) -> Clock:
+    """Where the only irregular steps are those of a clock put forward and back, the rows are consecutive."""
+    steps = np.diff(wall.to_numpy())
+    if len(steps) < 3:
+        return Clock(wall, None)
+    values, counts = np.unique(steps, return_counts=True)
+    step = values[np.argmax(counts)]
+    odd = np.flatnonzero(steps != step)
+    if not len(odd) or step <= np.timedelta64(0) or step > _HOUR or _HOUR % step != np.timedelta64(0):
+        return Clock(wall, None)
+    if not all(_is_change(wall, row, steps[row] - step) for row in odd) or not _alternate(wall, steps, step, odd):
+        return Clock(wall, None)
+    regular = wall[-1] - step * np.arange(len(wall) - 1, -1, -1)
+    places = ", ".join(
+        f"{'forward' if steps[row] > step else 'back'} at {wall[row + 1]} ({place.row(int(row) + 1)})"
+        for row in odd[:3]
+    )
+    more = f" and {len(odd) - 3} more times" if len(odd) > 3 else ""
+    note = (
+        f"its clock is put {places}{more}, as for daylight saving; the rows are taken as consecutive, and all dates, "
+        "future ones too, are on the clock of the last row"
+    )
+    return Clock(pd.DatetimeIndex(regular), None, (note,))
+
+
+def _is_change(wall: pd.DatetimeIndex, row: int, by: np.timedelta64) -> bool:
+    """Whether the clock may have been changed after ``row``: an hour, on a Sunday night in spring or autumn."""
+    after = wall[row + 1]
+    return abs(by) == _HOUR and after.weekday() == _SUNDAY and after.hour <= 4 and after.month in (*_SPRING, *_AUTUMN)
+
+
+def _alternate(wall: pd.DatetimeIndex, steps: np.ndarray, step: np.timedelta64, odd: np.ndarray) -> bool:
+    """Forward and back in turn, each in one of the two seasons."""
+    forward = steps[odd] > step
+    spring = np.isin(wall[odd + 1].month, _SPRING)
+    return bool((forward[1:] != forward[:-1]).all() and ((forward == spring).all() or (forward != spring).all()))
+
+
+def written_dates(dates: pd.DatetimeIndex, offset: str | None) -> list[str]:
+    """ISO dates, with the offset if there is one, without a time where all are midnight and there is none."""
+    if offset is None and (dates == dates.normalize()).all():
+        return dates.strftime("%Y-%m-%d").tolist()
+    return [f"{date.isoformat(sep=' ')}{offset or ''}" for date in dates]

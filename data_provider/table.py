@@ -1,0 +1,215 @@
+"""A table as it was written: dates on one clock and numbers, with its gaps and missing values."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data_provider.clock import on_one_clock
+from data_provider.columns import checked_names, choose_dates, choose_numbers, differences
+from data_provider.config import DataConfig
+from data_provider.datasets import DatasetSpec
+from data_provider.dates import DATE, parse_dates
+from data_provider.dialect import UNREADABLE, Dialect, find_dialect, not_text
+from data_provider.frequency import infer_frequency
+from data_provider.grid import Grid, find_grid
+from data_provider.lines import Place, records
+from data_provider.numbers import MISSING, decimal_mark, read_numbers
+from utils.errors import UserError
+
+PEEK = 50  # rows that the column of dates is chosen by
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a table is to be read.
+
+    Attributes:
+        date_col: the column of dates; None for ``date``, else the first that holds dates.
+        freq: the step between rows; None to infer it. fill: ``linear`` or ``ffill`` for gaps and missing values.
+        columns: read these alone, in this order; None for all in the table's order.
+        published: a published data set, used as it is: its gaps are no error. irregular_dates: nor are unsorted dates.
+    """
+
+    date_col: str | None = None
+    freq: str | None = None
+    fill: str | None = None
+    columns: tuple[str, ...] | None = None
+    published: bool = False
+    irregular_dates: bool = False
+
+
+def reading(config: DataConfig, spec: DatasetSpec) -> Reading:
+    """How the file of a configuration is to be read."""
+    return Reading(
+        date_col=config.date_col,
+        freq=config.freq,
+        fill=config.fill,
+        published=spec.folder is not None and config.fill is None,
+        irregular_dates=spec.irregular_dates and config.fill is None,
+    )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table before gaps and missing values are dealt with.
+
+    Attributes:
+        grid: the dates from first to last, and which of them there are. values: (T, C), NaN where missing.
+        columns: C names. date_column: name of the dates' own. offset: of their clock from UTC, if known.
+        place: where it comes from. notes: what is odd but allowed. decimal: its decimal mark.
+    """
+
+    grid: Grid
+    values: np.ndarray
+    columns: tuple[str, ...]
+    date_column: str
+    offset: str | None
+    place: Place
+    notes: tuple[str, ...]
+    decimal: str = "."
+
+
+def read_table(path: Path, reading: Reading) -> Table:
+    """Read a CSV file.
+
+    Raises:
+        UserError: anything in the file that cannot be used, with column and line.
+    """
+    dialect = find_dialect(path)
+    place = Place(str(path), dialect)
+    names = _header(path, dialect)
+    date_column, notes = choose_dates(_parse(path, names, dialect, {}, PEEK), names, reading.date_col, place)
+    wanted = choose_numbers(names, date_column, reading.columns, place)
+    cells = _parse(path, names, dialect, {date_column: str})
+    texts = [name for name in wanted if cells[name].dtype == "str"]
+    decimal = "."
+    if _commas(cells, texts) or dialect.separator in ";\t":
+        # Only the cells as they are written tell a decimal comma from a separator of thousands.
+        cells = _parse(path, names, dialect, dict.fromkeys([date_column, *wanted], str))
+        decimal = decimal_mark(cells[wanted], place, dialect.separator in ";\t")
+    return _checked(cells, date_column, wanted, reading, place, notes, decimal)
+
+
+def table_of(frame: pd.DataFrame, reading: Reading, source: str) -> Table:
+    """The same of a pandas table, whose dates are a column or the index.
+
+    Raises:
+        UserError: anything in the table that cannot be used, with column and row.
+    """
+    place = Place(source)
+    if not len(frame):
+        raise UserError(f"{source} has no rows.")
+    frame = frame.rename(columns=str)
+    if reading.date_col is None and DATE not in frame.columns and isinstance(frame.index, pd.DatetimeIndex):
+        name = str(frame.index.name or DATE)
+        frame = frame.reset_index(names=name)
+        reading = Reading(**{**vars(reading), "date_col": name})
+    names = checked_names([name.strip() for name in frame.columns], place, "its columns")
+    frame = frame.set_axis(names, axis=1).reset_index(drop=True)
+    peek = frame.head(PEEK)
+    date_column, notes = choose_dates(peek, names, reading.date_col, place)
+    wanted = choose_numbers(names, date_column, reading.columns, place)
+    texts = [name for name in wanted if not pd.api.types.is_numeric_dtype(frame[name])]
+    decimal = decimal_mark(frame[texts].astype("str"), place, False) if _commas(frame, texts) else "."
+    return _checked(frame, date_column, wanted, reading, place, notes, decimal)
+
+
+def _header(path: Path, dialect: Dialect) -> list[str]:
+    """The names of the columns, checked."""
+    try:
+        _, header = next(records(path, dialect), (1, None))
+    except UnicodeError as error:
+        raise not_text(path) from error
+    except UNREADABLE as error:
+        raise UserError(f"{path} is not a readable CSV file: {error}.") from error
+    if header is None:
+        raise UserError(f"{path} is empty.")
+    names = [name.strip() for name in header]
+    if not any(names):
+        raise UserError(f"{path}, line 1: it is blank; it has to name the columns.")
+    while len(names) > 1 and not names[-1] and dialect.separator != ",":
+        names.pop()  # a separator at the end of each line
+    return checked_names(names, Place(str(path), dialect), "line 1")
+
+
+def _parse(
+    path: Path, names: list[str], dialect: Dialect, types: dict[str, type], rows: int | None = None
+) -> pd.DataFrame:
+    """The rows as pandas reads them, but for blank ones at the end; with ``rows`` only the first, as texts."""
+    try:
+        with dialect.open(path) as file:
+            table = pd.read_csv(
+                file, sep=dialect.separator, names=names, header=0, dtype=types if rows is None else str,
+                skip_blank_lines=False, low_memory=False, nrows=rows, na_values=list(MISSING),
+                index_col=False if dialect.separator != "," else None,
+            )  # fmt: skip
+    except UnicodeError as error:
+        raise not_text(path) from error
+    except (pd.errors.ParserError, ValueError, OverflowError, *UNREADABLE) as error:
+        _check_fields(path, names, dialect)
+        reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+        unclosed = re.fullmatch(r"EOF inside string starting at row (\d+)", reason)
+        if unclosed:
+            reason = f"a quote in {Place(str(path), dialect).row(int(unclosed[1]) - 1)} is never closed"
+        raise UserError(f"{path} is not a readable CSV file: {reason}.") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        _check_fields(path, names, dialect)
+    for name in types:
+        table[name] = table[name].str.strip().replace("", None)
+    written = table.notna().any(axis=1).to_numpy().nonzero()[0]
+    if not len(written):
+        raise UserError(f"{path} has a header but no rows.")
+    return table.iloc[: written[-1] + 1]
+
+
+def _check_fields(path: Path, names: list[str], dialect: Dialect) -> None:
+    """Point out the first line with more fields than the header; called once pandas has stumbled."""
+    try:
+        for line, record in records(path, dialect):
+            if len(record) > len(names):
+                raise UserError(
+                    f"{path}, line {line}: it has {len(record)} fields, but the header names {len(names)} columns."
+                )
+    except (UnicodeError, *UNREADABLE):
+        return
+
+
+def _commas(cells: pd.DataFrame, texts: list[str]) -> bool:
+    return any(cells[name].astype("str").str.contains(",", na=False).any() for name in texts)
+
+
+def _checked(
+    cells: pd.DataFrame, date_column: str, wanted: list[str], reading: Reading, place: Place,
+    notes: tuple[str, ...], decimal: str,
+) -> Table:  # fmt: skip
+    """Dates on one clock and rising, numbers, and the step between rows."""
+    clock = on_one_clock(parse_dates(cells[date_column], date_column, place), place)
+    notes = (*notes, *clock.notes, *_unsorted(clock.dates, cells[date_column], reading.irregular_dates, place))
+    if reading.published:
+        grid = Grid(clock.dates, infer_frequency(clock.dates), np.ones(len(clock.dates), bool))
+    else:
+        grid = find_grid(clock.dates, reading.freq, date_column, place)
+    if reading.columns is not None:
+        notes = (*notes, *differences(list(cells), date_column, wanted))
+    values = np.column_stack([read_numbers(cells[name], place, decimal) for name in wanted])
+    return Table(grid, values, tuple(wanted), date_column, clock.offset, place, (*notes, *grid.notes), decimal)
+
+
+def _unsorted(dates: pd.DatetimeIndex, texts: pd.Series, allowed: bool, place: Place) -> tuple[str, ...]:
+    steps = np.diff(dates.to_numpy())
+    still = np.timedelta64(0, "ns")
+    for name, wrong in (("a duplicate", steps == still), ("earlier than the one before", steps < still)):
+        if not wrong.any():
+            continue
+        row = int(np.argmax(wrong)) + 1
+        where = f"{place.row(row)} ({texts.iloc[row]}) is {name}"
+        if not allowed:
+            raise UserError(
+                f"{place.name}, column {texts.name!r}: {where}, and {int(wrong.sum())} such row(s) in all; "
+                "sort the file by date, one row a date."
+            )
+        return (f"its dates are irregular: {where}; the rows are taken in the order of the file",)
+    return ()

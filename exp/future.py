@@ -1,0 +1,87 @@
+"""Forecast what comes after the end of a run's data file (``--do_predict``)."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from data_provider.clock import written_dates
+from data_provider.config import data_file
+from data_provider.datasets import find_dataset
+from data_provider.frame import Frame, read_frame
+from data_provider.sample import make_sample
+from exp.config import RunConfig
+from exp.forecast import CSV, Forecast
+from exp.forecaster import Forecaster
+from utils.device import pick_device
+from utils.plots import plot_future
+from utils.skill import skill_lines
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 5  # steps printed
+TAIL = 3  # horizons of history in a picture
+
+
+def forecast_future(folder: Path, config: RunConfig) -> None:
+    """Forecast from the checkpoint in ``folder``; leave ``forecast.csv``, ``.npy`` and pictures with the results.
+
+    Raises:
+        UserError: checkpoint or file cannot be used, or do not fit each other.
+    """
+    place = config.surroundings
+    forecaster = Forecaster.load(folder, pick_device(place.device, place.use_gpu, place.gpu))
+    frame = _read(config, forecaster)
+    logger.info("")
+    for line in skill_lines(folder):
+        logger.info(line)
+    forecast = forecaster.forecast(frame, place.predict_len, place.interval)
+    forecast.save(config.results)
+    pictures = _draw(config, frame, forecast)
+    logger.info("")
+    for line in (*_lines(frame, forecast), *(f"  note: {note}" for note in (*frame.notes, *forecast.notes))):
+        logger.info(line)
+    logger.info("forecast: %s", config.results / CSV)
+    logger.info("pictures: %s", ", ".join(str(path) for path in pictures))
+
+
+def _read(config: RunConfig, forecaster: Forecaster) -> Frame:
+    if config.data.data == "sample":
+        return make_sample().frame.arrange(forecaster.columns)
+    spec = find_dataset(config.data.data)
+    reading = forecaster.reading(config.data.date_col, config.data.fill, spec.irregular_dates)
+    return read_frame(data_file(config.data, spec), reading)
+
+
+def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:
+    """Pictures of the forecast after the end of the history, and of its intervals."""
+    steps = len(forecast.dates)
+    tail = min(len(frame.dates), max(TAIL * steps, config.data.seq_len))
+    order = [frame.columns.index(name) for name in forecast.columns]
+    return plot_future(
+        config.results,
+        frame.dates[-tail:].append(forecast.dates),
+        frame.values[-tail:, order],
+        forecast.values,
+        forecast.bands,
+        forecast.columns,
+        f"{config.model} on {Path(frame.source).name}: {steps} steps after {written_dates(frame.dates[-1:], None)[0]}",
+    )
+
+
+def _lines(frame: Frame, forecast: Forecast) -> Iterator[str]:
+    """What is forecast, and the first steps of the last column, the target."""
+    dates = written_dates(forecast.dates, forecast.offset)
+    target = forecast.columns[-1]
+    span = f"{dates[0]} to {dates[-1]}"
+    yield f"Forecast of {len(dates)} steps ({frame.frequency}) after the end of {frame.source}: {span}"
+    for step in range(min(SHOWN, len(dates))):
+        bands = "".join(
+            f"   {level * 100:g} %: {lower[step, -1]:.6g} to {upper[step, -1]:.6g}"
+            for level, (lower, upper) in forecast.bands.items()
+            if not np.isnan(lower[step, -1])
+        )
+        yield f"  {dates[step]}  {target} {forecast.values[step, -1]:.6g}{bands}"
+    if len(dates) > SHOWN:
+        yield "  …"

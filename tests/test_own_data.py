@@ -1,0 +1,361 @@
+"""Forecasting one's own CSV: the two commands, what they leave behind, and files that do not quite fit."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import run
+from tests.commands import tiny_run, written
+from tests.conftest import Tiny, WriteCsv, hourly_table
+from tests.places import DATASETS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def daily_table(rows: int = 400) -> pd.DataFrame:
+    """Daily sales with a weekly season."""
+    random = np.random.default_rng(3)
+    days = np.arange(rows)
+    table = pd.DataFrame({"date": pd.date_range("2023-02-01", periods=rows, freq="D")})
+    table["visitors"] = 500 + 80 * np.sin(2 * np.pi * days / 7) + random.normal(0, 5, rows)
+    table["revenue"] = 12_000 + 2_500 * np.sin(2 * np.pi * (days - 1) / 7) + random.normal(0, 200, rows)
+    return table
+
+
+def with_daylight_saving(rows: int = 400) -> pd.DataFrame:
+    """Hourly values over the night when clocks are put forward in Berlin, with the offsets from UTC."""
+    table = hourly_table(rows)
+    table["date"] = pd.date_range("2024-03-20", periods=rows, freq="h", tz="Europe/Berlin").astype(str)
+    return table
+
+
+def forecast_of(folder: Path = Path("results")) -> pd.DataFrame:
+    """The one forecast.csv below a folder."""
+    (path,) = folder.glob("*/forecast.csv")
+    return pd.read_csv(path)
+
+
+def checkpoint() -> Path:
+    """The one checkpoint in the working directory."""
+    (folder,) = Path("checkpoints").iterdir()
+    return folder
+
+
+def predict(*flags: object) -> int:
+    """Forecast from the one checkpoint in the working directory."""
+    argv = ["--is_training", "0", "--do_predict", "--load", str(checkpoint()), "--device", "cpu"]
+    return run.main([*argv, *map(str, flags)])
+
+
+@pytest.fixture(scope="module")
+def sales(tmp_path_factory: pytest.TempPathFactory, tiny_gpt2: Path, tiny_words: Path) -> Path:
+    """A folder with a daily file, and all that one command made of it."""
+    folder = tmp_path_factory.mktemp("sales")
+    path = folder / "sales.csv"
+    daily_table().to_csv(path, index=False)
+    (folder / "work").mkdir()
+    with contextlib.chdir(folder / "work"):
+        assert run.main([*tiny_run(path, tiny_gpt2, tiny_words, target="revenue"), "--do_predict"]) == 0
+    return folder
+
+
+@pytest.fixture
+def trained(sales: Path, workplace: Path) -> Path:
+    """The daily file; all that was made of it lies in the working directory."""
+    shutil.copytree(sales / "work", workplace, dirs_exist_ok=True)
+    return sales / "sales.csv"
+
+
+# --- the first command ---
+
+
+def test_one_command_trains_tests_and_forecasts(trained: Path) -> None:
+    (folder,) = Path("results").iterdir()
+    assert {"forecast.csv", "forecast.npy", "forecast.png", "metrics.json"} <= set(written(folder))
+    table = forecast_of()
+    assert list(table) == ["date", "column", "forecast", "lower", "upper"]
+    assert list(table["column"].unique()) == ["visitors", "revenue"]
+    for _, own in table.groupby("column"):
+        assert list(own["date"]) == [f"2024-03-{day:02}" for day in range(7, 15)]
+    assert (table["lower"] < table["forecast"]).all()
+    assert (table["forecast"] < table["upper"]).all()
+    array = np.load(folder / "forecast.npy")
+    assert array.shape == (8, 2)
+    np.testing.assert_allclose(table["forecast"].to_numpy().reshape(2, 8).T, array, rtol=1e-7)
+
+
+def test_the_forecast_is_in_the_units_of_the_file(trained: Path) -> None:
+    means = forecast_of().groupby("column")["forecast"].mean()
+    assert 300 < means["visitors"] < 700
+    assert 8_000 < means["revenue"] < 16_000
+
+
+def test_skill_is_told_before_the_forecast(trained: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert predict() == 0
+    said = caplog.text
+    assert "windows of the test split:" in said
+    assert "the seasonal naive forecast: MSE" in said
+    assert said.index("the naive forecast: MSE") < said.index("Forecast of 8 steps (D)")
+
+
+def test_a_loss_against_a_simple_forecast_is_said_clearly(trained: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = checkpoint() / "test.json"
+    record = json.loads(path.read_text())
+    record["metrics"]["seasonal_naive"]["standardised"]["mse"] = 1e-9
+    path.write_text(json.dumps(record))
+    assert predict() == 0
+    said = caplog.text
+    assert "CALF does NOT beat the seasonal naive forecast" in said
+    assert "The better choice for these data is the seasonal naive forecast (repeat the last season)" in said
+
+
+def test_a_finished_run_is_not_trained_again_for_a_forecast(
+    tiny: Tiny, trained: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = (checkpoint() / "model.safetensors").stat().st_mtime_ns
+    assert run.main([*tiny(data_path=trained, target="revenue"), "--do_predict"]) == 0
+    assert run.main([*tiny(data_path=trained, target="revenue", interval="0.5,0.8"), "--do_predict"]) == 0
+    assert "is finished" in caplog.text
+    assert (checkpoint() / "model.safetensors").stat().st_mtime_ns == before
+    assert list(forecast_of()["level"].unique()) == [0.5, 0.8]
+
+
+def test_the_test_prints_coverage_beside_the_nominal_level(
+    tiny: Tiny, write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_csv(daily_table())
+    assert run.main(tiny(data_path=path, target="revenue", interval="0.5,0.9")) == 0
+    said = caplog.text
+    assert "nominal 0.5" in said
+    assert "nominal 0.9" in said
+    (record,) = (json.loads(path.read_text()) for path in Path("results").glob("*/metrics.json"))
+    for level, figures in record["intervals"].items():
+        assert abs(figures["coverage"] - float(level)) < 0.2
+        assert figures["per_channel"]["revenue"]["width"] > figures["per_channel"]["visitors"]["width"] > 0
+    assert f"coverage of 0.9: {record['intervals']['0.9']['coverage']:.4f}" in Path(
+        "results_long_term_forecast.txt"
+    ).read_text(encoding="utf-8")
+
+
+def test_on_exchangeable_data_the_coverage_is_the_nominal_one(tiny: Tiny, write_csv: WriteCsv) -> None:
+    random = np.random.default_rng(0)
+    table = hourly_table(6000)
+    table.iloc[:, 1:] = random.normal(size=(6000, 3)) * [1, 10, 100]
+    path = write_csv(table, "noise.csv")
+    assert run.main(tiny(data_path=path, interval="0.5,0.9", batch_size=256, save_arrays=0)) == 0
+    (record,) = (json.loads(path.read_text()) for path in Path("results").glob("*/metrics.json"))
+    for level, figures in record["intervals"].items():
+        assert figures["coverage"] == pytest.approx(float(level), abs=0.02)
+
+
+def test_too_few_validation_windows_give_no_interval_and_say_so(
+    tiny: Tiny, write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_csv(daily_table(130), "short.csv")  # 13 rows of validation: 6 windows
+    assert run.main([*tiny(data_path=path, target="revenue", interval="0.5,0.9"), "--do_predict"]) == 0
+    assert "6 validation windows are too few for a 90 % interval" in caplog.text
+    table = forecast_of()
+    assert table[table["level"] == 0.9][["lower", "upper"]].isna().all(axis=None)
+    assert table[table["level"] == 0.5][["lower", "upper"]].notna().all(axis=None)
+
+
+# --- the second command ---
+
+
+def test_a_checkpoint_forecasts_alone_in_another_process_and_place(
+    trained: Path, tiny_gpt2: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = tmp_path / "another machine"
+    elsewhere.mkdir()
+    shutil.copytree(checkpoint(), elsewhere / "checkpoint")
+    newer = daily_table(450).iloc[-60:]
+    newer.to_csv(elsewhere / "newer.csv", index=False)
+    command = ["--is_training", "0", "--do_predict", "--load", "checkpoint", "--data_path", "newer.csv"]
+    was = trained.rename(trained.with_suffix(".away"))  # the training data are not there
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import run; code = run.main(sys.argv[1:]); " + (
+        "heavy = {'transformers', 'peft', 'sklearn', 'scipy'} & set(sys.modules); assert not heavy, heavy; "
+        "sys.exit(code)"
+    )
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=elsewhere, env=environment, capture_output=True, text=True
+    )
+    was.rename(trained)
+    assert (done.returncode, done.stderr) == (0, "")
+    table = forecast_of(elsewhere / "results")
+    assert table["date"].iloc[0] == "2024-04-26"
+    assert table["forecast"].notna().all()
+
+
+@pytest.mark.parametrize("kind", ["daily", "hourly with daylight saving", "ETTh1"])
+def test_a_known_continuation_scores_as_in_the_test(kind: str, tiny: Tiny, write_csv: WriteCsv, tmp_path: Path) -> None:
+    if kind == "ETTh1":
+        if not (DATASETS / "ETT-small" / "ETTh1.csv").is_file():
+            pytest.skip("ETTh1.csv is not there")
+        table, target = pd.read_csv(DATASETS / "ETT-small" / "ETTh1.csv").iloc[:1500], "OT"
+    else:
+        table, target = (daily_table(), "revenue") if kind == "daily" else (with_daylight_saving(), "OT")
+    path = write_csv(table, "whole.csv")
+    assert run.main([*tiny(data_path=path, target=target), "--inverse"]) == 0
+    pred, true = (np.load(next(Path("results").glob(f"*/{name}.npy")))[-1] for name in ("pred", "true"))
+    shutil.rmtree("results")
+    held_back = tmp_path / "held_back.csv"
+    table.iloc[:-8].to_csv(held_back, index=False)
+    assert predict("--data_path", held_back) == 0
+    future = forecast_of()
+    columns = [name for name in table if name not in ("date", target)] + [target]
+    assert list(future["column"].unique()) == columns
+    assert list(future["date"].unique()) == list(table["date"].astype(str).iloc[-8:])
+    forecast = future["forecast"].to_numpy().reshape(len(columns), 8).T
+    scale = table[columns].iloc[: int(len(table) * 0.7)].to_numpy().std(axis=0)
+    known = table[columns].iloc[-8:].to_numpy()
+    assert np.square((forecast - known) / scale).mean() == pytest.approx(
+        np.square((pred - true) / scale).mean(), abs=1e-6
+    )
+
+
+def test_columns_may_be_reordered_and_more(trained: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert predict() == 0
+    expected = forecast_of()
+    table = daily_table()[["revenue", "date", "visitors"]].assign(note="rain", visitors2=1.0)
+    table.to_csv("reordered.csv", index=False)
+    shutil.rmtree("results")
+    assert predict("--data_path", "reordered.csv") == 0
+    pd.testing.assert_frame_equal(forecast_of(), expected)
+    said = caplog.text
+    assert "note" in said
+    assert "visitors2" in said
+
+
+def test_a_missing_column_is_named(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    daily_table().rename(columns={"visitors": "guests"}).to_csv("other.csv", index=False)
+    assert predict("--data_path", "other.csv") == 2
+    message = capsys.readouterr().err
+    assert "other.csv" in message
+    assert "'visitors'" in message
+    assert "guests" in message
+
+
+@pytest.mark.parametrize(
+    ("rows", "freq", "message"),
+    [(20, "D", "20 rows"), (60, "h", "a row every h"), (60, "W", "a row every W-SUN")],
+)
+def test_a_file_that_does_not_fit_the_network_is_refused(
+    trained: Path, capsys: pytest.CaptureFixture[str], rows: int, freq: str, message: str
+) -> None:
+    table = daily_table(rows).assign(date=pd.date_range("2024-01-01", periods=rows, freq=freq))
+    table.to_csv("other.csv", index=False)
+    assert predict("--data_path", "other.csv") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "other.csv" in error
+    assert error.count("\n") == 1
+
+
+def test_a_newer_file_is_also_found_beside_the_one_trained_on(trained: Path) -> None:
+    daily_table(420).to_csv(trained.parent / "beside.csv", index=False)
+    shutil.rmtree("results")
+    assert predict("--data_path", "beside.csv") == 0
+    assert forecast_of()["date"].iloc[0] == "2024-03-27"
+
+
+def test_more_steps_than_trained_are_rolled_and_it_is_said(trained: Path, caplog: pytest.LogCaptureFixture) -> None:
+    short = forecast_of()
+    assert predict("--predict_len", 30) == 0
+    assert "rolled" in caplog.text
+    table = forecast_of()
+    assert len(table) == 2 * 30
+    own, first = (t[t["column"] == "revenue"].reset_index() for t in (table, short))
+    np.testing.assert_allclose(own["forecast"][:8], first["forecast"], rtol=1e-6)
+    assert own["lower"][:8].notna().all()
+    assert own["lower"][8:].isna().all()
+    assert own["date"].iloc[-1] == "2024-04-05"
+
+
+def test_fewer_steps_than_trained_are_the_first_of_them(trained: Path) -> None:
+    whole = forecast_of()
+    assert predict("--predict_len", 3) == 0
+    expected = whole.groupby("column", sort=False).head(3).reset_index(drop=True)
+    pd.testing.assert_frame_equal(forecast_of(), expected)
+
+
+def test_a_level_that_the_checkpoint_does_not_hold_is_refused(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict("--interval", 0.987) == 2
+    assert "--interval 0.987" in capsys.readouterr().err
+
+
+def test_gaps_are_refused_or_filled(
+    trained: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    daily_table().drop(index=[380, 381]).to_csv("gaps.csv", index=False)
+    assert predict("--data_path", "gaps.csv") == 2
+    assert "--fill" in capsys.readouterr().err
+    assert predict("--data_path", "gaps.csv", "--fill", "linear") == 0
+    assert "filled" in caplog.text
+
+
+def test_what_was_filled_is_not_scored(tiny: Tiny, write_csv: WriteCsv) -> None:
+    table = daily_table()
+    table.loc[340:349, "revenue"] = np.nan
+    path = write_csv(table, "missing.csv")
+    flags = tiny(data_path=path, target="revenue", fill="linear")
+    assert run.main(flags) == 0
+    (folder,) = Path("results").iterdir()
+    record = json.loads((folder / "metrics.json").read_text())
+    pred, true = (np.load(folder / f"{name}.npy").astype(np.float64) for name in ("pred", "true"))
+    rows = 320 + np.arange(len(pred))[:, None] + np.arange(8)  # of the file, for each window and step
+    known = np.ones(pred.shape, bool)
+    known[:, :, 1] = (rows < 340) | (rows > 349)
+    assert record["mse"] == pytest.approx(np.square(pred - true)[known].mean(), rel=1e-6)
+    assert record["mse"] != pytest.approx(np.square(pred - true).mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("features", ["S", "MS"])
+def test_only_what_was_learnt_is_forecast(tiny: Tiny, write_csv: WriteCsv, features: str) -> None:
+    path = write_csv(daily_table())
+    assert run.main([*tiny(data_path=path, target="revenue", features=features), "--do_predict"]) == 0
+    assert list(forecast_of()["column"].unique()) == ["revenue"]
+
+
+def test_a_network_of_one_target_is_not_rolled_on_what_it_did_not_learn(
+    tiny: Tiny, write_csv: WriteCsv, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_csv(daily_table())
+    assert run.main([*tiny(data_path=path, target="revenue", features="MS", predict_len=9), "--do_predict"]) == 2
+    assert "--predict_len 9" in capsys.readouterr().err
+
+
+def test_the_embedded_sample_can_be_forecast(tiny_gpt2: Path, tiny_words: Path, workplace: Path) -> None:
+    argv = ["--data", "sample", "--llm", str(tiny_gpt2), "--word_embedding_path", str(tiny_words), "--gpt_layers", "1"]
+    small = ["--seq_len", "24", "--pred_len", "4", "--train_epochs", "1", "--batch_size", "512", "--device", "cpu"]
+    assert run.main([*argv, *small, "--do_predict"]) == 0
+    assert forecast_of()["date"].iloc[0] == "2024-10-27 00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--data", "m4", "--task_name", "short_term_forecast", "--do_predict"], "--do_predict is for series"),
+        (["--data", "m4", "--task_name", "short_term_forecast", "--check_data"], "--check_data is for series"),
+        (["--check_data"], "--check_data needs a file"),
+        (["--do_predict", "--zero_shot", "1", "--target_data", "ETTh2"], "leave out --zero_shot"),
+        (["--do_predict", "--interval", "90"], "--interval 90"),
+        (["--fill", "zeros"], "--fill zeros: choose one of linear, ffill"),
+    ],
+)
+def test_contradictions_are_refused(
+    workplace: Path, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
+) -> None:
+    assert run.main(flags) == 2
+    assert message in capsys.readouterr().err
+    assert written(workplace) == []
