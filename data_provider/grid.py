@@ -80,10 +80,10 @@ def _grid(dates: pd.DatetimeIndex, frequency: str) -> Grid | None:
     """The grid of a step; None where a date is not on it, or more are missing than there."""
     offset = pd.tseries.frequencies.to_offset(frequency)
     try:
-        shortest = pd.Timedelta(offset)
-    except ValueError:
-        shortest = pd.Timedelta(days=1) * offset.n
-    if (dates[-1] - dates[0]) / shortest > 100 * len(dates) + 1000:  # not even worth the memory
+        count = (dates[-1] - dates[0]) / pd.Timedelta(offset)
+    except ValueError:  # steps of the calendar
+        count = 0.0
+    if count > 2 * len(dates):  # seconds over years would fill the memory
         return None
     every = pd.DatetimeIndex(pd.date_range(dates[0], dates[-1], freq=offset).to_numpy())
     places = every.get_indexer(dates)

@@ -32,6 +32,14 @@ class _Linear(nn.Module):
         return F.linear(x, self.weight.T, self.bias)
 
 
+class _Positions(nn.Module):
+    """As ``nn.Embedding``, whose random start would import half of PyTorch's compiler on the meta device."""
+
+    def __init__(self, count: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(count, width))
+
+
 class _Attention(nn.Module):
     def __init__(self, width: int, heads: int, scale: float) -> None:
         super().__init__()
@@ -95,7 +103,7 @@ class GPT2Stack(nn.Module):
         if activation not in ACTIVATIONS:
             raise UserError(f"the GPT-2's activation is {activation}; known are {', '.join(ACTIVATIONS)}.")
         epsilon = config.get("layer_norm_epsilon", 1e-5)
-        self.wpe = nn.Embedding(sizes["n_positions"], width)
+        self.wpe = _Positions(sizes["n_positions"], width)
         scale = (width // heads) ** -0.5 if config.get("scale_attn_weights", True) else 1.0
         by_layer = config.get("scale_attn_by_inverse_layer_idx", False)
         self.h = nn.ModuleList(
