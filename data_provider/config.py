@@ -40,8 +40,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.features not in FEATURES:
             raise UserError(f"--features {self.features}: choose one of {', '.join(FEATURES)}.")
-        if self.fill not in (None, *FILLS):
-            raise UserError(f"--fill {self.fill}: choose one of {', '.join(FILLS)}.")
+        check_fill(self.fill)
         if not 1 <= self.percent <= 100:
             raise UserError(f"--percent {self.percent}: choose 1 to 100.")
         for flag, steps in (("--seq_len", self.seq_len), ("--pred_len", self.pred_len)):
@@ -81,6 +80,12 @@ class DataConfig:
         content = dict(identity)
         file = content.pop("file")
         return cls(**content, data_path=file)
+
+
+def check_fill(fill: str | None) -> None:
+    """Raise UserError where there is no such way to fill gaps."""
+    if fill not in (None, *FILLS):
+        raise UserError(f"--fill {fill}: choose one of {', '.join(FILLS)}.")
 
 
 def data_file(config: DataConfig, spec: DatasetSpec) -> Path:

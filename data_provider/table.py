@@ -9,7 +9,7 @@ import pandas as pd
 
 from data_provider.clock import on_one_clock
 from data_provider.columns import checked_names, choose_dates, choose_numbers, differences
-from data_provider.config import DataConfig
+from data_provider.config import DataConfig, check_fill
 from data_provider.datasets import DatasetSpec
 from data_provider.dates import DATE, parse_dates
 from data_provider.dialect import UNREADABLE, Dialect, find_dialect, not_text
@@ -39,6 +39,9 @@ class Reading:
     columns: tuple[str, ...] | None = None
     published: bool = False
     irregular_dates: bool = False
+
+    def __post_init__(self) -> None:
+        check_fill(self.fill)
 
 
 def reading(config: DataConfig, spec: DatasetSpec) -> Reading:

@@ -27,7 +27,7 @@ from exp.forecast import Forecast
 from models.checkpoints import find_checkpoint
 from models.forecast_network import ForecastNetwork, load_forecast_network
 from utils.checkpoint import CONFIG
-from utils.conformal import Intervals
+from utils.conformal import Intervals, check_levels
 from utils.device import pick_device
 from utils.errors import UserError
 
@@ -169,9 +169,11 @@ class Forecaster:
             UserError: the table lacks a column, has too few rows, gaps, missing values, another step between
                 rows than in training …; the message names column and row.
         """
+        if not isinstance(table, pd.DataFrame):
+            raise UserError(f"A pandas DataFrame is needed, not a {type(table).__name__}.")
         if date_col is None and self.series.date_column in table.columns:
             date_col = self.series.date_column
-        levels = () if interval is None else (interval,) if isinstance(interval, int | float) else tuple(interval)
+        levels = () if interval is None else check_levels([interval] if np.isscalar(interval) else interval)
         frame = frame_from(table, self.reading(date_col, fill))
         forecast = self.forecast(frame, predict_len, levels)
         for note in (*frame.notes, *forecast.notes):
@@ -212,8 +214,8 @@ class Forecaster:
 
     def _check(self, frame: Frame, steps: int) -> None:
         config, series = self.network.config, self.series
-        if steps < 1:
-            raise UserError(f"--predict_len {steps}: there has to be at least one step.")
+        if not isinstance(steps, int) or steps < 1:
+            raise UserError(f"--predict_len {steps}: choose a whole number of at least 1.")
         if frame.columns != series.columns:
             raise UserError(f"{frame.source} has other columns than the network: read it with Forecaster.reading.")
         if not same_step(frame.frequency, series.frequency):

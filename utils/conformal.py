@@ -6,7 +6,7 @@ algorithm 2). It covers the truth with at least that probability where validatio
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -192,16 +192,21 @@ def parse_levels(text: str) -> tuple[float, ...]:
     Raises:
         UserError: one is not between 0 and 1.
     """
-    levels = []
-    for part in text.split(","):
+    return check_levels(text.split(","))
+
+
+def check_levels(levels: Iterable[Any]) -> tuple[float, ...]:
+    """Nominal coverages as numbers, rising and each once; raises as above."""
+    found = set()
+    for given in levels:
         try:
-            level = float(part)
-        except ValueError:
+            level = float(given)
+        except (TypeError, ValueError):
             level = math.nan
         if not 0 < level < 1:
-            raise UserError(f"--interval {text}: {part.strip()!r} is no share between 0 and 1, like 0.9 or 0.5,0.9.")
-        levels.append(level)
-    return tuple(sorted(set(levels)))
+            raise UserError(f"--interval {given}: choose a share between 0 and 1, like 0.9, or several: 0.5,0.9.")
+        found.add(level)
+    return tuple(sorted(found))
 
 
 def coverage_lines(report: Mapping[str, Mapping[str, Any]], most_columns: int = 21) -> list[str]:

@@ -1,0 +1,195 @@
+"""The forecaster for notebooks: pandas in and out, in the table's units and on its clock."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import save_file
+
+import run
+from exp.forecaster import Forecaster
+from tests.commands import tiny_run
+from tests.conftest import hourly_table
+from utils.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, tiny_gpt2: Path, tiny_words: Path) -> Path:
+    """A checkpoint of the hourly table, tested."""
+    folder = tmp_path_factory.mktemp("forecaster")
+    hourly_table().to_csv(folder / "data.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert run.main(tiny_run(folder / "data.csv", tiny_gpt2, tiny_words)) == 0
+    (found,) = (folder / "checkpoints").iterdir()
+    return found
+
+
+@pytest.fixture
+def forecaster(checkpoint: Path) -> Forecaster:
+    return Forecaster.load(checkpoint)
+
+
+def test_it_goes_on_with_a_table_in_its_units_and_dates(forecaster: Forecaster) -> None:
+    table = hourly_table(100)
+    future = forecaster.predict(table)
+    assert list(future) == ["date", "column", "forecast", "lower", "upper"]
+    assert list(future["column"].unique()) == ["c0", "c1", "OT"] == list(forecaster.columns)
+    assert list(future["date"].unique()) == list(pd.date_range("2024-01-05 04:00", periods=8, freq="h"))
+    assert future["forecast"].between(8, 12).all()
+    assert (future["lower"] < future["forecast"]).all()
+    assert (future["forecast"] < future["upper"]).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t[["OT", "date", "c1", "c0"]],
+        lambda t: t.assign(extra="text"),
+        lambda t: t.set_index("date"),
+        lambda t: t.rename(columns={"date": "when"}),
+        lambda t: t.assign(date=t["date"].astype(str)),
+        lambda t: t.iloc[-24:],
+    ],
+)
+def test_the_form_of_the_table_does_not_matter(
+    forecaster: Forecaster, change: Callable[[pd.DataFrame], pd.DataFrame]
+) -> None:
+    expected = forecaster.predict(hourly_table(100))
+    pd.testing.assert_frame_equal(forecaster.predict(change(hourly_table(100))), expected)
+
+
+def test_dates_stay_in_the_time_zone_of_the_table(forecaster: Forecaster) -> None:
+    dates = pd.date_range("2024-10-26 00:00", periods=25, freq="h", tz="Europe/Berlin")
+    future = forecaster.predict(hourly_table(25).assign(date=dates))
+    assert list(future["date"].unique()) == list(pd.date_range(dates[-1], periods=9, freq="h")[1:])
+    assert str(future["date"].dt.tz) == "Europe/Berlin"
+
+
+def test_several_intervals_have_a_row_each_and_none_can_be_wanted(forecaster: Forecaster) -> None:
+    both = forecaster.predict(hourly_table(100), interval=[0.5, 0.9])
+    narrow, wide = (both[both["level"] == level] for level in (0.5, 0.9))
+    assert len(both) == 2 * 3 * 8
+    assert (
+        wide["upper"].to_numpy() - wide["lower"].to_numpy() > narrow["upper"].to_numpy() - narrow["lower"].to_numpy()
+    ).all()
+    none = forecaster.predict(hourly_table(100), interval=None)
+    assert none[["lower", "upper"]].isna().all(axis=None)
+    assert len(none) == 24
+
+
+def test_half_widths_are_those_of_the_validation_windows(forecaster: Forecaster, checkpoint: Path) -> None:
+    """By hand: the errors of all validation windows, per step and column, in the units of the table."""
+    table = hourly_table()
+    errors = np.stack([
+        np.abs(
+            forecaster.predict(table.iloc[origin - 24 : origin])["forecast"].to_numpy().reshape(3, 8).T
+            - table[["c0", "c1", "OT"]].to_numpy()[origin : origin + 8]
+        )
+        for origin in range(280, 313)
+    ])  # fmt: skip
+    rank = int(np.ceil(34 * 0.9))
+    future = forecaster.predict(table)
+    half = ((future["upper"] - future["lower"]) / 2).to_numpy().reshape(3, 8).T
+    np.testing.assert_allclose(half, np.sort(errors, axis=0)[rank - 1], rtol=1e-4)
+
+
+def test_longer_forecasts_are_rolled_on_their_own_output(
+    forecaster: Forecaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = hourly_table(100)
+    long = forecaster.predict(table, predict_len=20)
+    first = forecaster.predict(table).pivot(index="date", columns="column", values="forecast").reset_index()
+    second = forecaster.predict(pd.concat([table, first])).pivot(index="date", columns="column", values="forecast")
+    rolled = long.pivot(index="date", columns="column", values="forecast")
+    assert len(rolled) == 20
+    np.testing.assert_allclose(rolled.iloc[8:16], second, rtol=1e-5)
+    assert long.groupby("column")["lower"].count().eq(8).all()
+    (record,) = [r for r in caplog.records if r.levelno == logging.WARNING]
+    assert "20 steps are more than the 8" in record.message
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda t: t.drop(columns="c1"), {}, r"the table lacks the column 'c1'"),
+        (lambda t: t.iloc[:20], {}, r"the table has 20 rows, the network looks back 24"),
+        (lambda t: t.drop(index=[50]), {}, r"1 step\(s\) of h are missing"),
+        (lambda t: t.assign(c0=np.nan), {"fill": "ffill"}, r"'c0' has no values at all"),
+        (lambda t: t.assign(c0=1e40), {}, r"column 'c0', row 76: 1e\+40 is more than"),
+        (lambda t: t.iloc[::2], {}, r"a row every 2h, the network was trained on one every h"),
+        (lambda t: t, {"predict_len": 0}, r"predict_len"),
+        (lambda t: t, {"predict_len": 2.5}, r"predict_len"),
+        (lambda t: t, {"interval": 90}, r"interval"),
+        (lambda t: t, {"interval": [0.5, "a"]}, r"interval"),
+        (lambda t: t, {"fill": "zeros"}, r"fill"),
+        (lambda t: t, {"date_col": "when"}, r"no column 'when'"),
+        (lambda t: t.to_numpy(), {}, r"DataFrame"),
+        (lambda t: t.assign(date=t["date"].iloc[0]), {}, r"is a duplicate"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_named(
+    forecaster: Forecaster, change: Callable[[pd.DataFrame], Any], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        forecaster.predict(change(hourly_table(100)), **options)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("data",), None),
+        (("data", "columns"), ["c0", "c1"]),
+        (("data", "columns"), [1, 2, 3]),
+        (("data", "columns"), None),
+        (("data", "scaler"), {}),
+        (("data", "scaler", "mean"), [0.0, 0.0, float("nan")]),
+        (("data", "scaler", "scale"), [1.0, 0.0, 1.0]),
+        (("data", "scaler", "scale"), [1.0, 1.0]),
+        (("data", "scaler", "scale"), ["a", "b", "c"]),
+        (("data", "frequency"), "often"),
+        (("data", "frequency"), 3),
+        (("data", "features"), "X"),
+        (("training",), []),
+    ],
+)
+def test_a_tampered_configuration_is_refused(
+    checkpoint: Path, tmp_path: Path, path: tuple[str, ...], value: object
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, folder)
+    config = json.loads((folder / "config.json").read_text())
+    place = config
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"config\.json"):
+        Forecaster.load(folder)
+
+
+def test_intervals_of_another_size_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, folder)
+    content = {"levels": np.array([0.9]), "half_widths": np.ones((1, 9, 3)), "windows": np.array([5])}
+    save_file(content, folder / "intervals.safetensors")
+    with pytest.raises(UserError, match=r"intervals\.safetensors"):
+        Forecaster.load(folder)
+
+
+def test_without_intervals_there_is_a_forecast_all_the_same(
+    checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, folder)
+    (folder / "intervals.safetensors").unlink()
+    future = Forecaster.load(folder).predict(hourly_table(100))
+    assert future["forecast"].notna().all()
+    assert future["lower"].isna().all()
+    assert "holds no prediction intervals" in caplog.text
