@@ -280,6 +280,8 @@ def run(args: argparse.Namespace, given: set[str]) -> None:
         raise UserError(f"--task_name {args.task_name}: no such task; choose one of {', '.join(TASKS)}.")
     for line in idle_flags(args, given):
         logger.info(line)
+    if "load" in given and not args.load:
+        raise UserError("--load is empty; it names the folder of a checkpoint.")
     if args.load and args.is_training:
         raise UserError("--load names a checkpoint to test: add --is_training 0, or leave it out to train.")
     folder = find_checkpoint(args.load) if args.load else None
@@ -309,6 +311,11 @@ def _check_purpose(args: argparse.Namespace) -> None:
         raise UserError(
             "--do_predict forecasts the series trained on; for another one leave out --zero_shot, and give "
             "--is_training 0 --load CHECKPOINT --data_path FILE."
+        )
+    if args.do_predict and args.features == "MS" and (args.predict_len or 0) > args.pred_len and not args.load:
+        raise UserError(
+            f"--predict_len {args.predict_len}: with --features MS the network forecasts its target alone and cannot "
+            f"go beyond --pred_len {args.pred_len}; train with a longer one."
         )
     if args.check_data and args.data == "sample":
         raise UserError("--check_data needs a file: --data_path FILE, or --data and the name of a data set.")

@@ -1,12 +1,13 @@
 """One clock for all rows: offsets from UTC that change, and clocks that are put forward and back."""
 
+from datetime import tzinfo
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from data_provider.dates import Stamps
-from data_provider.frequency import exact_frequency
+from data_provider.frequency import exact_frequency, is_calendar
 from data_provider.lines import Place
 
 _HOUR, _DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
@@ -36,12 +37,12 @@ def on_one_clock(stamps: Stamps, place: Place) -> Clock:
     if offsets is None:
         return _without_offsets(wall, place)
     if (offsets == offsets[-1]).all():
-        return Clock(wall, stamps.zone)
+        return Clock(wall, stamps.written)
     step = exact_frequency(wall)
     if step is not None and (np.diff(wall.to_numpy()) >= _DAY).all():
         return Clock(wall, None, ("its offsets from UTC change; the dates are taken from the calendar, without them",))
-    note = f"its offsets from UTC change; all dates are shown at that of the last row, {stamps.zone}"
-    return Clock(pd.DatetimeIndex(wall - offsets + offsets[-1]), stamps.zone, (note,))
+    note = f"its offsets from UTC change; all dates are shown at that of the last row, {stamps.written}"
+    return Clock(pd.DatetimeIndex(wall - offsets + offsets[-1]), stamps.written, (note,))
 
 
 def _without_offsets(wall: pd.DatetimeIndex, place: Place) -> Clock:
@@ -80,6 +81,20 @@ def _alternate(wall: pd.DatetimeIndex, steps: np.ndarray, step: np.timedelta64, 
     forward = steps[odd] > step
     spring = np.isin(wall[odd + 1].month, _SPRING)
     return bool((forward[1:] != forward[:-1]).all() and ((forward == spring).all() or (forward != spring).all()))
+
+
+def aware_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None, frequency: str) -> pd.DatetimeIndex:
+    """Dates on the clock of :func:`on_one_clock` as instants, in a time zone if it is known; else as they are.
+
+    Days and longer steps keep the time of the zone's clock; where that skips or repeats it, the instant is the next
+    or the first one.
+    """
+    if zone is not None and (offset is None or is_calendar(frequency)):
+        return dates.tz_localize(zone, ambiguous=np.ones(len(dates), bool), nonexistent="shift_forward")
+    if offset is None:
+        return dates
+    instants = pd.DatetimeIndex([pd.Timestamp(text) for text in written_dates(dates, offset)])
+    return instants if zone is None else instants.tz_convert(zone)
 
 
 def written_dates(dates: pd.DatetimeIndex, offset: str | None) -> list[str]:

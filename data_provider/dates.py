@@ -1,6 +1,7 @@
 """The dates of a table: read with certainty or refused, never guessed."""
 
 from dataclasses import dataclass
+from datetime import tzinfo
 
 import numpy as np
 import pandas as pd
@@ -27,12 +28,13 @@ class Stamps:
 
     Attributes:
         wall: what the clock says, NaT where a text is no date. offsets: of each from UTC; None if none is given.
-        zone: how the last offset is written (Z, +02:00).
+        written: how the last offset is written (Z, +02:00). zone: the time zone of a pandas column that has one.
     """
 
     wall: pd.DatetimeIndex
     offsets: pd.TimedeltaIndex | None = None
-    zone: str | None = None
+    written: str | None = None
+    zone: tzinfo | None = None
 
 
 def parse_dates(column: pd.Series | pd.DatetimeIndex, name: str, place: Place) -> Stamps:
@@ -77,7 +79,7 @@ def _of_pandas(column: pd.Series | pd.DatetimeIndex) -> Stamps:
         return Stamps(_nanoseconds(index))
     wall, instants = index.tz_localize(None), index.tz_convert(None)
     offsets = pd.TimedeltaIndex(wall.to_numpy() - instants.to_numpy())
-    return Stamps(_nanoseconds(wall), offsets, _written(offsets[-1]) if len(offsets) else None)
+    return Stamps(_nanoseconds(wall), offsets, _written(offsets[-1]), index.tz)
 
 
 def _written(offset: pd.Timedelta) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ class Frame:
         dates: T time stamps, rising. values: (T, C) float64, finite. columns: C names.
         source: what to call it in messages. frequency: pandas' name for the step between rows.
         notes: what is odd but allowed. filled: (T, C), True where there was no value; None where all were there.
-        date_column: name of the dates' own. offset: of their clock from UTC as written, if known.
+        date_column: name of the dates' own. offset: of their clock from UTC as written, zone: its time zone, if known.
         place, rows: for messages: where it comes from, and the row there of each row here, -1 for none.
     """
 
@@ -36,6 +37,7 @@ class Frame:
     filled: np.ndarray | None = None
     date_column: str = "date"
     offset: str | None = None
+    zone: tzinfo | None = None
     place: Place | None = None
     rows: np.ndarray | None = None
 
@@ -146,6 +148,7 @@ def _complete(table: Table, reading: Reading) -> Frame:
         filled=filled,
         date_column=table.date_column,
         offset=table.offset,
+        zone=table.zone,
         place=table.place,
         rows=rows,
     )

@@ -58,6 +58,14 @@ def future_dates(last: pd.Timestamp, frequency: str, steps: int) -> pd.DatetimeI
         raise UserError(f"{steps} steps of {frequency} after {last} lead beyond the year 2262.") from error
 
 
+def is_calendar(frequency: str) -> bool:
+    """Whether a step is a day or longer: it follows the calendar, not the clock."""
+    try:
+        return pd.Timedelta(pd.tseries.frequencies.to_offset(frequency)) >= _DAY
+    except ValueError:
+        return True
+
+
 def same_step(one: str, other: str) -> bool:
     """Whether two frequencies are equally far apart, wherever in the week or year they fall."""
     first, second = (pd.tseries.frequencies.to_offset(name) for name in (one, other))

@@ -1,7 +1,8 @@
 """A table as it was written: dates on one clock and numbers, with its gaps and missing values."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import tzinfo
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ class Table:
 
     Attributes:
         grid: the dates from first to last, and which of them there are. values: (T, C), NaN where missing.
-        columns: C names. date_column: name of the dates' own. offset: of their clock from UTC, if known.
+        columns: C names. date_column: name of the dates' own. offset, zone: of their clock, if known.
         place: where it comes from. notes: what is odd but allowed. decimal: its decimal mark.
     """
 
@@ -70,6 +71,7 @@ class Table:
     columns: tuple[str, ...]
     date_column: str
     offset: str | None
+    zone: tzinfo | None
     place: Place
     notes: tuple[str, ...]
     decimal: str = "."
@@ -105,11 +107,15 @@ def table_of(frame: pd.DataFrame, reading: Reading, source: str) -> Table:
     place = Place(source)
     if not len(frame):
         raise UserError(f"{source} has no rows.")
+    if frame.columns.nlevels > 1 or frame.index.nlevels > 1:
+        raise UserError(f"{source} has columns or an index of several levels: bring it to one.")
     frame = frame.rename(columns=str)
-    if reading.date_col is None and DATE not in frame.columns and isinstance(frame.index, pd.DatetimeIndex):
-        name = str(frame.index.name or DATE)
-        frame = frame.reset_index(names=name)
-        reading = Reading(**{**vars(reading), "date_col": name})
+    name = str(frame.index.name or DATE)
+    if isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex) and name not in frame.columns:
+        index = frame.index.to_timestamp() if isinstance(frame.index, pd.PeriodIndex) else frame.index
+        if reading.date_col in (None, name) and (reading.date_col or DATE not in frame.columns):
+            frame = frame.set_axis(index).reset_index(names=name)
+            reading = replace(reading, date_col=name)
     names = checked_names([name.strip() for name in frame.columns], place, "its columns")
     frame = frame.set_axis(names, axis=1).reset_index(drop=True)
     peek = frame.head(PEEK)
@@ -189,7 +195,8 @@ def _checked(
     notes: tuple[str, ...], decimal: str,
 ) -> Table:  # fmt: skip
     """Dates on one clock and rising, numbers, and the step between rows."""
-    clock = on_one_clock(parse_dates(cells[date_column], date_column, place), place)
+    stamps = parse_dates(cells[date_column], date_column, place)
+    clock = on_one_clock(stamps, place)
     notes = (*notes, *clock.notes, *_unsorted(clock.dates, cells[date_column], reading.irregular_dates, place))
     if reading.published:
         grid = Grid(clock.dates, infer_frequency(clock.dates), np.ones(len(clock.dates), bool))
@@ -198,7 +205,9 @@ def _checked(
     if reading.columns is not None:
         notes = (*notes, *differences(list(cells), date_column, wanted))
     values = np.column_stack([read_numbers(cells[name], place, decimal) for name in wanted])
-    return Table(grid, values, tuple(wanted), date_column, clock.offset, place, (*notes, *grid.notes), decimal)
+    return Table(
+        grid, values, tuple(wanted), date_column, clock.offset, stamps.zone, place, (*notes, *grid.notes), decimal
+    )
 
 
 def _unsorted(dates: pd.DatetimeIndex, texts: pd.Series, allowed: bool, place: Place) -> tuple[str, ...]:

@@ -19,14 +19,15 @@ class Forecast:
     """What comes next.
 
     Attributes:
-        dates: H time stamps. columns: C names. values: (H, C).
-        offset: of their clock from UTC, as +02:00; None if the file does not tell.
+        dates: H time stamps as they are written, on a clock of ``offset`` (+02:00; None if the file does not tell).
+        stamps: the same for pandas, with offset or time zone. columns: C names. values: (H, C).
         bands: lower and upper bound (H, C) by nominal coverage, NaN where there is none.
         scale: (C,), standard deviation of each column in training. notes: what to know about it.
     """
 
     dates: pd.DatetimeIndex
     offset: str | None
+    stamps: pd.DatetimeIndex
     columns: tuple[str, ...]
     values: np.ndarray
     bands: Mapping[float, tuple[np.ndarray, np.ndarray]]
@@ -35,8 +36,7 @@ class Forecast:
 
     def table(self) -> pd.DataFrame:
         """Tidy: date, column, forecast, lower, upper; with several bands a row for each, and its level."""
-        aware = self.dates if self.offset is None else pd.DatetimeIndex(written_dates(self.dates, self.offset))
-        return self._tidy(aware)
+        return self._tidy(self.stamps)
 
     def save(self, folder: Path) -> None:
         """Write ``forecast.csv`` and ``forecast.npy``, (H, C), each whole or not at all."""

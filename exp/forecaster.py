@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import tzinfo
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from data_provider.clock import aware_dates
 from data_provider.config import FEATURES
 from data_provider.frame import Frame, frame_from
 from data_provider.frequency import check_frequency, future_dates, same_step
@@ -173,17 +174,12 @@ class Forecaster:
             raise UserError(f"A pandas DataFrame is needed, not a {type(table).__name__}.")
         if date_col is None and self.series.date_column in table.columns:
             date_col = self.series.date_column
-        levels = () if interval is None else check_levels([interval] if np.isscalar(interval) else interval)
+        levels = () if interval is None else check_levels([interval] if np.ndim(interval) == 0 else interval)
         frame = frame_from(table, self.reading(date_col, fill))
         forecast = self.forecast(frame, predict_len, levels)
         for note in (*frame.notes, *forecast.notes):
             logger.warning(note)
-        future = forecast.table()
-        zone = _zone(table, date_col)
-        if zone is not None:
-            aware = future["date"].dt.tz is not None
-            future["date"] = future["date"].dt.tz_convert(zone) if aware else future["date"].dt.tz_localize(zone)
-        return future
+        return forecast.table()
 
     def forecast(self, frame: Frame, predict_len: int | None = None, levels: Sequence[float] = ()) -> Forecast:
         """Forecast the steps after the end of a frame that was read with :meth:`reading`.
@@ -199,12 +195,14 @@ class Forecaster:
         self._check(frame, steps)
         rows = (frame.values[-config.seq_len :] - series.mean) / series.scale
         frame.check_distance(rows)
+        dates = future_dates(frame.dates[-1], frame.frequency, steps)
         ahead = self._roll(torch.from_numpy(rows.astype(np.float32))[None], steps)[0].double().cpu().numpy()
         forecast = (ahead * series.scale + series.mean)[:, series.scored]  # (H, C)
         half_widths, notes = self._half_widths(steps, levels)
         return Forecast(
-            dates=future_dates(frame.dates[-1], frame.frequency, steps),
+            dates=dates,
             offset=frame.offset,
+            stamps=aware_dates(dates, frame.offset, frame.zone, frame.frequency),
             columns=series.columns[series.scored],
             values=forecast,
             bands={level: (forecast - half, forecast + half) for level, half in half_widths.items()},
@@ -214,7 +212,7 @@ class Forecaster:
 
     def _check(self, frame: Frame, steps: int) -> None:
         config, series = self.network.config, self.series
-        if not isinstance(steps, int) or steps < 1:
+        if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
             raise UserError(f"--predict_len {steps}: choose a whole number of at least 1.")
         if frame.columns != series.columns:
             raise UserError(f"{frame.source} has other columns than the network: read it with Forecaster.reading.")
@@ -236,12 +234,13 @@ class Forecaster:
 
     def _roll(self, window: torch.Tensor, steps: int) -> torch.Tensor:
         """Forecasts (1, H, C) of a window (1, L, C), each next one from the end of what there is by then."""
-        seq_len = window.shape[1]
-        series = window.to(self.device)
+        window = window.to(self.device)
+        parts = []
         with torch.inference_mode(), self._autocast():
-            while series.shape[1] < seq_len + steps:
-                series = torch.cat([series, self.network(series[:, -seq_len:]).float()], dim=1)
-        return series[:, seq_len : seq_len + steps]
+            for _ in range(0, steps, self.network.config.pred_len):
+                parts.append(self.network(window).float())
+                window = torch.cat([window, parts[-1]], dim=1)[:, -window.shape[1] :]
+        return torch.cat(parts, dim=1)[:, :steps]
 
     def _autocast(self) -> AbstractContextManager:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.series.bfloat16)
@@ -258,7 +257,10 @@ class Forecaster:
             )
         empty = np.full((steps, len(series.columns[series.scored])), np.nan)
         if levels and self._intervals is None:
-            notes.append("the checkpoint holds no prediction intervals: testing it (--is_training 0) makes them")
+            notes.append(
+                "the checkpoint holds no prediction intervals: test it on the file it was trained on to make them "
+                "(--is_training 0 without --do_predict)"
+            )
         found = {}
         for level in levels:
             half_width = empty.copy()
@@ -273,9 +275,3 @@ class Forecaster:
                     )
             found[level] = half_width
         return found, tuple(notes)
-
-
-def _zone(table: pd.DataFrame, date_col: str | None) -> tzinfo | None:
-    """The time zone of a table whose dates have one."""
-    dates = table[date_col] if date_col in table.columns else table.index
-    return getattr(dates.dtype, "tz", None)

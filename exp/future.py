@@ -33,10 +33,10 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
     place = config.surroundings
     forecaster = Forecaster.load(folder, pick_device(place.device, place.use_gpu, place.gpu))
     frame = _read(config, forecaster)
+    forecast = forecaster.forecast(frame, place.predict_len, place.interval)
     logger.info("")
     for line in skill_lines(folder):
         logger.info(line)
-    forecast = forecaster.forecast(frame, place.predict_len, place.interval)
     forecast.save(config.results)
     pictures = _draw(config, frame, forecast)
     logger.info("")
@@ -59,15 +59,20 @@ def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:
     steps = len(forecast.dates)
     tail = min(len(frame.dates), max(TAIL * steps, config.data.seq_len))
     order = [frame.columns.index(name) for name in forecast.columns]
-    return plot_future(
+    rolled = f", rolled beyond step {config.data.pred_len}" if steps > config.data.pred_len else ""
+    title = f"{config.model} on {Path(frame.source).name}: {steps} steps after "
+    pages = plot_future(
         config.results,
         frame.dates[-tail:].append(forecast.dates),
         frame.values[-tail:, order],
         forecast.values,
         forecast.bands,
         forecast.columns,
-        f"{config.model} on {Path(frame.source).name}: {steps} steps after {written_dates(frame.dates[-1:], None)[0]}",
+        f"{title}{written_dates(frame.dates[-1:], None)[0]}{rolled}",
     )
+    for stale in set(config.results.glob("forecast_*.png")) - set(pages):
+        stale.unlink()
+    return pages
 
 
 def _lines(frame: Frame, forecast: Forecast) -> Iterator[str]:

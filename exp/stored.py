@@ -24,6 +24,7 @@ TRAINING_FLAGS = frozenset(
      "task_loss", "output_loss", "feature_loss", "task_w", "output_w", "feature_w"}
 )  # fmt: skip
 M4_FLAGS = {"protocol": "m4_protocol", "draws": "m4_draws"}
+MOST_LISTED = 8  # checkpoints named in a message
 DATA_FLAGS = frozenset({"data", "root_path", "data_path", "date_col", "freq", "fill"})
 
 
@@ -79,7 +80,8 @@ def trained_config(folder: Path, surroundings: Surroundings) -> RunConfig:
     try:
         return RunConfig.from_identity(read_config(folder).get("training", {}), surroundings)
     except UserError as error:
-        raise UserError(f"{folder} cannot be loaded: {error}") from error
+        message = str(error)
+        raise UserError(message if str(folder) in message else f"{folder} cannot be loaded: {message}") from error
 
 
 def find_trained(wanted: RunConfig) -> tuple[Path, RunConfig]:
@@ -93,7 +95,11 @@ def find_trained(wanted: RunConfig) -> tuple[Path, RunConfig]:
         return exact, wanted
     found = [folder for folder, identity in _checkpoints(exact.parent) if _model(identity) == _model(wanted.identity)]
     if not found:
-        raise UserError(f"There is no checkpoint in {exact}, nor another of this model and data. Train it first.")
+        others = [f"\n  --load {folder}" for folder, _ in _checkpoints(exact.parent)][:MOST_LISTED]
+        raise UserError(
+            f"There is no checkpoint in {exact}, nor another of this model and data. Train it first"
+            + (", or name one to use on these data:" + "".join(others) if others else ".")
+        )
     if len(found) > 1:
         listed = "".join(f"\n  --load {folder}" for folder in sorted(found))
         raise UserError(f"There is no checkpoint in {exact}; several differ in how they were trained:{listed}")

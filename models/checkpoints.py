@@ -24,6 +24,8 @@ def find_checkpoint(name: str | Path, **options: Any) -> Path:
         UserError: there is neither.
     """
     path = Path(name)
+    if path.is_file():
+        raise UserError(f"{path} is a file; name the folder of the checkpoint ({path.parent}).")
     # The folder of checkpoints is there and this one is not: a slip of the pen, no repository.
     local = path.exists() or (path.parent.is_dir() and path.parent != Path())
     if local or not re.fullmatch(r"\w[\w.-]*/[\w.-]+", str(name)):

@@ -304,6 +304,21 @@ def test_gaps_are_refused_or_filled(
     assert "filled" in caplog.text
 
 
+def test_without_its_name_the_checkpoints_there_are_are_listed(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(["--is_training", "0", "--do_predict", "--data_path", str(trained)]) == 2
+    assert f"--load {checkpoint()}" in capsys.readouterr().err
+
+
+def test_pages_of_an_earlier_forecast_do_not_stay(trained: Path) -> None:
+    (folder,) = Path("results").iterdir()
+    (folder / "forecast_2.png").touch()
+    assert predict() == 0
+    assert not (folder / "forecast_2.png").exists()
+    assert (folder / "forecast.png").exists()
+
+
 def test_what_was_filled_is_not_scored(tiny: Tiny, write_csv: WriteCsv) -> None:
     table = daily_table()
     table.loc[340:349, "revenue"] = np.nan
@@ -350,6 +365,9 @@ def test_the_embedded_sample_can_be_forecast(tiny_gpt2: Path, tiny_words: Path, 
         (["--check_data"], "--check_data needs a file"),
         (["--do_predict", "--zero_shot", "1", "--target_data", "ETTh2"], "leave out --zero_shot"),
         (["--do_predict", "--interval", "90"], "--interval 90"),
+        (["--do_predict", "--features", "MS", "--predict_len", "97"], "cannot go beyond --pred_len 96"),
+        (["--is_training", "0", "--load", ""], "--load is empty"),
+        (["--is_training", "0", "--load", __file__], "is a file; name the folder"),
         (["--fill", "zeros"], "--fill zeros: choose one of linear, ffill"),
     ],
 )

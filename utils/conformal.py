@@ -48,8 +48,13 @@ class Intervals:
         """
         places = [next((i for i, own in enumerate(self.levels) if math.isclose(own, level)), None) for level in levels]
         if None in places:
-            wanted, known = levels[places.index(None)], ", ".join(f"{level:g}" for level in self.levels)
-            raise UserError(f"--interval {wanted:g}: the checkpoint has intervals for {known}; choose among these.")
+            wanted, odd = levels[places.index(None)], sorted({*self.levels} - {*PERCENTS})
+            more = "".join(f", {level:g}" for level in odd)
+            every = "whole per cents from 0.01 to 0.99" if set(PERCENTS) <= {*self.levels} else "multiples of 0.05"
+            raise UserError(
+                f"--interval {wanted:g}: the checkpoint has intervals for {every}{more}; choose among these, or test "
+                "it with this one (--is_training 0 without --do_predict)."
+            )
         return {level: self.half_widths[place] for level, place in zip(levels, places, strict=True)}
 
     def scaled(self, factor: np.ndarray) -> "Intervals":

@@ -76,9 +76,11 @@ def plot_future(
             for axis, c in zip(axes, shown, strict=True):
                 axis.plot(past, history[:, c], color=INK, linewidth=1, label="history")
                 for level, (lower, upper) in sorted(bands.items(), reverse=True):
-                    bounds = ([history[-1, c], *bound[:, c]] for bound in (lower, upper))
-                    label = f"{level * 100:g} % interval"
-                    axis.fill_between(joined, *bounds, color=FORECAST, alpha=0.2, linewidth=0, label=label)
+                    ends, label = (lower[:, c], upper[:, c]), f"{level * 100:g} % interval"
+                    if len(future) == 1:
+                        axis.vlines(future, *ends, color=FORECAST, alpha=0.4, linewidth=4, label=label)
+                    else:
+                        axis.fill_between(future, *ends, color=FORECAST, alpha=0.2, linewidth=0, label=label)
                 axis.plot(joined, [history[-1, c], *forecast[:, c]], color=FORECAST, linewidth=1.4, label="forecast")
                 axis.axvline(past[-1], color=INK, linewidth=0.6, linestyle=":")
     return pages

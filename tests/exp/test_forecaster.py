@@ -72,6 +72,50 @@ def test_dates_stay_in_the_time_zone_of_the_table(forecaster: Forecaster) -> Non
     assert str(future["date"].dt.tz) == "Europe/Berlin"
 
 
+@pytest.fixture(scope="module")
+def daily(tmp_path_factory: pytest.TempPathFactory, tiny_gpt2: Path, tiny_words: Path) -> Forecaster:
+    """A forecaster of daily steps."""
+    folder = tmp_path_factory.mktemp("daily")
+    table = hourly_table()
+    table["date"] = pd.date_range("2020-01-01", periods=len(table), freq="D")
+    table.to_csv(folder / "data.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert run.main(tiny_run(folder / "data.csv", tiny_gpt2, tiny_words)) == 0
+    return Forecaster.load(next((folder / "checkpoints").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("zone", "end"),
+    [
+        ("Europe/Berlin", "2021-10-28"),
+        ("Europe/Berlin", "2021-03-25 02:30"),
+        ("Europe/Berlin", "2021-11-05"),
+        ("America/Sao_Paulo", "2018-11-01"),
+        ("Africa/Cairo", "2024-04-22"),
+    ],
+)
+@pytest.mark.parametrize("name", ["date", "when", None])
+def test_days_keep_the_time_of_the_clock_when_it_is_changed(
+    daily: Forecaster, zone: str, end: str, name: str | None
+) -> None:
+    days = pd.date_range(end=pd.Timestamp(end) + pd.Timedelta(days=8), periods=38, freq="D")
+    known = days[:30].tz_localize(zone, nonexistent="shift_forward", ambiguous=np.ones(30, bool))
+    expected = days[30:].tz_localize(zone, nonexistent="shift_forward", ambiguous=np.ones(8, bool))
+    table = hourly_table(30).drop(columns="date")
+    table = table.set_axis(known) if name is None else table.assign(**{name: known})
+    assert list(known.tz_localize(None)) == list(days[:30])
+    future = daily.predict(table)
+    assert list(future["date"].unique()) == list(expected)
+    assert str(future["date"].dt.tz) == zone
+
+
+def test_periods_are_dates_too(forecaster: Forecaster) -> None:
+    expected = forecaster.predict(hourly_table(100))
+    table = hourly_table(100).set_index(pd.period_range("2024-01-01", periods=100, freq="h")).drop(columns="date")
+    pd.testing.assert_frame_equal(forecaster.predict(table), expected)
+
+
 def test_several_intervals_have_a_row_each_and_none_can_be_wanted(forecaster: Forecaster) -> None:
     both = forecaster.predict(hourly_table(100), interval=[0.5, 0.9])
     narrow, wide = (both[both["level"] == level] for level in (0.5, 0.9))
@@ -131,6 +175,10 @@ def test_longer_forecasts_are_rolled_on_their_own_output(
         (lambda t: t, {"fill": "zeros"}, r"fill"),
         (lambda t: t, {"date_col": "when"}, r"no column 'when'"),
         (lambda t: t.to_numpy(), {}, r"DataFrame"),
+        (lambda t: t.set_index(["date", "c0"]), {}, r"several levels"),
+        (lambda t: t, {"predict_len": True}, r"predict_len True"),
+        (lambda t: t, {"predict_len": 10**7}, r"beyond the year 2262"),
+        (lambda t: t, {"interval": 0.955}, r"whole per cents"),
         (lambda t: t.assign(date=t["date"].iloc[0]), {}, r"is a duplicate"),
     ],
 )  # fmt: skip
