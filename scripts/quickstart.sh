@@ -1,6 +1,7 @@
 #!/bin/sh
 # From a fresh clone to a forecast: makes .venv, trains CALF with a small random GPT-2 on the embedded sample,
-# prints the test errors beside simple forecasts and draws pictures. No download beyond the packages.
+# prints the test errors beside simple forecasts, forecasts what comes after its end and draws pictures. No download
+# beyond the packages.
 # Extra flags go to run.py: sh scripts/quickstart.sh --pred_len 48
 set -eu
 CDPATH= cd -- "$(dirname -- "$0")/.."
@@ -20,4 +21,5 @@ make_environment requirements.txt
     --train_epochs 8 \
     --patience 5 \
     --tmax 8 \
+    --do_predict \
     "$@"
