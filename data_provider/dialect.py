@@ -31,16 +31,18 @@ OTHERS = {
     b"\x28\xb5\x2f\xfd": ("compressed by zstd", "unpack it, or use gzip"),
     b"7z\xbc\xaf": ("a 7z archive", "unpack it"),
 }
+MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # the longest first
 UNREADABLE = (csv.Error, OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How to read a file as records."""
+    """How to read a file as records; ``trailing``: each ends in a separator that separates nothing."""
 
     separator: str = ","
     encoding: str = "utf-8-sig"
     gzipped: bool = False
+    trailing: bool = False
 
     def open(self, path: Path) -> TextIO:
         """The file as text, its line ends as they are."""
@@ -48,8 +50,8 @@ class Dialect:
         return io.TextIOWrapper(raw, encoding=self.encoding, newline="")
 
     def __str__(self) -> str:
-        encoding = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16"}[self.encoding]
-        return f"{encoding}, separated by {SEPARATORS[self.separator]}{', gzip' if self.gzipped else ''}"
+        encoding, packed = self.encoding.removesuffix("-sig").upper(), ", gzip" if self.gzipped else ""
+        return f"{encoding}, separated by {SEPARATORS[self.separator]}{packed}"
 
 
 def find_dialect(path: Path) -> Dialect:
@@ -71,11 +73,13 @@ def find_dialect(path: Path) -> Dialect:
         for magic, (kind, remedy) in OTHERS.items():
             if first.startswith(magic):
                 raise UserError(f"{path} is {kind}, not a CSV file: {remedy}.")
-        encoding = "utf-16" if first.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+        encoding = next((name for mark, name in MARKS.items() if first.startswith(mark)), "utf-8-sig")
         plain = Dialect(encoding=encoding, gzipped=gzipped)
         with plain.open(path) as file:
             lines = list(islice(file, PEEK))
-        return Dialect(_separator(lines), encoding, gzipped)
+        separator = _separator(lines)
+        ends = [not record[-1].strip() and len(record) > 1 for record in _cut(lines, separator)]
+        return Dialect(separator, encoding, gzipped, separator != "," and bool(ends) and all(ends))
     except UnicodeError as error:
         raise not_text(path) from error
     except UNREADABLE as error:
@@ -88,7 +92,7 @@ def not_text(path: Path) -> UserError:
 
 def _separator(lines: list[str]) -> str:
     """The one that cuts most records into as many fields as the header, at least two."""
-    return max(SEPARATORS, key=lambda separator: _fit(list(_cut(lines, separator))))
+    return max(SEPARATORS, key=lambda separator: _fit([len(record) for record in _cut(lines, separator)]))
 
 
 def _fit(widths: list[int]) -> tuple[float, int]:
@@ -97,8 +101,8 @@ def _fit(widths: list[int]) -> tuple[float, int]:
     return widths.count(widths[0]) / len(widths), -list(SEPARATORS.values()).index("commas")
 
 
-def _cut(lines: list[str], separator: str) -> Iterator[int]:
+def _cut(lines: list[str], separator: str) -> Iterator[list[str]]:
     try:
-        yield from (len(record) for record in csv.reader(lines, delimiter=separator) if record)
+        yield from (record for record in csv.reader(lines, delimiter=separator) if record)
     except csv.Error:
         return  # what is wrong with it is said where the file is read

@@ -12,14 +12,15 @@ from data_provider.clock import on_one_clock
 from data_provider.columns import checked_names, choose_dates, choose_numbers, differences
 from data_provider.config import DataConfig, check_fill
 from data_provider.datasets import DatasetSpec
-from data_provider.dates import DATE, parse_dates
+from data_provider.dates import DATE, are_numbers, looks_like_dates, parse_dates
 from data_provider.dialect import UNREADABLE, Dialect, find_dialect, not_text
 from data_provider.frequency import infer_frequency
 from data_provider.grid import Grid, find_grid
-from data_provider.lines import Place, records
+from data_provider.lines import Place, records, shown
 from data_provider.numbers import MISSING, decimal_mark, read_numbers
 from utils.errors import UserError
 
+NOTHING = "\0"  # name of what comes after a separator at the end of a line
 PEEK = 50  # rows that the column of dates is chosen by
 
 
@@ -139,33 +140,47 @@ def _header(path: Path, dialect: Dialect) -> list[str]:
     names = [name.strip() for name in header]
     if not any(names):
         raise UserError(f"{path}, line 1: it is blank; it has to name the columns.")
-    while len(names) > 1 and not names[-1] and dialect.separator != ",":
-        names.pop()  # a separator at the end of each line
+    if dialect.trailing:
+        names.pop()
+    dated = next((name for name in names if _is_date(name, Place(str(path), dialect))), None)
+    if dated is not None:
+        raise UserError(f"{path}, line 1: {shown(dated)} is a date, no name; the first line has to name the columns.")
     return checked_names(names, Place(str(path), dialect), "line 1")
+
+
+def _is_date(name: str, place: Place) -> bool:
+    """Whether a name is a date; a plain year may be a name."""
+    texts = pd.Series([name])
+    return not are_numbers(texts) and looks_like_dates(texts, place)
 
 
 def _parse(
     path: Path, names: list[str], dialect: Dialect, types: dict[str, type], rows: int | None = None
 ) -> pd.DataFrame:
     """The rows as pandas reads them, but for blank ones at the end; with ``rows`` only the first, as texts."""
+    fields = [*names, NOTHING] if dialect.trailing else names
     try:
         with dialect.open(path) as file:
             table = pd.read_csv(
-                file, sep=dialect.separator, names=names, header=0, dtype=types if rows is None else str,
+                file, sep=dialect.separator, names=fields, header=0, dtype=types if rows is None else str,
                 skip_blank_lines=False, low_memory=False, nrows=rows, na_values=list(MISSING),
-                index_col=False if dialect.separator != "," else None,
             )  # fmt: skip
     except UnicodeError as error:
         raise not_text(path) from error
     except (pd.errors.ParserError, ValueError, OverflowError, *UNREADABLE) as error:
-        _check_fields(path, names, dialect)
+        _check_fields(path, fields, dialect)
         reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
         unclosed = re.fullmatch(r"EOF inside string starting at row (\d+)", reason)
         if unclosed:
             reason = f"a quote in {Place(str(path), dialect).row(int(unclosed[1]) - 1)} is never closed"
         raise UserError(f"{path} is not a readable CSV file: {reason}.") from error
     if not isinstance(table.index, pd.RangeIndex):
-        _check_fields(path, names, dialect)
+        _check_fields(path, fields, dialect)
+    if dialect.trailing:
+        last = table.pop(NOTHING).notna().to_numpy()
+        if last.any():
+            line = Place(str(path), dialect).row(int(np.argmax(last)))
+            raise UserError(f"{path}, {line}: its last field, {len(fields)}, belongs to no column that has a name.")
     for name in types:
         table[name] = table[name].str.strip().replace("", None)
     written = table.notna().any(axis=1).to_numpy().nonzero()[0]
