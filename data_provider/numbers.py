@@ -1,6 +1,8 @@
 """Cells as numbers: read with certainty or refused with the place. A missing value is NaN."""
 
+import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,32 +35,47 @@ def decimal_mark(texts: pd.DataFrame, place: Place, european: bool) -> str:
     Raises:
         UserError: the cells contradict each other, or can be read in two ways.
     """
-    cells = texts.stack()
-    commas = cells[cells.str.fullmatch(_COMMA)]
-    points = cells[cells.str.fullmatch(_POINT) & cells.str.contains(".", regex=False)]
-    sure_commas = commas[~commas.str.fullmatch(_ONE_GROUP.format(","))]
-    sure_points = points[~points.str.fullmatch(_ONE_GROUP.format(r"\."))]
-    if len(commas) and len(points):
+    commas, sure_commas = _marked(texts, ",", _COMMA)
+    points, sure_points = _marked(texts, ".", _POINT)
+    if commas and points:
         raise UserError(
             f"{place.name} has decimal commas or thousands separators beside points: {_where(commas, place)}, "
             f"{_where(points, place)}; write all numbers like 1234.5."
         )
-    if len(commas) and not len(sure_commas):
+    if commas and not sure_commas:
         raise _two_ways(commas, place, ",")
-    if european and len(points) and not len(sure_points):
+    if european and points and not sure_points:
         raise _two_ways(points, place, ".")
-    return "," if len(commas) else "."
+    return "," if commas else "."
 
 
-def _where(cells: pd.Series, place: Place) -> str:
-    row, name = cells.index[0]
-    return f"{shown(cells.iloc[0])} in column {shown(name)}, {place.row(row)}"
+class _Cell(NamedTuple):
+    text: str
+    row: int
+    column: str
 
 
-def _two_ways(cells: pd.Series, place: Place, mark: str) -> UserError:
-    whole, _, rest = cells.iloc[0].partition(mark)
+def _marked(texts: pd.DataFrame, mark: str, pattern: str) -> tuple[_Cell | None, bool]:
+    """The first number with this mark, and whether some number leaves no doubt that it marks decimals."""
+    first = None
+    for name in texts:
+        cells = texts[name][texts[name].str.contains(mark, regex=False, na=False)]
+        cells = cells[cells.str.fullmatch(pattern)]
+        if len(cells):
+            first = first or _Cell(cells.iloc[0], int(cells.index[0]), str(name))
+            if not cells.str.fullmatch(_ONE_GROUP.format(re.escape(mark))).all():
+                return first, True
+    return first, False
+
+
+def _where(cell: _Cell, place: Place) -> str:
+    return f"{shown(cell.text)} in column {shown(cell.column)}, {place.row(cell.row)}"
+
+
+def _two_ways(cell: _Cell, place: Place, mark: str) -> UserError:
+    whole, _, rest = cell.text.partition(mark)
     return UserError(
-        f"{place.name}: {_where(cells, place)}, can be {whole}{rest} or {whole}.{rest}, and no other number of "
+        f"{place.name}: {_where(cell, place)}, can be {whole}{rest} or {whole}.{rest}, and no other number of "
         f"the file tells which: write thousands without separators, or {whole}.{rest}0 with a decimal more."
     )
 

@@ -94,8 +94,10 @@ def read_table(path: Path, reading: Reading) -> Table:
     decimal = "."
     if _commas(cells, texts) or dialect.separator in ";\t":
         # Only the cells as they are written tell a decimal comma from a separator of thousands.
-        cells = _parse(path, names, dialect, dict.fromkeys([date_column, *wanted], str))
-        decimal = decimal_mark(cells[wanted], place, dialect.separator in ";\t")
+        written = _parse(path, names, dialect, dict.fromkeys([date_column, *wanted], str))
+        decimal = decimal_mark(written[wanted], place, dialect.separator in ";\t")
+        if decimal != ".":
+            cells = _parse(path, names, dialect, {date_column: str}, decimal=decimal)
     return _checked(cells, date_column, wanted, reading, place, notes, decimal)
 
 
@@ -155,7 +157,7 @@ def _is_date(name: str, place: Place) -> bool:
 
 
 def _parse(
-    path: Path, names: list[str], dialect: Dialect, types: dict[str, type], rows: int | None = None
+    path: Path, names: list[str], dialect: Dialect, types: dict[str, type], rows: int | None = None, decimal: str = "."
 ) -> pd.DataFrame:
     """The rows as pandas reads them, but for blank ones at the end; with ``rows`` only the first, as texts."""
     fields = [*names, NOTHING] if dialect.trailing else names
@@ -163,7 +165,7 @@ def _parse(
         with dialect.open(path) as file:
             table = pd.read_csv(
                 file, sep=dialect.separator, names=fields, header=0, dtype=types if rows is None else str,
-                skip_blank_lines=False, low_memory=False, nrows=rows, na_values=list(MISSING),
+                skip_blank_lines=False, low_memory=False, nrows=rows, na_values=list(MISSING), decimal=decimal,
             )  # fmt: skip
     except UnicodeError as error:
         raise not_text(path) from error

@@ -17,6 +17,7 @@ from exp.config import RunConfig, name_of_file
 from exp.digests import digest_to_train, digests_of_outcomes
 from exp.network import Network, new_network, stored_network
 from models import ParameterGroup
+from models.checkpoints import SIDE_FILES
 from models.stored import save_model
 from utils.checkpoint import TRAINING, read_training
 from utils.device import device_name, pick_device, seed_everything
@@ -247,7 +248,8 @@ class Experiment(ABC):
         scheduler = build_scheduler(optimiser, groups, config.schedule)
         stopping = EarlyStopping(config.patience)
         history: list[dict[str, float]] = []
-        (config.checkpoint / TRAINING).unlink(missing_ok=True)  # it says that training was finished
+        for name in SIDE_FILES:  # of an earlier training; one of them says that it was finished
+            (config.checkpoint / name).unlink(missing_ok=True)
         started = time.monotonic()
         epochs = Progress(range(config.train_epochs), "epochs", config.train_epochs, lines=False)
         for epoch in epochs:

@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from data_provider.clock import written_dates
 from data_provider.config import data_file
@@ -33,7 +35,8 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
     place = config.surroundings
     forecaster = Forecaster.load(folder, pick_device(place.device, place.use_gpu, place.gpu))
     frame = _read(config, forecaster)
-    forecast = forecaster.forecast(frame, place.predict_len, place.interval)
+    with _one_thread():
+        forecast = forecaster.forecast(frame, place.predict_len, place.interval)
     logger.info("")
     for line in skill_lines(folder):
         logger.info(line)
@@ -44,6 +47,17 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
         logger.info(line)
     logger.info("forecast: %s", config.results / CSV)
     logger.info("pictures: %s", ", ".join(str(path) for path in pictures))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A window is little work: threads that wait for a busy core cost more than they bring."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _read(config: RunConfig, forecaster: Forecaster) -> Frame:

@@ -220,7 +220,8 @@ class CALF(
         else:
             words = torch.as_tensor(word_embeddings).T
         backbone = load_backbone(str(llm), "pretrained", gpt_layers, token_table=False)
-        described = backbone.describe()  # before the adapters change its names
+        # Whole, as the checkpoint brings frozen blocks of its own; now, before the adapters change the names.
+        described = {**backbone.describe(), "stored": True}
         model = cls(CALFConfig(seq_len, pred_len, channels, lora, task_name), backbone.gpt2, words)
         fill(model, state, str(checkpoint))
         model.provenance = Provenance(described, {}, {})
