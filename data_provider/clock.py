@@ -7,12 +7,19 @@ import numpy as np
 import pandas as pd
 
 from data_provider.dates import Stamps
-from data_provider.frequency import exact_frequency, is_calendar
+from data_provider.frequency import is_calendar
 from data_provider.lines import Place
 
 _HOUR, _DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
-_SUNDAY = 6
-_SPRING, _AUTUMN = (3, 4), (9, 10, 11)  # months of the north; in the south the other way round
+# Sundays on which clocks are put forward and back: month and which Sunday of it, -1 the last.
+_RULES = {
+    "Europe": ((3, -1), (10, -1)),
+    "North America": ((3, 2), (11, 1)),
+    "North America before 2007": ((4, 1), (10, -1)),
+    "Australia": ((10, 1), (4, 1)),
+    "New Zealand": ((9, -1), (4, 1)),
+    "Chile": ((9, 1), (4, 1)),
+}
 
 
 class Clock(NamedTuple):
@@ -38,8 +45,7 @@ def on_one_clock(stamps: Stamps, place: Place) -> Clock:
         return _without_offsets(wall, place)
     if (offsets == offsets[-1]).all():
         return Clock(wall, stamps.written)
-    step = exact_frequency(wall)
-    if step is not None and (np.diff(wall.to_numpy()) >= _DAY).all():
+    if (np.diff(wall.to_numpy()) >= _DAY).all() and (wall - wall.normalize() == wall[0] - wall[0].normalize()).all():
         return Clock(wall, None, ("its offsets from UTC change; the dates are taken from the calendar, without them",))
     note = f"its offsets from UTC change; all dates are shown at that of the last row, {stamps.written}"
     return Clock(pd.DatetimeIndex(wall - offsets + offsets[-1]), stamps.written, (note,))
@@ -55,7 +61,10 @@ def _without_offsets(wall: pd.DatetimeIndex, place: Place) -> Clock:
     odd = np.flatnonzero(steps != step)
     if not len(odd) or step <= np.timedelta64(0) or step > _HOUR or _HOUR % step != np.timedelta64(0):
         return Clock(wall, None)
-    if not all(_is_change(wall, row, steps[row] - step) for row in odd) or not _alternate(wall, steps, step, odd):
+    if (np.abs(steps[odd] - step) != _HOUR).any() or (wall[odd + 1].hour > 4).any():
+        return Clock(wall, None)
+    changes = {(wall[row + 1].normalize(), bool(steps[row] > step)) for row in odd}
+    if len(changes) < len(odd) or not any(_follow(rule, changes, wall) for rule in _RULES.values()):
         return Clock(wall, None)
     regular = wall[-1] - step * np.arange(len(wall) - 1, -1, -1)
     places = ", ".join(
@@ -70,17 +79,26 @@ def _without_offsets(wall: pd.DatetimeIndex, place: Place) -> Clock:
     return Clock(pd.DatetimeIndex(regular), None, (note,))
 
 
-def _is_change(wall: pd.DatetimeIndex, row: int, by: np.timedelta64) -> bool:
-    """Whether the clock may have been changed after ``row``: an hour, on a Sunday night in spring or autumn."""
-    after = wall[row + 1]
-    return abs(by) == _HOUR and after.weekday() == _SUNDAY and after.hour <= 4 and after.month in (*_SPRING, *_AUTUMN)
+def _follow(
+    rule: tuple[tuple[int, int], tuple[int, int]], changes: set[tuple[pd.Timestamp, bool]], wall: pd.DatetimeIndex
+) -> bool:
+    """Whether the changes (day, forward?) are those of a rule over the whole time of the file, none left out."""
+    expected = {
+        (_sunday(year, *place), forward)
+        for year in range(wall[0].year, wall[-1].year + 1)
+        for place, forward in zip(rule, (True, False), strict=True)
+    }
+    night = pd.Timedelta(hours=5)
+    within = {(day, forward) for day, forward in expected if wall[0] <= day and day + night <= wall[-1]}
+    return within <= changes <= expected
 
 
-def _alternate(wall: pd.DatetimeIndex, steps: np.ndarray, step: np.timedelta64, odd: np.ndarray) -> bool:
-    """Forward and back in turn, each in one of the two seasons."""
-    forward = steps[odd] > step
-    spring = np.isin(wall[odd + 1].month, _SPRING)
-    return bool((forward[1:] != forward[:-1]).all() and ((forward == spring).all() or (forward != spring).all()))
+def _sunday(year: int, month: int, which: int) -> pd.Timestamp:
+    if which < 0:
+        last = pd.Timestamp(year, month, 1) + pd.offsets.MonthEnd()
+        return last - pd.Timedelta(days=(last.weekday() + 1) % 7)
+    first = pd.Timestamp(year, month, 1)
+    return first + pd.Timedelta(days=(6 - first.weekday()) % 7 + 7 * (which - 1))
 
 
 def aware_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None, frequency: str) -> pd.DatetimeIndex:

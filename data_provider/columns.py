@@ -1,10 +1,14 @@
 """Which column of a table holds the dates, and which hold the numbers."""
 
+import re
+
 import pandas as pd
 
 from data_provider.dates import DATE, are_numbers, looks_like_dates
 from data_provider.lines import Place, listing, shown
 from utils.errors import UserError
+
+TIME = re.compile(r"date|day|year|month|time|period|datum|jahr", re.IGNORECASE)
 
 
 def checked_names(names: list[str], place: Place, where: str) -> list[str]:
@@ -35,7 +39,7 @@ def choose_dates(peek: pd.DataFrame, names: list[str], wanted: str | None, place
         if name not in names:
             raise UserError(f"{place.name} has no column {name!r} (--date_col); its columns are {listing(names)}.")
         return name, ()
-    found = [name for name in names if _holds_dates(peek[name], place)]
+    found = [name for name in names if _holds_dates(name, peek[name], place)]
     if not found:
         hint = " Columns are separated by commas, semicolons, tabs or bars." if len(names) == 1 else ""
         raise UserError(
@@ -46,8 +50,12 @@ def choose_dates(peek: pd.DataFrame, names: list[str], wanted: str | None, place
     return best, (f"there is no column {DATE!r}: the dates are taken from {shown(best)}",)
 
 
-def _holds_dates(column: pd.Series, place: Place) -> bool:
-    return pd.api.types.is_datetime64_any_dtype(column) or looks_like_dates(_texts(column), place)
+def _holds_dates(name: str, column: pd.Series, place: Place) -> bool:
+    """Whether a column holds dates; numbers, like years, are dates only where the name says so."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return True
+    texts = _texts(column)
+    return looks_like_dates(texts, place) and bool(not are_numbers(texts) or TIME.search(name))
 
 
 def _texts(column: pd.Series) -> pd.Series:

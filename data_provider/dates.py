@@ -13,7 +13,7 @@ DATE = "date"
 
 # A year first; pandas alone also takes "now", "2024.5" (May) and "-1" (two years before Christ) for ISO dates.
 _YEAR_FIRST = r"\d{4}(?:\d{4}|([-/ ])\d{1,2}(?:\1\d{1,2})?)?(?:[T ]\s*\d.*)?"
-_ZONE = r":\d\d[\d.,]*\s*(Z|[+-]\d\d(?::?\d\d)?)$"
+_ZONE = r"[T ]\s*\d[\d:.,]*\s*(Z|[+-]\d\d(?::?\d\d)?)$"
 # Other dates that are read. Where the day may come first or second, the whole column has to decide.
 _DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d-%b-%Y", "%d %b %Y", "%b %d %Y", "%b %d, %Y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
@@ -97,10 +97,17 @@ def _of_texts(texts: pd.Series, name: str, place: Place) -> Stamps:
     zones = texts.str.extract(_ZONE, expand=False)
     texts = texts.where(zones.isna() == zones.isna().iloc[0])
     if zones.isna().all():
-        return Stamps(_nanoseconds(pd.to_datetime(texts, format="ISO8601", errors="coerce")))
+        return Stamps(_iso(texts))
     local = texts.str.replace(r"\s*(?:Z|[+-]\d\d(?::?\d\d)?)$", "", regex=True)
-    wall = _nanoseconds(pd.to_datetime(local, format="ISO8601", errors="coerce"))
+    wall = _iso(local)
     return Stamps(wall, _offsets(zones), "Z" if zones.iloc[-1] == "Z" else _written(_offsets(zones.iloc[-1:])[0]))
+
+
+def _iso(texts: pd.Series) -> pd.DatetimeIndex:
+    try:
+        return _nanoseconds(pd.to_datetime(texts, format="ISO8601", errors="coerce"))
+    except ValueError:  # offsets where none are expected
+        return pd.DatetimeIndex([pd.NaT] * len(texts))
 
 
 def _offsets(zones: pd.Series) -> pd.TimedeltaIndex:

@@ -1,5 +1,6 @@
 """The step between rows where some are missing: found with certainty or refused."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from data_provider.frequency import check_frequency, exact_frequency, infer_freq
 from data_provider.lines import Place
 from utils.errors import UserError
 
+FEW = 12  # rows among which chance makes patterns, like third Fridays
 _DAY = np.timedelta64(1, "D")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
@@ -50,7 +52,9 @@ def find_grid(dates: pd.DatetimeIndex, wanted: str | None, name: str, place: Pla
     """
     wanted = None if wanted is None else check_frequency(wanted)
     exact = exact_frequency(dates)
-    if exact is not None or len(dates) < 3:
+    if exact is not None and len(dates) < FEW and re.match(r"L?WOM|\d", exact):
+        exact = None if any(True for _ in _calendars(dates)) else exact
+    if exact is not None or len(dates) < 2:
         return _regular(dates, wanted, exact or infer_frequency(dates))
     names = [*([wanted] if wanted else []), *_candidates(dates)]
     grids = [grid for grid in (_grid(dates, each) for each in names) if grid is not None]
@@ -102,11 +106,16 @@ def _candidates(dates: pd.DatetimeIndex) -> Iterator[str]:
         yield pd.tseries.frequencies.to_offset(pd.Timedelta(common)).freqstr
         return
     days = int(common // _DAY)
+    yield from _calendars(dates)
     if (dates.day_of_week == dates[0].weekday()).all() and days % 7 == 0:
         yield f"{'' if days == 7 else days // 7}W-{_WEEKDAYS[dates[0].weekday()]}"
     yield "D" if days == 1 else f"{days}D"
     if (dates.day_of_week < 5).all():
         yield "B"
+
+
+def _calendars(dates: pd.DatetimeIndex) -> Iterator[str]:
+    """Steps of months and years that the dates may have."""
     months = np.unique(np.diff(dates.year * 12 + dates.month), return_counts=True)
     count = int(months[0][np.argmax(months[1])])
     for name, offset in _CALENDARS.items():

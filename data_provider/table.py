@@ -114,6 +114,7 @@ def table_of(frame: pd.DataFrame, reading: Reading, source: str) -> Table:
         raise UserError(f"{source} has columns or an index of several levels: bring it to one.")
     frame = frame.rename(columns=str)
     name = str(frame.index.name or DATE)
+    name = DATE if name in frame.columns else name
     if isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex) and name not in frame.columns:
         index = frame.index.to_timestamp() if isinstance(frame.index, pd.PeriodIndex) else frame.index
         if reading.date_col in (None, name) and (reading.date_col or DATE not in frame.columns):
@@ -238,7 +239,7 @@ def _unsorted(dates: pd.DatetimeIndex, texts: pd.Series, allowed: bool, place: P
         if not allowed:
             raise UserError(
                 f"{place.name}, column {texts.name!r}: {where}, and {int(wrong.sum())} such row(s) in all; "
-                "sort the file by date, one row a date."
+                "sort the file by date, one row a date, date and time in one column."
             )
         return (f"its dates are irregular: {where}; the rows are taken in the order of the file",)
     return ()

@@ -90,6 +90,8 @@ GOOD: dict[str, tuple[str | bytes, str, list[str]]] = {
     "offsets that change back": (text(aware("h", "America/New_York", "2024-11-02 12:00")), "h", ["2024-11-04 03:00:00-05:00", "2024-11-04 04:00:00-05:00", "2024-11-04 05:00:00-05:00"]),
     "offsets that change, daily": (text(aware("D", "Europe/Berlin", "2024-03-10")), "D", ["2024-04-19", "2024-04-20", "2024-04-21"]),
     "offsets that change, quarter of an hour": (text(aware("15min", "Europe/Berlin", "2024-03-31 00:00")), "15min", ["2024-03-31 11:00:00+02:00", "2024-03-31 11:15:00+02:00", "2024-03-31 11:30:00+02:00"]),
+    "offsets without colons": (text([f"{day}T{hour:02}00+0{1 if i < 26 else 2}00" for i, (day, hour) in enumerate([("20240330", h) for h in range(24)] + [("20240331", h) for h in (0, 1, *range(3, 17))])]), "h", ["2024-03-31 17:00:00+02:00", "2024-03-31 18:00:00+02:00", "2024-03-31 19:00:00+02:00"]),
+    "Z behind the hour": (text([f"{hour[:13]}Z" for hour in HOURS]), "h", [f"{hour}Z" for hour in HOURS_AFTER]),
     "clock put forward": (text(naive_local("h", "Europe/Berlin", "2024-03-30 12:00", ROWS)), "h", ["2024-04-01 05:00:00", "2024-04-01 06:00:00", "2024-04-01 07:00:00"]),
     "clock put back": (text(naive_local("h", "Europe/Berlin", "2024-10-26 12:00", ROWS)), "h", ["2024-10-28 03:00:00", "2024-10-28 04:00:00", "2024-10-28 05:00:00"]),
     "clock put back, quarter of an hour": (text(naive_local("15min", "America/New_York", "2024-11-03 00:00", ROWS)), "15min", ["2024-11-03 09:00:00", "2024-11-03 09:15:00", "2024-11-03 09:30:00"]),
@@ -157,6 +159,9 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "gap in quarters": (text(without(every("QE", form="%Y-%m-%d"), 5)), r"1 step\(s\) of QE-MAR are missing"),
     "gap in years": (text(without(every("YS", "1980-01-01", "%Y"), 5)), r"1 step\(s\) of YS-JAN are missing"),
     "missing hour on a Saturday": (text(without(every("h", "2024-03-30"), 2)), r"1 step\(s\) of h are missing"),
+    "missing hour on a Sunday in March when no clock is changed": (text(without(every("h", "2024-03-17"), 3)), r"1 step\(s\) of h are missing"),
+    "repeated hour on such a Sunday": (text(sorted([*every("h", "2024-04-14"), "2024-04-14 03:00:00"])), r"line 6 \(2024-04-14 03:00:00\) is a duplicate"),
+    "clock put forward and never back": (text(list(dict.fromkeys(naive_local("h", "Europe/Berlin", "2024-03-25", 5300)))), r"1 step\(s\) of h are missing"),
     "missing hour on a Sunday in June": (text(without(every("h", "2024-06-02"), 2)), r"1 step\(s\) of h are missing"),
     "missing value": (text(HOURS, ["" if i == 7 else i for i in range(ROWS)]), r"1 value\(s\) are missing in 1 column\(s\), the first in column 'a', line 9 \(2024-01-01 07:00:00\).*--fill"),
     "missing values by many names": (text(HOURS, ["NA", "null", "-", "?", "N/A", "nan", "None", ".", *range(ROWS - 8)]), r"8 value\(s\) are missing .* line 2 .* line 3 .* line 4"),
@@ -174,6 +179,8 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "no date in a row": (text([*DAYS[:10], "", *DAYS[11:]]), r"column 'date', line 12: the date is missing"),
     "a date that is none": (text([*DAYS[:10], "2024-02-30", *DAYS[11:]]), r"column 'date', line 12: '2024-02-30' is no date"),
     "a footer": (text(DAYS) + "Total,820\n", r"column 'date', line 42: 'Total' is no date"),
+    "more fields in all rows": ("date;a\n" + "".join(f"{hour};1;234\n" for hour in HOURS), r"line 2: it has 3 fields, but the header names 2"),
+    "numbers that could be years": ("month,price\n" + "".join(f"{i},{1801 + i}\n" for i in range(ROWS)), r"has no column 'date'"),
     "a second header": (text(DAYS[:20]) + "date,a\n" + "".join(text(DAYS[20:]).splitlines(True)[1:]), r"line 22"),
     "a comment": ("# made by a logger\n" + text(DAYS), r"file\.csv.*"),
     "millions with commas": (text(HOURS, ['"1,234,567"'] * ROWS), r"column 'a', line 2: '1,234,567' has thousands separators: write it without"),
@@ -265,6 +272,33 @@ def test_messages_name_the_line_of_the_file_though_rows_were_filled_in(tmp_path:
         frame.check_distance(far)
 
 
+@pytest.mark.parametrize(
+    ("dates", "frequency", "following"),
+    [
+        (["2021", "2022", "2024"], "YS-JAN", "2025-01-01"),
+        (["2020-12-31", "2021-12-31", "2023-12-31"], "YE-DEC", "2024-12-31"),
+        (["2021-04-01", "2021-06-01", "2021-08-01", "2021-12-01"], "2MS", "2022-02-01"),
+        (["2020-10-01", "2021-04-01", "2021-07-01"], "QS-OCT", "2021-10-01"),
+        (["2021-09-30", "2022-03-31", "2022-06-30"], "QE-SEP", "2022-09-30"),
+        (["2024-01-01", "2024-02-01"], "MS", "2024-03-01"),
+        (["2023-12-31", "2024-12-31"], "YE-DEC", "2025-12-31"),
+        (every("YS", "2000-01-01", rows=6) + every("YS", "2007-01-01", rows=14), "YS-JAN", "2021-01-01"),
+    ],
+)
+def test_few_rows_with_a_gap_follow_the_calendar(
+    tmp_path: Path, dates: list[str], frequency: str, following: str
+) -> None:
+    frame = read_frame(write(tmp_path, text(dates)), Reading(fill="linear"))
+    assert (frame.frequency, after(frame)[0]) == (frequency, following)
+
+
+@pytest.mark.parametrize(("freq", "gap"), [("D", 3), ("B", 4), ("MS", 2), ("W-SUN", 1)])
+def test_a_gap_in_days_with_a_time_zone_is_a_gap_of_days(freq: str, gap: int) -> None:
+    dates = pd.date_range("2024-03-20", periods=10, freq=freq, tz="Europe/Berlin").delete(gap)
+    frame = frame_from(pd.DataFrame({"a": np.arange(9.0)}, index=dates), Reading(fill="linear"))
+    assert (frame.frequency, len(frame.dates)) == (freq, 10)
+
+
 # --- the step as the user names it ---
 
 
@@ -322,6 +356,7 @@ def table(**columns: object) -> pd.DataFrame:
         lambda t: t,
         lambda t: t.set_index("date"),
         lambda t: t.set_index("date").rename_axis(None),
+        lambda t: t.set_index("date").rename_axis("a"),
         lambda t: t.rename(columns={"date": "when"}),
         lambda t: t.assign(date=t["date"].astype(str)),
         lambda t: t.astype({"a": "Int64"}),
