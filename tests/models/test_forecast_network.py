@@ -151,8 +151,11 @@ def test_tensors_it_does_not_need_do_not_matter(tmp_path: Path, tiny_gpt2: Path)
     file = tmp_path / "model.safetensors"
     tensors = load_file(file)
     add(tensors)
+    before, _ = load_forecast_network(tmp_path)
     save_file(tensors, file)
-    load_forecast_network(tmp_path)
+    network, _ = load_forecast_network(tmp_path)
+    x = torch.randn(2, 7, 3)
+    assert torch.equal(network(x), before(x))
 
 
 @pytest.mark.parametrize("length", [0, 4, 8, 100, 4000, -1])
