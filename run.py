@@ -389,6 +389,7 @@ def _say_over_seeds(records: Sequence[Mapping[str, Any]]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 with one message when the input is wrong."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.raiseExceptions = False  # a reader that has heard enough, like head, is no error
     for name in ("calf", "exp", "utils", "data_provider", "models", "layers"):
         logging.getLogger(name).setLevel(logging.INFO)
     args, given = parse(argv)

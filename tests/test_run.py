@@ -205,3 +205,11 @@ class TestARun:
         for part in ("LoRA", "seed 2021"):
             assert part in caplog.text
         assert written(workplace) == []
+
+
+def test_a_reader_that_stops_listening_is_no_error(tiny: Tiny, workplace: Path) -> None:
+    command = [sys.executable, str(ROOT / "run.py"), *tiny(), "--dry_run"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        error = process.stderr.read()
+    assert "Traceback" not in error
