@@ -12,7 +12,7 @@ from data_provider.clock import on_one_clock
 from data_provider.columns import checked_names, choose_dates, choose_numbers, differences
 from data_provider.config import DataConfig, check_fill
 from data_provider.datasets import DatasetSpec
-from data_provider.dates import DATE, are_numbers, looks_like_dates, parse_dates
+from data_provider.dates import DATE, looks_like_dates, parse_dates
 from data_provider.dialect import UNREADABLE, Dialect, find_dialect, not_text
 from data_provider.frequency import infer_frequency
 from data_provider.grid import Grid, find_grid
@@ -21,6 +21,7 @@ from data_provider.numbers import MISSING, decimal_mark, read_numbers
 from utils.errors import UserError
 
 NOTHING = "\0"  # name of what comes after a separator at the end of a line
+DATE_LIKE = re.compile(r"\d[-/. ]\d|\d{8}|\d:\d\d")  # looked for first: trying every format takes its time
 PEEK = 50  # rows that the column of dates is chosen by
 
 
@@ -153,8 +154,7 @@ def _header(path: Path, dialect: Dialect) -> list[str]:
 
 def _is_date(name: str, place: Place) -> bool:
     """Whether a name is a date; a plain year may be a name."""
-    texts = pd.Series([name])
-    return not are_numbers(texts) and looks_like_dates(texts, place)
+    return bool(DATE_LIKE.search(name)) and looks_like_dates(pd.Series([name]), place)
 
 
 def _parse(
