@@ -91,7 +91,7 @@ class LongTermForecast(Experiment):
         pictures = PICTURES / self.config.setting
         half_widths = self._half_widths()
         record = self.score_on(self.data, self.config.data, self.config.results, pictures, self.tested_on, half_widths)
-        if not self.config.surroundings.loaded_from:
+        if self._on_own_data:
             self._keep(lambda: save_skill(self.folder, record))
         return [record]
 
@@ -120,11 +120,17 @@ class LongTermForecast(Experiment):
         logger.info("pictures: %s", pictures)
         return record
 
+    @property
+    def _on_own_data(self) -> bool:
+        """Whether the data are those of training: only what is measured on them, in their scale, goes with them."""
+        same = self.training.get("data_digest") in (None, self.trained_on)
+        return same and not self.config.surroundings.loaded_from
+
     def _half_widths(self) -> dict[float, np.ndarray]:
         """Of the prediction intervals asked for; from the validation split, or from a checkpoint tested elsewhere."""
         levels = self.config.surroundings.interval
         shape = (self.config.data.pred_len, len(self.data.scored_columns))
-        if not self.config.surroundings.loaded_from:
+        if self._on_own_data:
             intervals = self._calibrate(shape)
             self._keep(lambda: intervals.save(self.folder))
         elif intervals := Intervals.load(self.folder, shape):

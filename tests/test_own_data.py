@@ -222,6 +222,20 @@ def test_a_known_continuation_scores_as_in_the_test(kind: str, tiny: Tiny, write
     )
 
 
+def test_what_goes_with_a_checkpoint_is_measured_on_its_own_data_alone(trained: Path) -> None:
+    own = {name: (checkpoint() / name).read_bytes() for name in ("intervals.safetensors", "test.json")}
+    load = ["--is_training", "0", "--load", str(checkpoint()), "--device", "cpu"]
+    before = trained.read_bytes()
+    try:  # the same file, in other units
+        daily_table().assign(revenue=daily_table()["revenue"] * 1000).to_csv(trained, index=False)
+        assert run.main(load) == 0
+    finally:
+        trained.write_bytes(before)
+    assert {name: (checkpoint() / name).read_bytes() for name in own} == own
+    assert run.main(load) == 0
+    assert {name: (checkpoint() / name).read_bytes() for name in own} == own
+
+
 def test_columns_may_be_reordered_and_more(trained: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert predict() == 0
     expected = forecast_of()
