@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import run
+from exp import flags as command_line
 from exp.config import RunConfig
 from tests.conftest import WriteCsv
 
@@ -60,8 +61,8 @@ class TestFlags:
             run.run(Recorder({**vars(args), **zero_shot}), set())  # type: ignore[arg-type]
         with pytest.raises(run.UserError, match="gpt2-tiny"):
             run.run(Recorder({**vars(args), "llm": "gpt2-tiny", "save_arrays": 0}), set())  # type: ignore[arg-type]
-        flags = {action.dest for action in run.build_parser()._actions} - {"help"}
-        unread = {*run.WITHOUT_EFFECT, "p_hidden_dims", *run.SWITCHES_WITHOUT_EFFECT}
+        flags = {action.dest for action in command_line.build_parser()._actions} - {"help"}
+        unread = {*command_line.WITHOUT_EFFECT, "p_hidden_dims", *command_line.SWITCHES_WITHOUT_EFFECT}
         assert flags - unread == read & flags
 
     def test_given_flags_without_effect_are_named_once(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +127,7 @@ class TestFlags:
         assert message in capsys.readouterr().err
 
     def test_help_is_grouped_and_names_every_flag(self) -> None:
-        text = run.build_parser().format_help()
+        text = command_line.build_parser().format_help()
         for name in ("data:", "model and backbone:", "training:", "device and output:", "--zero_shot", "--d_model"):
             assert name in text
 

@@ -12,6 +12,7 @@ import pca
 import run
 from data_provider import download
 from data_provider.datasets import DATASETS
+from exp import flags as command_line
 from tests.shell import ROOT, Shell
 from utils import tables
 from utils.m4_patterns import PATTERNS
@@ -184,7 +185,7 @@ def test_ci_calls_the_test_command() -> None:
 
 
 def test_every_flag_the_readme_names_exists() -> None:
-    parsers = (run.build_parser(), pca.build_parser(), tables.build_parser(), download.build_parser())
+    parsers = (command_line.build_parser(), pca.build_parser(), tables.build_parser(), download.build_parser())
     known = {option for parser in parsers for action in parser._actions for option in action.option_strings}
     known |= set(re.findall(r"^#   (--\w+)", (ROOT / "scripts" / "reproduce.sh").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?<![\w-])--[a-z_]+\b", (ROOT / "README.md").read_text()))
