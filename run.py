@@ -2,14 +2,18 @@
 
 import argparse
 import logging
+import shlex
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from exp.flags import idle_flags, parse
-from utils.errors import UserError, give_up
+from utils.device import is_main_process
+from utils.errors import Terminated, UserError, give_up
 
 if TYPE_CHECKING:
     from exp.config import RunConfig
@@ -84,13 +88,18 @@ def _report_on_data(config: "RunConfig") -> None:
 def _use_trained(folder: Path, trained: "RunConfig", args: argparse.Namespace) -> list[dict[str, Any]]:
     """Forecast the future from a checkpoint, or test it."""
     if args.do_predict and not args.dry_run:
-        from exp.future import forecast_future
-
-        forecast_future(folder, trained)
+        _forecast_future(folder, trained)
         return []
     from exp.experiments import experiment_of
 
     return experiment_of(trained)(trained).test_stored(folder, args.dry_run)
+
+
+def _forecast_future(folder: Path, config: "RunConfig") -> None:
+    from exp.future import forecast_future
+
+    if is_main_process():
+        forecast_future(folder, config)
 
 
 def run_seed(config: "RunConfig", args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -101,9 +110,7 @@ def run_seed(config: "RunConfig", args: argparse.Namespace) -> list[dict[str, An
         return _use_trained(*find_trained(config), args)
     records = _train_and_test(config, args)
     if args.do_predict and not args.dry_run:
-        from exp.future import forecast_future
-
-        forecast_future(config.checkpoint, config)
+        _forecast_future(config.checkpoint, config)
     return records
 
 
@@ -123,7 +130,7 @@ def _train_and_test(config: "RunConfig", args: argparse.Namespace) -> list[dict[
         if is_trained(config):
             logger.info("%s is trained; --overwrite repeats it", config.setting)
             return kind(config).test_stored(config.checkpoint)
-    return kind(config).train_and_test(args.dry_run)
+    return kind(config).train_and_test(args.dry_run, args.overwrite)
 
 
 def _say_over_seeds(records: Sequence[Mapping[str, Any]]) -> None:
@@ -139,15 +146,38 @@ def _say_over_seeds(records: Sequence[Mapping[str, Any]]) -> None:
                 logger.info(line)
 
 
+@contextmanager
+def _stopping_at_sigterm() -> Iterator[None]:
+    """Whoever ends the process, a scheduler say, ends it as Ctrl-C does: with all files whole."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stopped(stop: KeyboardInterrupt, argv: Sequence[str] | None) -> int:
+    """Say what is saved and how to go on."""
+    by, code = ("by SIGTERM", 143) if isinstance(stop, Terminated) else ("by hand", 130)
+    notes = getattr(stop, "__notes__", ["All files are whole; the same command repeats what was not finished:"])
+    command = shlex.join(["python", "run.py", *(sys.argv[1:] if argv is None else argv)])
+    return give_up("\n".join([f"stopped {by}.", *notes, f"  {command}"]), code)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 with one message when the input is wrong."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     logging.raiseExceptions = False  # a reader that has heard enough, like head, is no error
     for name in ("calf", "exp", "utils", "data_provider", "models", "layers"):
-        logging.getLogger(name).setLevel(logging.INFO)
+        logging.getLogger(name).setLevel(logging.INFO if is_main_process() else logging.WARNING)
     args, given = parse(argv)
     try:
-        run(args, given)
+        with _stopping_at_sigterm():
+            run(args, given)
     except UserError as error:
         return give_up(str(error), 2)
     except OSError as error:  # a full disk, a read-only folder
@@ -157,8 +187,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise  # a part of the project, not of its environment
         wanted = f"this Python ({sys.executable}) lacks {error.name}"
         return give_up(f"{wanted}: python -m pip install -r requirements.txt, or use the scripts.", 2)
-    except KeyboardInterrupt:
-        return give_up("stopped by hand; the best epoch so far, if any, is saved.", 130)
+    except KeyboardInterrupt as stop:
+        return _stopped(stop, argv)
     return 0
 
 

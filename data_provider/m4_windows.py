@@ -47,7 +47,7 @@ class M4Samples(Dataset):
 
     Args:
         series: those of one pattern. held_out: values at the end of each series that no sample may see.
-        draws: samples of each series in an epoch. seed: of the cuts.
+        draws: samples of each series in an epoch. seed: of the cuts, which ``generator`` draws.
 
     A cut lies among the last ``pattern.history`` horizons, never before the second value and never at the end, so
     that every sample has at least one value to see and one to forecast.
@@ -62,7 +62,7 @@ class M4Samples(Dataset):
         self._ends = series.ends - held_out
         limit = int(pattern.history * pattern.horizon)
         self._first = torch.maximum(series.starts + 1, self._ends - limit)
-        self._generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
         return len(self.series) * self.draws
@@ -71,7 +71,7 @@ class M4Samples(Dataset):
         """Draw and gather a whole batch at once."""
         chosen = torch.as_tensor(indices) % len(self.series)
         first, ends = self._first[chosen], self._ends[chosen]
-        share = torch.rand(len(chosen), generator=self._generator, dtype=torch.float64)
+        share = torch.rand(len(chosen), generator=self.generator, dtype=torch.float64)
         cuts = first + (share * (ends - first)).long()
         values, known = self.series.around(chosen, cuts, self.seq_len, self.horizon)
         future = cuts[:, None] + torch.arange(self.horizon)

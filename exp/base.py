@@ -1,11 +1,9 @@
-"""The one training loop. A task adds its data, its loss on a batch, its validation and its test."""
+"""What all experiments share. A task adds its data, its loss on a batch, its validation and its test."""
 
 import logging
-import math
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,42 +14,26 @@ from torch.utils.data import DataLoader
 from exp.config import RunConfig, name_of_file
 from exp.digests import digest_to_train, digests_of_outcomes
 from exp.network import Network, new_network, stored_network
-from models import ParameterGroup
+from exp.stored import is_trained
+from exp.trackers import check_log
+from exp.training import Training
 from models.checkpoints import SIDE_FILES
 from models.stored import save_model
-from utils.checkpoint import TRAINING, read_training
-from utils.device import device_name, pick_device, seed_everything
-from utils.early_stopping import EarlyStopping
+from utils.batches import evaluation_batch_size
+from utils.checkpoint import read_training
+from utils.compute import Compute
+from utils.device import (
+    check_compiler,
+    check_precision,
+    device_name,
+    has_fast_bfloat16,
+    pick_device,
+    seed_everything,
+)
 from utils.errors import UserError
-from utils.files import write_json
-from utils.progress import Progress, clock
-from utils.provenance import environment
-from utils.schedule import Schedule
+from utils.locks import alone_in
 
 logger = logging.getLogger(__name__)
-
-
-def build_optimiser(groups: list[ParameterGroup], learning_rate: float) -> torch.optim.Adam:
-    """Adam over named groups, each at its constant rate or at ``learning_rate``."""
-    parameters = [
-        {"params": group.parameters, "lr": group.constant_rate or learning_rate, "name": group.name} for group in groups
-    ]
-    return torch.optim.Adam(parameters, fused=True)
-
-
-def build_scheduler(
-    optimiser: torch.optim.Adam, groups: list[ParameterGroup], schedule: Schedule
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """Steps once an epoch; groups with a constant rate keep it."""
-
-    def constant(epoch: int) -> float:
-        return 1.0
-
-    def scheduled(epoch: int) -> float:
-        return schedule.rate(epoch) / schedule.learning_rate
-
-    factors = [constant if group.constant_rate else scheduled for group in groups]
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, factors)
 
 
 class Score(NamedTuple):
@@ -77,6 +59,7 @@ class Experiment(ABC):
         self.config = config
         place = config.surroundings
         self.device = pick_device(place.device, place.use_gpu, place.gpu)
+        self.compute = Compute(self.device, self._precision)
         self.best: dict[str, Any] = {}
         self.training: dict[str, Any] = {}
         self.load_data()
@@ -106,43 +89,81 @@ class Experiment(ABC):
 
     @abstractmethod
     def train_batches(self) -> DataLoader:
-        """The training batches, shuffled anew each time they are iterated."""
+        """Batches of ``--batch_size`` times ``--accumulate`` windows, shuffled anew each time they are iterated."""
+
+    @abstractmethod
+    def generators(self) -> dict[str, torch.Generator]:
+        """Of the random numbers that the training batches depend on, by name."""
 
     @abstractmethod
     def batch_loss(self, batch: Any) -> Tensor:
-        """The training loss of one batch."""
+        """The training loss of one batch, a mean over its windows."""
 
     @abstractmethod
     def validate(self) -> float:
-        """Score of the current weights on the whole validation split; lower is better."""
+        """Score of the current weights on the whole validation split; lower is better. The main process's counts."""
 
     @abstractmethod
     def test(self) -> list[dict[str, Any]]:
-        """Score the network on the whole test split, save and return the record, one for each data set tested."""
+        """Score the network on the whole test split, save and return the record, one for each data set tested.
+
+        Of several processes the main one does; the others help it forecast, and return none.
+        """
 
     # What all tasks share.
 
-    def train_and_test(self, dry_run: bool = False) -> list[dict[str, Any]]:
-        """Train from scratch, test the best epoch, return the records; a dry run only says what it would do."""
+    def train_and_test(self, dry_run: bool = False, overwrite: bool = False) -> list[dict[str, Any]]:
+        """Train, test the best epoch, return the records; a dry run only says what it would do.
+
+        Args:
+            overwrite: train again what is trained already.
+        """
         self.prepare(write=not dry_run)
         self.describe()
         if dry_run:
             return []
-        self.fit()
-        self.restore(self.config.checkpoint)
-        return self.test()
+        config = self.config
+        with self._alone(config.checkpoint, config.results, config.pictures):
+            if overwrite or not is_trained(config):  # by another run, meanwhile
+                self.fit()
+            self.compute.wait()  # until the best epoch lies on disk
+            self.restore(config.checkpoint)
+            return self.test()
 
     def test_stored(self, folder: Path, dry_run: bool = False) -> list[dict[str, Any]]:
         """Test the checkpoint in ``folder``, return the records; a dry run only says what it would do."""
         self.restore(folder)
         self.describe()
-        return [] if dry_run else self.test()
+        if dry_run:
+            return []
+        with self._alone(self.config.results, self.config.pictures):
+            return self.test()
+
+    def _alone(self, *folders: Path) -> AbstractContextManager:
+        """No other run works in these folders meanwhile; of several processes the main one sees to it."""
+        return alone_in(*folders) if self.compute.is_main else nullcontext()
 
     def prepare(self, write: bool = True) -> None:
         """Build an untrained network from the run's seed. Without ``write`` nothing lands on disk."""
-        seed_everything(self.config.seed, self.device)
-        self.network = new_network(self.config, self.channels, write)
+        place = self.config.surroundings
+        check_precision(self.config.precision, self.device)
+        check_log(place.log)
+        with self.compute.main_first():
+            seed_everything(self.config.seed, self.device)
+            self.network = new_network(self.config, self.channels, write)
+        if place.grad_checkpoint:
+            self.network.model.checkpoint_activations()
+        self._place()
+
+    def _place(self) -> None:
+        """The network onto the device; compiled there if asked for."""
+        mode = self.config.surroundings.compile
+        # The fused encoder layer of evaluation knows nothing of autocast once it is compiled.
+        torch.backends.mha.set_fastpath_enabled(mode is None)
         self.network.model.to(self.device)
+        if mode:
+            check_compiler(self.device)
+            self.network.model.compile_parts(mode)
 
     def restore(self, folder: Path) -> None:
         """Load the network from a checkpoint.
@@ -171,7 +192,7 @@ class Experiment(ABC):
             logger.info("note: the data are not those that %s was trained on", folder)
         if not self.training:
             logger.info("note: training was not finished; %s holds the best epoch until then", folder)
-        self.network.model.to(self.device)
+        self._place()
 
     @property
     def tested_on(self) -> dict[str, str]:
@@ -208,16 +229,32 @@ class Experiment(ABC):
             f"+ {loss.feature_w:g} feature ({loss.feature})"
         )
         course = f"cosine, tmax {schedule.tmax}" if schedule.cosine else schedule.lradj
-        yield f"learning rate: {schedule.learning_rate:g}, {course}; matrix products in {self._precision}"
-        yield f"at most {config.train_epochs} epochs of batches of {config.batch_size}, patience {config.patience}"
+        precision = self.compute.describe_precision()
+        yield f"learning rate: {schedule.learning_rate:g}, {course}; matrix products in {precision}"
+        if config.precision == "bf16" and not has_fast_bfloat16(self.device):
+            yield "note: this CPU has no instructions for bfloat16; float32 is faster here"
+        yield (
+            f"at most {config.train_epochs} epochs of batches of {config.batch_size}{self._divided()}, patience "
+            f"{config.patience}; evaluation in batches of {self.eval_batch_size}"
+        )
+
+    def _divided(self) -> str:
+        """What a batch is part of, and divided into."""
+        config, count = self.config, self.compute.processes
+        summed = "" if config.accumulate == 1 else f", {config.accumulate} of them a step"
+        return summed + ("" if count == 1 else f", divided among {count} processes")
+
+    @property
+    def eval_batch_size(self) -> int:
+        """Windows per batch of validation and test, over all processes."""
+        size = evaluation_batch_size(self.channels, self.config.data.pred_len) * self.compute.processes
+        return self.config.surroundings.eval_batch_size or size
 
     @property
     def _precision(self) -> str:
-        return "bfloat16" if self.config.use_amp else "float32"
-
-    def autocast(self) -> AbstractContextManager:
-        """bf16 matrix products where ``--use_amp`` asks for them."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.use_amp)
+        """A network trained in float16 is tested on the CPU in float32."""
+        config = self.config
+        return "fp32" if config.precision == "fp16" and self.device.type == "cpu" else config.precision
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -232,9 +269,13 @@ class Experiment(ABC):
             model.train(training)
 
     def forecast(self, x: Tensor) -> Tensor:
-        """The network's forecast (B, H, C) of windows (B, L, C), on the CPU in float32."""
-        with torch.inference_mode(), self.autocast():
-            return self.network.model(x.to(self.device, non_blocking=True)).forecast.float().cpu()
+        """The network's forecast (B, H, C) of windows (B, L, C), in float32 on the device."""
+        with torch.inference_mode(), self.compute.autocast():
+            return self.network.model(x.to(self.device, non_blocking=True)).forecast.float()
+
+    def forecast_together(self, x: Tensor) -> Tensor:
+        """The same, on the CPU, the windows divided among the processes: each has to call it, and has it all."""
+        return self.compute.spread(self.forecast, x).cpu()
 
     def fit(self) -> None:
         """Train until the epochs or the patience run out; the best epoch is on disk at the end.
@@ -242,79 +283,17 @@ class Experiment(ABC):
         Raises:
             UserError: a loss is not finite. What was saved before stays.
         """
-        config, model = self.config, self.network.model
-        groups = model.parameter_groups()
-        optimiser = build_optimiser(groups, config.schedule.learning_rate)
-        scheduler = build_scheduler(optimiser, groups, config.schedule)
-        stopping = EarlyStopping(config.patience)
-        history: list[dict[str, float]] = []
-        for name in SIDE_FILES:  # of an earlier training; one of them says that it was finished
-            (config.checkpoint / name).unlink(missing_ok=True)
-        started = time.monotonic()
-        epochs = Progress(range(config.train_epochs), "epochs", config.train_epochs, lines=False)
-        for epoch in epochs:
-            rate = config.schedule.rate(epoch)
-            train_loss = self._train_epoch(epoch, optimiser)
-            score = self.validate()
-            scheduler.step()
-            best = stopping.update(score, epoch)
-            if best:
-                self._save(epoch, score)
-            history.append({"epoch": epoch + 1, "train_loss": train_loss, self.score.key: score, "rate": rate})
-            elapsed = time.monotonic() - started
-            logger.info(
-                "epoch %d/%d | train loss %.5f | %s %.5f%s | rate %.3g | %s elapsed, at most %s left",
-                epoch + 1, config.train_epochs, train_loss, self.score.name, score, " (best)" if best else "", rate,
-                clock(elapsed), clock(elapsed / (epoch + 1) * (config.train_epochs - epoch - 1)),
-            )  # fmt: skip
-            epochs.show(val=f"{score:.4f}", best=f"{stopping.best:.4f}")
-            if not math.isfinite(score):
-                raise UserError(_not_finite("validation error", epoch, None))
-            if stopping.should_stop:
-                logger.info("no better epoch for %d epochs: stopping early", config.patience)
-                break
-        seconds = time.monotonic() - started
-        self.training = {
-            "seconds": seconds,
-            "data_digest": self.trained_on,
-            "environment": environment(self.device),
-            "epochs": history,
-        }
-        write_json(config.checkpoint / TRAINING, self.training)
-        logger.info("best epoch %d, %s %.5f", stopping.best_epoch + 1, self.score.name, stopping.best)
-        logger.info("checkpoint: %s", config.checkpoint)
+        self.training = Training(self).run()
 
-    def _train_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> float:
-        """One pass over the training batches; the mean loss."""
-        self.network.model.train()
-        batches = self.train_batches()
-        total = 0.0
-        progress = Progress(batches, f"epoch {epoch + 1}", len(batches))
-        for step, batch in enumerate(progress, start=1):
-            optimiser.zero_grad(set_to_none=True)
-            loss = self.batch_loss(batch)
-            loss.backward()
-            value = loss.item()
-            if not math.isfinite(value):
-                raise UserError(_not_finite("training loss", epoch, step))
-            optimiser.step()
-            total += value
-            progress.show(loss=f"{total / step:.4f}", rate=f"{optimiser.param_groups[-1]['lr']:.2e}")
-        return total / len(batches)
-
-    def _save(self, epoch: int, score: float) -> None:
+    def save_best(self, epoch: int, score: float) -> None:
+        """Keep the network as it is now."""
         self.best = {"epoch": epoch + 1, self.score.key: score}
         extras = {
             "data": self.data_record(),
             "word_embeddings": self.network.words,
             "training": self.config.identity,
         }
-        save_model(self.config.checkpoint, self.network.model, self.network.backbone, extras, self.best)
-
-
-def _not_finite(what: str, epoch: int, step: int | None) -> str:
-    place = f"epoch {epoch + 1}" + (f", step {step}" if step else "")
-    return (
-        f"The {what} is not finite in {place}. The learning rate is the likely cause: lower --learning_rate, "
-        "and check the data for extreme values. The best epoch before, if any, stays saved."
-    )
+        if self.compute.is_main:
+            save_model(self.config.checkpoint, self.network.model, self.network.backbone, extras, self.best)
+            for name in SIDE_FILES:  # of an earlier training
+                (self.config.checkpoint / name).unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,13 +17,19 @@ from data_provider.m4 import M4Config
 from layers.lora import LoRA
 from models import MODELS
 from utils.conformal import parse_levels
+from utils.device import PRECISIONS, has_bfloat16, pick_device
 from utils.errors import UserError
 from utils.losses import MASKED_LOSSES, PLAIN_LOSSES, CALFLoss
+from utils.records import modern_config
 from utils.results import RECORD
 from utils.schedule import Schedule
 
-RESULTS = Path("results")
+logger = logging.getLogger(__name__)
+
+RESULTS, PICTURES = Path("results"), Path("test_results")
 INITIALISATIONS = ("pretrained", "random")
+LOGS = ("csv", "tensorboard", "none")
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,9 @@ class Surroundings:
         interval: nominal coverages of the prediction intervals.
         predict_len: steps to forecast after the end of the file; None for pred_len.
         loaded_from: the setting of a checkpoint that is tested on other data than it was trained on.
+        eval_batch_size: windows per batch of validation and test; None for as many as fit well.
+        compile: a mode of torch.compile, or None. grad_checkpoint: recompute activations in the backward pass.
+        resume: ``auto``, ``never``, or the folder of a stopped training. log: where figures of each epoch go.
     """
 
     device: str = "auto"
@@ -58,6 +68,16 @@ class Surroundings:
     interval: tuple[float, ...] = (0.9,)
     predict_len: int | None = None
     loaded_from: str | None = None
+    eval_batch_size: int | None = None
+    compile: str | None = None
+    grad_checkpoint: bool = False
+    resume: str = "auto"
+    log: str = "csv"
+
+    def __post_init__(self) -> None:
+        for flag, value, known in (("--log", self.log, LOGS), ("--compile", self.compile, (None, *COMPILE_MODES))):
+            if value not in known:
+                raise UserError(f"{flag} {value}: choose one of {', '.join(str(one) for one in known if one)}.")
 
 
 @dataclass(frozen=True)
@@ -79,15 +99,18 @@ class RunConfig:
     batch_size: int
     train_epochs: int
     patience: int
-    use_amp: bool
+    precision: str
     seed: int
     surroundings: Surroundings
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         if self.model not in MODELS:
             raise UserError(f"--model {self.model}: no such model; choose one of {', '.join(MODELS)}.")
         if self.llm_init not in INITIALISATIONS:
             raise UserError(f"--llm_init {self.llm_init}: choose one of {', '.join(INITIALISATIONS)}.")
+        if self.precision not in PRECISIONS:
+            raise UserError(f"--precision {self.precision}: choose one of {', '.join(PRECISIONS)}.")
         for flag, name in (("--task_loss", self.loss.task), ("--output_loss", self.loss.output)):
             if name in MASKED_LOSSES and self.task_name != "short_term_forecast":
                 raise UserError(f"{flag} {name} is for M4; choose one of {', '.join(PLAIN_LOSSES)}.")
@@ -124,7 +147,8 @@ class RunConfig:
             batch_size=args.batch_size,
             train_epochs=args.train_epochs,
             patience=args.patience,
-            use_amp=args.use_amp,
+            precision=_precision(args),
+            accumulate=args.accumulate,
             seed=args.seed,
             surroundings=Surroundings(
                 device=args.device,
@@ -137,6 +161,11 @@ class RunConfig:
                 targets=_targets(args),
                 interval=parse_levels(args.interval),
                 predict_len=args.predict_len,
+                eval_batch_size=args.eval_batch_size,
+                compile={"0": None, "1": "default"}.get(args.compile, args.compile),
+                grad_checkpoint=bool(args.grad_checkpoint),
+                resume=args.resume,
+                log=args.log,
             ),
         )
 
@@ -148,7 +177,7 @@ class RunConfig:
             UserError: a part is missing, unknown or cannot be used.
         """
         try:
-            content = dict(identity)
+            content = modern_config(identity)
             data, lora = dict(content.pop("data")), content.pop("lora")
             kind = M4Config if data["data"] == "m4" else DataConfig
             return cls(
@@ -167,6 +196,8 @@ class RunConfig:
         """Everything that the figures depend on, as JSON; the data file by its absolute path."""
         content = asdict(self)
         del content["surroundings"]
+        if self.accumulate == 1:  # then it does not stand in a run's name, as before there was such a flag
+            del content["accumulate"]
         return {**content, "data": self.data.identity()}
 
     @cached_property
@@ -181,13 +212,21 @@ class RunConfig:
             f"{self.task_name}_{self.model_id}_{self.model}_{self.data.words}"
             f"_{Path(self.llm).name}-{self.llm_init}{self.gpt_layers}_{self.description}_seed{self.seed}"
         )
-        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:8]
+        content = dict(self.identity)
+        precision = content.pop("precision")  # under the flag it had once, so that runs keep their names
+        content["use_amp"] = {"fp32": False, "bf16": True}.get(precision, precision)
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
         return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', words)[:180]}_{digest}"
 
     @property
     def results(self) -> Path:
         """The folder of its figures."""
         return RESULTS / self.setting
+
+    @property
+    def pictures(self) -> Path:
+        """The folder of its pictures."""
+        return PICTURES / self.setting
 
     @cached_property
     def targets(self) -> dict[str, DataConfig]:
@@ -222,6 +261,18 @@ class RunConfig:
     def checkpoint(self) -> Path:
         """The folder this run saves to."""
         return Path(self.surroundings.checkpoints) / self.setting
+
+
+def _precision(args: argparse.Namespace) -> str:
+    if args.precision and args.use_amp and args.precision != "bf16":
+        raise UserError(f"--use_amp and --precision {args.precision} contradict each other; leave --use_amp out.")
+    if args.precision or not args.use_amp:
+        return args.precision or "fp32"
+    device = pick_device(args.device, args.use_gpu, args.gpu)
+    if has_bfloat16(device):
+        return "bf16"
+    logger.info("note: --use_amp: %s has no bfloat16; computing in float32 (or choose --precision fp16)", device)
+    return "fp32"
 
 
 def zero_shot_folder(results: Path, target: str) -> Path:

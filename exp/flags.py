@@ -22,7 +22,8 @@ M4_HAS_ITS_OWN = {
 SAMPLE_HAS_ITS_OWN = {"root_path", "data_path", "date_col", "fill"}
 M4_ALONE = {"seasonal_patterns", "m4_protocol", "m4_draws"}
 TARGETS = {"target_data", "target_root_path", "target_data_path"}
-TEST_ALONE = {"save_arrays", "inverse", "num_workers"}
+TEST_ALONE = {"save_arrays", "inverse", "num_workers", "eval_batch_size", "compile"}
+NOT_IN_A_TEST = {"overwrite", "resume", "grad_checkpoint", "log"}
 SWITCHES_WITHOUT_EFFECT = ("distil", "output_attention", "use_multi_gpu")
 
 
@@ -59,6 +60,11 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seed", type=_integer, default=2021, help="seed of the (first) run")
     group.add_argument("--itr", type=_positive, default=1, help="runs, with seeds seed, seed + 1, …")
     group.add_argument("--overwrite", action="store_true", help="repeat what is finished already")
+    group.add_argument(
+        "--resume", default="auto",
+        help="auto: a training that was stopped goes on after its last finished epoch; never: it begins anew; or the "
+        "checkpoint folder of a stopped training to go on from, also with other --train_epochs and --patience",
+    )  # fmt: skip
     group.add_argument("--dry_run", action="store_true", help="print configuration, windows and what trains; no more")
 
 
@@ -134,7 +140,8 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--train_epochs", type=_positive, default=10, help="epochs at most")
-    group.add_argument("--batch_size", type=_positive, default=32, help="windows per batch")
+    group.add_argument("--batch_size", type=_positive, default=32, help="windows per batch, over all processes")
+    group.add_argument("--accumulate", type=_positive, default=1, help="batches per step of the optimiser")
     group.add_argument("--patience", type=_positive, default=3, help="stop after that many epochs without a better one")
     group.add_argument("--learning_rate", type=_rate, default=1e-4, help="of all but the alignment parameters (1e-4)")
     group.add_argument(
@@ -152,13 +159,30 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--task_w", type=_weight, default=1.0, help="weight of the task loss")
     group.add_argument("--output_w", type=_weight, default=1.0, help="weight of the output loss")
     group.add_argument("--feature_w", type=_weight, default=0.01, help="weight of the feature loss")
-    group.add_argument("--use_amp", action="store_true", help="matrix products in bfloat16")
+    group.add_argument(
+        "--precision", help="matrix products in fp32, bf16 or fp16 (CUDA, with loss scaling); fp32 if left out"
+    )
+    group.add_argument("--use_amp", action="store_true", help="--precision bf16 where the device has bfloat16")
 
 
 def _add_places(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--use_gpu", type=_truth, default=True, help="1 or 0; 0 keeps auto on the CPU")
     group.add_argument("--gpu", type=_integer, default=0, help="which card auto and cuda mean")
+    group.add_argument(
+        "--eval_batch_size",
+        type=_positive,
+        help="windows per batch of validation and test; as many as fit well if left out",
+    )
+    group.add_argument(
+        "--compile", default="0",
+        help="1: torch.compile; or one of its modes, of which reduce-overhead and max-autotune use CUDA graphs",
+    )  # fmt: skip
+    group.add_argument(
+        "--grad_checkpoint", type=_switch, default=0,
+        help="1 saves memory while training: activations are computed again in the backward pass",
+    )  # fmt: skip
+    group.add_argument("--log", default="csv", help="figures of each epoch: csv, tensorboard or none")
     group.add_argument("--num_workers", type=_whole, default=0, help="loader processes; 0 is the fastest here")
     group.add_argument("--checkpoints", default="./checkpoints/", help="folder of all checkpoints")
     group.add_argument(
@@ -242,7 +266,7 @@ def idle_flags(args: argparse.Namespace, given: set[str]) -> list[str]:
         ("with --output_w 0", set() if args.output_w else {"output_loss"}),
         ("with --feature_w 0", set() if args.feature_w else {"feature_loss"}),
         ("with --device cpu", {"gpu"} if args.device == "cpu" or not args.use_gpu else set()),
-        ("with --is_training 0", set() if args.is_training else {*TRAINING_FLAGS, "overwrite"}),
+        ("with --is_training 0", set() if args.is_training else {*TRAINING_FLAGS, *NOT_IN_A_TEST}),
         ("with --load", {"itr"} if args.load else set()),
         ("without --do_predict", set() if args.do_predict else {"predict_len"}),
         ("with --do_predict --is_training 0", TEST_ALONE if args.do_predict and not args.is_training else set()),

@@ -31,6 +31,7 @@ from utils.checkpoint import CONFIG
 from utils.conformal import Intervals, check_levels
 from utils.device import pick_device
 from utils.errors import UserError
+from utils.records import modern_config
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class TrainedSeries:
     Attributes:
         columns: C names in the network's order. scored: the channels that it learnt to forecast.
         mean, scale: (C,), of its training rows. frequency: the step between rows. date_column: its name.
-        features: as in ``DataConfig``. bfloat16: whether the network computes its matrix products so.
+        features: as in ``DataConfig``. precision: of the network's matrix products, ``fp32``, ``bf16`` or ``fp16``.
     """
 
     columns: tuple[str, ...]
@@ -52,7 +53,7 @@ class TrainedSeries:
     frequency: str
     date_column: str
     features: str
-    bfloat16: bool
+    precision: str
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], channels: int) -> "TrainedSeries":
@@ -80,7 +81,7 @@ class TrainedSeries:
             frequency=check_frequency(data["frequency"]),
             date_column=str(data.get("date_column", "date")),
             features=features,
-            bfloat16=bool(config.get("training", {}).get("use_amp", False)),
+            precision=str(modern_config(config.get("training", {})).get("precision", "fp32")),
         )
 
 
@@ -243,7 +244,10 @@ class Forecaster:
         return torch.cat(parts, dim=1)[:, :steps]
 
     def _autocast(self) -> AbstractContextManager:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.series.bfloat16)
+        # A network trained in float16 on CUDA forecasts on the CPU in float32.
+        half = {"bf16": torch.bfloat16, "fp16": torch.float16 if self.device.type == "cuda" else None}
+        dtype = half.get(self.series.precision)
+        return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
 
     def _half_widths(self, steps: int, levels: Sequence[float]) -> tuple[dict[float, np.ndarray], tuple[str, ...]]:
         """Of each level's interval (H, C) in the table's units, NaN where there is none, and what to say of them."""

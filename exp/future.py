@@ -17,6 +17,7 @@ from exp.config import RunConfig
 from exp.forecast import CSV, Forecast
 from exp.forecaster import Forecaster
 from utils.device import pick_device
+from utils.locks import alone_in
 from utils.plots import plot_future
 from utils.skill import skill_lines
 
@@ -40,8 +41,9 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
     logger.info("")
     for line in skill_lines(folder):
         logger.info(line)
-    forecast.save(config.results)
-    pictures = _draw(config, frame, forecast)
+    with alone_in(config.results):
+        forecast.save(config.results)
+        pictures = _draw(config, frame, forecast)
     logger.info("")
     for line in (*_lines(frame, forecast), *(f"  note: {note}" for note in (*frame.notes, *forecast.notes))):
         logger.info(line)

@@ -1,11 +1,13 @@
 """Long-term forecasting (CALF, section 4.1): one network per data set and horizon."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -22,8 +24,6 @@ from utils.skill import save_skill, verdict
 
 logger = logging.getLogger(__name__)
 
-PICTURES = Path("test_results")
-
 
 class LongTermForecast(Experiment):
     """Train on windows, validate and test on every window, beside the forecasts that need no model."""
@@ -34,7 +34,7 @@ class LongTermForecast(Experiment):
         self.data = load_data(self.config.data)
         self._train_loader = make_loader(
             self.data.windows[Split.TRAIN],
-            self.config.batch_size,
+            self.config.batch_size * self.config.accumulate,
             shuffle_seed=self.config.seed,
             workers=self.config.surroundings.num_workers,
             pin=self.device.type == "cuda",
@@ -72,10 +72,13 @@ class LongTermForecast(Experiment):
     def train_batches(self) -> DataLoader:
         return self._train_loader
 
+    def generators(self) -> dict[str, torch.Generator]:
+        return {"order": self._train_loader.generator}
+
     def batch_loss(self, batch: Batch) -> Tensor:
         loss = self.config.loss
         x, y = (part.to(self.device, non_blocking=True) for part in batch[:2])
-        with self.autocast():
+        with self.compute.autocast():
             output = self.network.model(x, text_branch=loss.needs_text_branch)
         scored = self.data.scored
         text = None if output.text_forecast is None else output.text_forecast[..., scored]
@@ -85,15 +88,12 @@ class LongTermForecast(Experiment):
         sums = ErrorSums(self.config.data.pred_len, len(self.data.scored_columns))
         for batch, forecast in forecasts(self, self.data, Split.VAL, "validation"):
             sums.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
-        return sums.mse
+        return sums.mse if self.compute.is_main else math.nan
 
     def test(self) -> list[dict[str, Any]]:
-        pictures = PICTURES / self.config.setting
-        half_widths = self._half_widths()
-        record = self.score_on(self.data, self.config.data, self.config.results, pictures, self.tested_on, half_widths)
-        if self._on_own_data:
-            self._keep(lambda: save_skill(self.folder, record))
-        return [record]
+        config, half_widths = self.config, self._half_widths()
+        keep = self.folder if self._on_own_data else None
+        return self.score_on(self.data, config.data, config.results, config.pictures, self.tested_on, half_widths, keep)
 
     def score_on(
         self,
@@ -103,22 +103,29 @@ class LongTermForecast(Experiment):
         pictures: Path,
         more: Mapping[str, Any],
         half_widths: Mapping[float, np.ndarray],
-    ) -> dict[str, Any]:
-        """Score the network on a series, leave arrays, pictures and figures, return the record.
+        keep: Path | None = None,
+    ) -> list[dict[str, Any]]:
+        """Score the network on a series, leave arrays, pictures and figures, return the record (the main process).
 
         Args:
             results, pictures: folders. more: what the record holds beside the figures.
             half_widths: of prediction intervals by level, (H, scored channels), standardised.
+            keep: the checkpoint's folder, to keep the verdict beside it.
         """
-        reports, coverage = WindowTest(self, data, config, results, pictures, half_widths).run()
+        scored = WindowTest(self, data, config, results, pictures, half_widths).run()
+        if scored is None:
+            return []
+        reports, coverage = scored
         record = {**self._record(reports, results), **({"intervals": coverage} if coverage else {}), **more}
+        if keep:
+            self._keep(lambda: save_skill(keep, record))
         append_block(Path(f"results_{self.config.task_name}.txt"), self._summary(record))
         save_metrics(results, record)
         for line in (*comparison(reports), *coverage_lines(coverage), *verdict(reports, self.config.model)):
             logger.info(line)
         logger.info("figures: %s", results / RECORD)
         logger.info("pictures: %s", pictures)
-        return record
+        return [record]
 
     @property
     def _on_own_data(self) -> bool:
@@ -132,6 +139,8 @@ class LongTermForecast(Experiment):
         shape = (self.config.data.pred_len, len(self.data.scored_columns))
         if self._on_own_data:
             intervals = self._calibrate(shape)
+            if intervals is None:
+                return {}
             self._keep(lambda: intervals.save(self.folder))
         elif intervals := Intervals.load(self.folder, shape):
             trained = np.array(self.stored_data["scaler"]["scale"])[self.data.scored]
@@ -141,11 +150,13 @@ class LongTermForecast(Experiment):
             return {}
         return intervals.at(levels)
 
-    def _calibrate(self, shape: tuple[int, int]) -> Intervals:
-        """Prediction intervals from the errors on the validation windows."""
+    def _calibrate(self, shape: tuple[int, int]) -> Intervals | None:
+        """Prediction intervals from the errors on the validation windows (the main process)."""
         residuals = Residuals(len(self.data.windows[Split.VAL]), *shape)
         for batch, forecast in forecasts(self, self.data, Split.VAL, "calibration"):
             residuals.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
+        if not self.compute.is_main:
+            return None
         intervals = residuals.intervals(self.config.surroundings.interval)
         for level, half_width in intervals.at(self.config.surroundings.interval).items():
             if missing := np.isnan(half_width).mean():

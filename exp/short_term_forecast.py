@@ -17,7 +17,6 @@ from data_provider.m4_windows import FlatSeries, M4Batch, M4Samples, last_window
 from data_provider.windows import make_loader
 from exp.base import Experiment, Score
 from exp.config import RESULTS
-from exp.long_term_forecast import PICTURES
 from utils.baselines import naive, seasonal_naive
 from utils.files import write_table
 from utils.losses import Masked
@@ -54,7 +53,10 @@ class ShortTermForecast(Experiment):
             seed=self.config.seed,
         )
         self._train_loader = make_loader(
-            samples, self.config.batch_size, shuffle_seed=self.config.seed, drop_last=False
+            samples,
+            self.config.batch_size * self.config.accumulate,
+            shuffle_seed=self.config.seed,
+            drop_last=False,
         )
         if config.selects_on_test:
             self.score = Score("test sMAPE (selected on test)", "test_smape")
@@ -97,10 +99,13 @@ class ShortTermForecast(Experiment):
     def train_batches(self) -> DataLoader:
         return self._train_loader
 
+    def generators(self) -> dict[str, torch.Generator]:
+        return {"order": self._train_loader.generator, "cuts": self._train_loader.dataset.generator}
+
     def batch_loss(self, batch: M4Batch) -> Tensor:
         loss = self.config.loss
         x, y, mask = (part.to(self.device, non_blocking=True) for part in batch)
-        with self.autocast():
+        with self.compute.autocast():
             output = self.network.model(x, text_branch=loss.needs_text_branch)
         masked = Masked(mask, x, self.pattern.season)
         return loss(output.forecast, y, output.text_forecast, output.time_features, output.text_features, masked)
@@ -117,13 +122,15 @@ class ShortTermForecast(Experiment):
 
     def test(self) -> list[dict[str, Any]]:
         forecast = self._forecast_all(0, "test")
+        if not self.compute.is_main:
+            return []
         forecasts = {self.config.model: forecast, **self._baselines()}
         names = [f"V{step + 1}" for step in range(self.pattern.horizon)]
         folder = f"{self.config.model}{'_selected-on-test' if self._m4.selects_on_test else ''}"
         path = FORECASTS / folder / f"{self.pattern.name}_forecast.csv"
         for place in (path, self.config.results / path.name):  # the first is that of the latest run
             write_table(place, self.data.ids, forecast, names)
-        picture = PICTURES / self.config.setting / "series.png"
+        picture = self.config.pictures / "series.png"
         self._draw(forecasts, picture)
         record = self._record(self._score(forecasts))
         append_block(Path(f"results_{self.config.task_name}.txt"), self._summary(record))
@@ -138,9 +145,9 @@ class ShortTermForecast(Experiment):
     def _forecast_all(self, before_end: int, name: str) -> np.ndarray:
         """The forecasts (N, H) that follow the value ``before_end`` before the end of each training series."""
         x = last_windows(self.series, self._m4.seq_len, before_end)
-        parts = x.split(self.config.batch_size)
+        parts = x.split(self.eval_batch_size)
         with self.evaluating():
-            forecasts = [self.forecast(part) for part in Progress(parts, name, len(parts))]
+            forecasts = [self.forecast_together(part) for part in Progress(parts, name, len(parts))]
         return torch.cat(forecasts)[..., 0].double().numpy()
 
     def _baselines(self) -> dict[str, np.ndarray]:

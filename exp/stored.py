@@ -11,16 +11,18 @@ from data_provider.config import DataConfig
 from data_provider.m4 import M4Config
 from exp.config import RunConfig, Surroundings
 from exp.digests import digest_to_train, digests_of_outcomes
-from utils.checkpoint import read_config, read_training
+from utils.checkpoint import read_best, read_config, read_training
 from utils.errors import UserError
+from utils.records import modern_config, modern_record
 
 logger = logging.getLogger(__name__)
 
 # Parts of a configuration that say how a model was trained, and flags that set them: they do not change which
 # model is meant, so an evaluation need not repeat them.
-HOW_TRAINED = ("model_id", "description", "loss", "schedule", "batch_size", "train_epochs", "patience")
+HOW_TRAINED = ("model_id", "description", "loss", "schedule", "batch_size", "accumulate", "train_epochs", "patience")
 TRAINING_FLAGS = frozenset(
-    {"model_id", "des", "learning_rate", "cos", "tmax", "lradj", "decay_fac", "batch_size", "train_epochs", "patience",
+    {"model_id", "des", "learning_rate", "cos", "tmax", "lradj", "decay_fac", "batch_size", "accumulate",
+     "train_epochs", "patience",
      "task_loss", "output_loss", "feature_loss", "task_w", "output_w", "feature_w"}
 )  # fmt: skip
 M4_FLAGS = {"protocol": "m4_protocol", "draws": "m4_draws"}
@@ -47,8 +49,11 @@ def finished(config: RunConfig) -> list[dict[str, Any]]:
 def is_trained(config: RunConfig) -> bool:
     """Whether training with this configuration and these data was finished before."""
     folder = config.checkpoint
-    trained_on = read_training(folder).get("data_digest")
-    return trained_on is not None and trained_on == digest_to_train(config) and _identity(folder) == config.identity
+    training = read_training(folder)
+    trained_on, weights = training.get("data_digest"), read_best(folder)
+    if trained_on is None or training.get("best", weights) != weights:  # another training had begun
+        return False
+    return trained_on == digest_to_train(config) and _identity(folder) == config.identity
 
 
 def _trained_on(record: Mapping[str, Any]) -> Any:
@@ -61,14 +66,15 @@ def _read_record(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return record if isinstance(record, dict) else {}
+    return modern_record(record) if isinstance(record, dict) else {}
 
 
 def _identity(folder: Path) -> Any:
     try:
-        return read_config(folder).get("training")
+        identity = read_config(folder).get("training")
     except UserError:
         return None
+    return modern_config(identity) if isinstance(identity, dict) else None
 
 
 def trained_config(folder: Path, surroundings: Surroundings) -> RunConfig:
@@ -159,4 +165,5 @@ def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
     lora = identity["lora"] or {}
     adapters = {"lora": int(bool(lora)), "r": lora.get("r"), "lora_alpha": lora.get("alpha")}
     data = {M4_FLAGS.get(name, name): value for name, value in identity["data"].items()}
-    return {**identity, **data, **adapters, "lora_dropout": lora.get("dropout")}
+    amp = {"use_amp": identity["precision"] != "fp32"}
+    return {**identity, **data, **adapters, **amp, "lora_dropout": lora.get("dropout")}

@@ -25,17 +25,21 @@ logger = logging.getLogger(__name__)
 
 
 def forecasts(experiment: Experiment, data: ForecastData, split: Split, name: str) -> Iterator[tuple[Batch, Tensor]]:
-    """Every batch of a split with its forecast (B, H, scored channels), on the CPU in float32."""
-    config = experiment.config
+    """Every batch of a split with its forecast (B, H, scored channels), on the CPU in float32.
+
+    Each process forecasts its rows; the main one alone is handed batches and forecasts, whole.
+    """
     loader: DataLoader = make_loader(
         data.windows[split],
-        config.batch_size,
-        workers=config.surroundings.num_workers,
+        experiment.eval_batch_size,
+        workers=experiment.config.surroundings.num_workers,
         pin=experiment.device.type == "cuda",
     )
     with experiment.evaluating():
         for batch in Progress(loader, name, len(loader)):
-            yield batch, experiment.forecast(batch.x)[..., data.scored]
+            forecast = experiment.forecast_together(batch.x)[..., data.scored]
+            if experiment.compute.is_main:
+                yield batch, forecast
 
 
 def scored_targets(batch: Batch, data: ForecastData) -> Tensor | None:
@@ -68,13 +72,16 @@ class WindowTest:
         self._pictures = pictures
         self._coverage = Coverage(half_widths)
 
-    def run(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def run(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Write arrays and pictures; the figures of the windows.
 
         Returns:
-            ``ErrorSums.report`` of the network and of each simple forecast, by name; ``Coverage.report``.
+            ``ErrorSums.report`` of the network and of each simple forecast, by name; ``Coverage.report``. None where
+            another process does all this.
         """
         sums = self._score()
+        if not self._experiment.compute.is_main:
+            return None
         self._draw_pictures()
         columns, scale = self._data.scored_columns, self._scale
         return {name: s.report(columns, scale) for name, s in sums.items()}, self._coverage.report(columns, scale)
@@ -88,7 +95,7 @@ class WindowTest:
         shape = (len(data.windows[Split.TEST]), pred_len, channels)
         with ExitStack() as stack:
             files = []
-            if place.save_arrays:
+            if place.save_arrays and self._experiment.compute.is_main:
                 files = [
                     stack.enter_context(ArrayWriter(self._results / f"{name}.npy", shape)) for name in ("pred", "true")
                 ]
@@ -124,7 +131,7 @@ class WindowTest:
         chosen = sorted({0, len(windows) // 2, len(windows) - 1})
         batch = windows.__getitems__(chosen)
         with experiment.evaluating():
-            drawn = experiment.forecast(batch.x)[..., data.scored].numpy()
+            drawn = experiment.forecast(batch.x)[..., data.scored].cpu().numpy()
         for i, index in enumerate(chosen):
             history, truth = (part[..., data.scored] for part in windows.window(index))
             first = int(batch.origins[i]) - len(history)

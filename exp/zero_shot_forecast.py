@@ -7,7 +7,7 @@ from data_provider.config import DataConfig
 from data_provider.factory import ForecastData, load_data
 from data_provider.windows import Split
 from exp.config import of_target, zero_shot_folder
-from exp.long_term_forecast import PICTURES, LongTermForecast
+from exp.long_term_forecast import LongTermForecast
 from utils.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class ZeroShotForecast(LongTermForecast):
         return [*super().describe_data(), *(line for data in self.targets.values() for line in self._describe(data))]
 
     def test(self) -> list[dict[str, Any]]:
-        return [self._test_target(name, data) for name, data in self.targets.items()]
+        return [record for name, data in self.targets.items() for record in self._test_target(name, data)]
 
     def _load_target(self, config: DataConfig) -> ForecastData:
         """Read a target.
@@ -58,11 +58,11 @@ class ZeroShotForecast(LongTermForecast):
             *(f"  note: {note}" for note in notes),
         ]
 
-    def _test_target(self, name: str, data: ForecastData) -> dict[str, Any]:
+    def _test_target(self, name: str, data: ForecastData) -> list[dict[str, Any]]:
         logger.info("")
         logger.info("zero-shot: trained on %s, tested on %s", self.config.data.data, name)
         folder = zero_shot_folder(self.config.results, name)
-        pictures = zero_shot_folder(PICTURES / self.config.setting, name)
+        pictures = zero_shot_folder(self.config.pictures, name)
         target = self.config.targets[name]
         # Intervals of the source say nothing about another series, and a zero-shot test learns nothing from it.
         return self.score_on(data, target, folder, pictures, {"target_data": name}, half_widths={})

@@ -74,7 +74,7 @@ def test_a_run_that_was_trained_but_not_tested_is_only_tested(
     assert f"{first['setting']} is trained; --overwrite repeats it" in caplog.messages
 
 
-def test_a_run_stopped_in_training_is_trained_again(
+def test_a_repetition_stopped_before_its_first_epoch_leaves_the_training_before_it(
     tiny: Tiny, training: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (first,) = succeed(tiny())
@@ -84,7 +84,7 @@ def test_a_run_stopped_in_training_is_trained_again(
     Path("results", first["setting"], "metrics.json").unlink()
     (second,) = succeed(tiny())
     assert second["metrics"] == first["metrics"]
-    assert len(training) == 3
+    assert len(training) == 2
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"config": 1}'])

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from utils.errors import UserError
-from utils.files import replacing, write_json
+from utils.files import save_tensors, write_json
 
 WEIGHTS, CONFIG, TRAINING = "model.safetensors", "config.json", "training.json"
 FORMAT = 1
@@ -27,8 +26,7 @@ def write_checkpoint(
     """
     write_json(folder / CONFIG, {"format": FORMAT, **config})
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(folder / WEIGHTS) as temporary:
-        save_file(whole, temporary, metadata={BEST: json.dumps(best)})
+    save_tensors(folder / WEIGHTS, whole, {BEST: json.dumps(best)})
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -62,6 +60,15 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise UserError(f"{folder / WEIGHTS} is damaged ({error}); train anew or restore the folder.") from error
     return tensors, config
+
+
+def read_best(folder: Path) -> dict[str, Any]:
+    """The epoch that the weights are of, and its score. Empty where there are none."""
+    try:
+        with safe_open(folder / WEIGHTS, "pt") as file:
+            return json.loads((file.metadata() or {}).get(BEST, "{}"))
+    except (SafetensorError, OSError, ValueError, RecursionError):
+        return {}
 
 
 def read_training(folder: Path) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from torch import Tensor
 
 from utils.errors import UserError
-from utils.files import replacing
+from utils.files import save_tensors
 
 INTERVALS = "intervals.safetensors"
 PERCENTS = tuple(percent / 100 for percent in range(1, 100))
@@ -64,12 +64,11 @@ class Intervals:
     def save(self, folder: Path) -> None:
         """Write them into a checkpoint folder, whole or not at all."""
         content = {
-            "levels": np.array(self.levels),
-            "half_widths": self.half_widths.astype(np.float32),
-            "windows": np.array([self.windows]),
+            "levels": torch.tensor(self.levels, dtype=torch.float64),
+            "half_widths": torch.from_numpy(self.half_widths.astype(np.float32)),
+            "windows": torch.tensor([self.windows]),
         }
-        with replacing(folder / INTERVALS) as temporary:
-            save_file(content, temporary)
+        save_tensors(folder / INTERVALS, content, {})
 
     @classmethod
     def load(cls, folder: Path, shape: tuple[int, int]) -> "Intervals | None":

@@ -8,12 +8,25 @@ import torch
 
 from utils.errors import UserError
 
+PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+def processes() -> int:
+    """How many processes a launcher (accelerate launch, torchrun) has started for this run."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that speaks and writes."""
+    return processes() == 1 or int(os.environ.get("RANK", "0")) == 0
+
 
 def pick_device(name: str, use_gpu: bool = True, gpu: int = 0) -> torch.device:
     """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Args:
-        use_gpu: False turns ``auto`` into the CPU. gpu: which card ``auto`` and ``cuda`` mean.
+        use_gpu: False turns ``auto`` into the CPU. gpu: which card ``auto`` and ``cuda`` mean; of several processes
+            each has the card of its own number.
 
     Raises:
         UserError: the device is unknown or not there.
@@ -31,11 +44,45 @@ def pick_device(name: str, use_gpu: bool = True, gpu: int = 0) -> torch.device:
     if not use_gpu:
         raise UserError(f"--device {name} and --use_gpu 0 contradict each other.")
     index = gpu if device.index is None else device.index
+    if processes() > 1:
+        index = int(os.environ.get("LOCAL_RANK", "0"))
     if not torch.cuda.is_available() or not 0 <= index < torch.cuda.device_count():
         raise UserError(
             f"--device {name}, card {index}: this machine shows {torch.cuda.device_count()} CUDA device(s) to PyTorch."
         )
     return torch.device("cuda", index)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16: every CPU, some slowly, and CUDA cards since 2020."""
+    return device.type == "cpu" or torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether it has instructions for products in bfloat16; on a CPU without them float32 is the faster one."""
+    return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raise UserError where a device cannot train in a precision."""
+    if precision == "fp16" and device.type == "cpu":
+        raise UserError("--precision fp16 is for CUDA; on the CPU choose bf16 or fp32.")
+    if precision == "bf16" and not has_bfloat16(device):
+        raise UserError(f"--precision bf16: {device_name(device)} has no bfloat16; choose fp16 or fp32.")
+
+
+def check_compiler(device: torch.device) -> None:
+    """Compile something small.
+
+    Raises:
+        UserError: torch.compile does not work here.
+    """
+    try:
+        torch.compile(lambda x: x + 1)(torch.ones(2, device=device))
+    except Exception as error:  # what is lacking can surface as anything inside the compiler
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        wanted = "Triton" if device.type == "cuda" else "a C++ compiler, like g++"
+        raise UserError(f"--compile 1: torch.compile does not work here ({reason}); it needs {wanted}.") from error
 
 
 def seed_everything(seed: int, device: torch.device) -> None:

@@ -10,6 +10,10 @@ class UserError(Exception):
     """
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was told to end (SIGTERM)."""
+
+
 def give_up(message: str, code: int) -> int:
     """Print a command's last message, after all that it said before; return its exit code."""
     sys.stdout.flush()

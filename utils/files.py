@@ -1,6 +1,7 @@
 """Files that land whole: written beside their place under a temporary name, then renamed."""
 
 import csv
+import errno
 import json
 import os
 import tempfile
@@ -11,6 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy_format
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
 
 
 @contextmanager
@@ -24,11 +28,35 @@ def replacing(path: Path) -> Iterator[Path]:
     os.umask(umask)
     try:
         yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # a machine that stops must not leave the new name with old contents
         # mkstemp and safetensors give 0600; a result file is as public as the umask says.
         temporary.chmod(0o666 & ~umask)
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say whom it failed
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove the temporary files of a killed run; nobody else may be writing in the folder."""
+    for leftover in folder.rglob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:  # a full disk, in the words of another language
+            raise OSError(errno.EIO, str(error), str(path)) from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

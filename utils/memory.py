@@ -11,6 +11,18 @@ import torch
 CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
+def peak_memory(device: torch.device) -> int | None:
+    """The most bytes this process has taken so far: of its own memory, or on the CUDA device. None where unknown."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    with suppress(ImportError):
+        import resource  # there is none on Windows
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    return None
+
+
 class PeakMemory:
     """Peak memory of a ``with`` block in bytes: of the process, or of the CUDA device. None where unknown."""
 

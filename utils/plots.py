@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from utils.files import replacing
 
@@ -140,5 +141,29 @@ def plot_series(
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
     figure.suptitle(title, parse_math=False)
     figure.supxlabel("steps after the end of the training series")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def plot_losses(path: Path, history: Sequence[Mapping[str, float]], score: str, title: str) -> None:
+    """Draw a training as PNG: the mean training loss and the score of each epoch, the best one marked.
+
+    Args:
+        history: figures of the epochs, with ``epoch``, ``train_loss`` and the score. score: its key.
+    """
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2, 1, sharex=True)
+    epochs = [figures["epoch"] for figures in history]
+    for axis, key, colour in zip(axes, ("train_loss", score), (SIMPLE, FORECAST), strict=True):
+        values = [figures[key] for figures in history]
+        axis.plot(epochs, values, color=colour, marker=".", linewidth=1.4)
+        axis.set_ylabel(key.replace("_", " "))
+        axis.spines[["top", "right"]].set_visible(False)
+    best = int(np.argmin(values))
+    axes[1].annotate(f"epoch {epochs[best]}: {values[best]:.4f}", (epochs[best], values[best]), color=INK)
+    axes[1].set_xlabel("epoch")
+    axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.suptitle(title, fontsize="small", parse_math=False)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)

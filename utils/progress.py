@@ -9,6 +9,8 @@ from typing import Any
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from utils.device import is_main_process
+
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 30.0
@@ -18,11 +20,12 @@ class Progress:
     """Iterate over ``items`` and show how far it is, with figures and the time left.
 
     On a terminal it is a tqdm bar; elsewhere a log line at most every 30 seconds, so that a log stays readable,
-    or none at all without ``lines``.
+    or none at all without ``lines``. ``initial`` items were done before.
     """
 
-    def __init__(self, items: Iterable[Any], name: str, total: int, lines: bool = True) -> None:
-        self._bar = tqdm(items, name, total, leave=False, disable=not sys.stderr.isatty(), dynamic_ncols=True)
+    def __init__(self, items: Iterable[Any], name: str, total: int, lines: bool = True, initial: int = 0) -> None:
+        here = sys.stderr.isatty() and is_main_process()
+        self._bar = tqdm(items, name, total, leave=False, disable=not here, dynamic_ncols=True, initial=initial)
         self._name = name
         self._total = total
         self._lines = lines

@@ -72,6 +72,20 @@ def read_records(folder: Path) -> tuple[list[Record], list[str]]:
     return records, notes
 
 
+def modern_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's configuration as it is written now; once bfloat16 was a switch, ``use_amp``, and there was no other."""
+    content = {**config}
+    if "use_amp" in content:
+        content["precision"] = "bf16" if content.pop("use_amp") else "fp32"
+    return content
+
+
+def modern_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with such a configuration."""
+    config = record.get("config")
+    return {**record, "config": modern_config(config)} if isinstance(config, dict) else dict(record)
+
+
 def look_up(content: Any, dotted: str) -> Any:
     """A value inside nested groups, ``backbone.name``; None where there is none."""
     for part in dotted.split("."):

@@ -1,6 +1,8 @@
 """What a run leaves behind for people and programs: a table, a JSON record, a line in a text file."""
 
+import errno
 import math
+import os
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from utils.files import replacing, write_json
+from utils.locks import in_turn
 
 RECORD = "metrics.json"
 FIGURES = ("mse", "mae", "smape", "mase", "mape", "owa")
@@ -29,9 +32,17 @@ def save_metrics(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def append_block(path: Path, lines: Iterable[str]) -> None:
-    """Append one block in a single write, so that concurrent runs do not mix theirs."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n\n")
+    """Append one block, whole or not at all, however many runs do so at once."""
+    block = ("\n".join(lines) + "\n\n").encode()
+    with in_turn(path), path.open("ab", buffering=0) as file:
+        end = file.tell()
+        try:
+            if file.write(block) < len(block):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except OSError as error:
+            file.truncate(end)
+            error.filename = error.filename or str(path)
+            raise
 
 
 def comparison(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

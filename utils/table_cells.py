@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.m4_patterns import find_pattern
-from utils.records import SHORT_TERM, Record
+from utils.records import SHORT_TERM, Record, modern_config
 
 LONG_TERM_TABLE, FEW_SHOT, ZERO_SHOT, M4 = TABLES = ("long_term", "few_shot", "zero_shot", "m4")
 VALIDATION = "validation"
@@ -19,7 +19,6 @@ FLAGS = {
     "loss.output": "output_loss", "loss.feature": "feature_loss", "schedule.cosine": "cos", "lora.alpha": "lora_alpha",
     "lora.dropout": "lora_dropout",
 }  # fmt: skip
-SWITCHES = frozenset({"use_amp"})  # flags without a value
 # What a cell stands for already, and what does not change figures.
 NO_SETTINGS = frozenset(
     {"task_name", "model", "model_id", "des", "seed", "data", "pred_len", "features", "percent", "seasonal_patterns",
@@ -171,7 +170,7 @@ def settings(record: Record) -> dict[str, Any]:
     run although their paths differ.
     """
     content = record.content
-    found = {f"--{name}": value for name, value in _flags(content["config"]) if name not in NO_SETTINGS}
+    found = {f"--{name}": value for name, value in _flags(modern_config(content["config"])) if name not in NO_SETTINGS}
     digest = content.get("data_digest")
     if digest:
         found.pop("--data_path", None)
@@ -199,8 +198,8 @@ def _plain(name: str, value: Any) -> Any:
         return _tail(value)
     if name == "word_embedding_path":
         return value and Path(value).name
-    if name in SWITCHES:
-        return value or None
+    if name == "precision" and value == "fp32":
+        return None  # as without the flag
     return int(value) if isinstance(value, bool) else value
 
 

@@ -145,5 +145,12 @@ def test_the_settings_are_flags_that_can_be_given() -> None:
     record = m4("Hourly", use_amp=True)
     record["config"]["data"]["draws"] = 4
     found = settings(records(record)[0])
-    assert (found["--m4_draws"], found["--use_amp"]) == (4, True)
-    assert "--use_amp" not in settings(records(m4("Hourly", use_amp=False))[0])
+    assert (found["--m4_draws"], found["--precision"]) == (4, "bf16")
+    assert "--precision" not in settings(records(m4("Hourly", use_amp=False))[0])
+
+
+def test_records_of_earlier_versions_are_of_the_same_settings() -> None:
+    before, now = m4("Hourly", use_amp=True), m4("Hourly")
+    now["config"]["precision"] = "bf16"
+    del now["config"]["use_amp"]
+    assert settings(records(before)[0]) == settings(records(now)[0])

@@ -1,0 +1,213 @@
+"""The state of a training after an epoch, on disk: all that the next epoch depends on, in one file without code."""
+
+import json
+import logging
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from exp.config import RunConfig
+from models import CALF
+from utils.checkpoint import BEST, read_checkpoint, write_checkpoint
+from utils.compute import Compute
+from utils.errors import UserError
+from utils.files import save_tensors
+from utils.records import modern_config
+
+logger = logging.getLogger(__name__)
+
+STATE = "resume.safetensors"
+PROGRESS = "progress"
+# What may differ between a stopped training and the one that goes on from its folder.
+FREE = ("train_epochs", "patience", "model_id", "description")
+
+Scheduler = torch.optim.lr_scheduler.LambdaLR
+Generators = Mapping[str, torch.Generator]
+
+
+@dataclass
+class TrainingState:
+    """A training between two epochs.
+
+    Attributes:
+        tensors: trained tensors, Adam's moments and states of random generators by name.
+        progress: everything else, as JSON. source: the folder it came from.
+    """
+
+    tensors: dict[str, Tensor]
+    progress: dict[str, Any]
+    source: Path | None = None
+
+    @classmethod
+    def of(
+        cls, model: CALF, optimiser: torch.optim.Adam, scheduler: Scheduler, compute: Compute, generators: Generators
+    ) -> "TrainingState":
+        """What there is now; a call of every process, as on CUDA each has random numbers of its own."""
+        adam = optimiser.state_dict()
+        tensors = {f"model.{name}": tensor for name, tensor in _trained(model).items()}
+        for index, moments in adam["state"].items():
+            tensors |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
+        tensors |= {f"random.{name}": generator.get_state() for name, generator in generators.items()}
+        keys = np.random.get_state()
+        tensors["random.torch"] = torch.get_rng_state()
+        tensors["random.numpy"] = torch.from_numpy(keys[1].astype(np.int64))
+        if compute.device.type == "cuda":
+            own = torch.cuda.get_rng_state(compute.device)
+            tensors["random.cuda"] = compute.accelerator.gather(own[None].to(compute.device)).cpu()
+        scaler = compute.accelerator.scaler
+        progress = {
+            "groups": adam["param_groups"],
+            "scheduler": scheduler.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "python": random.getstate(),
+            "numpy": [keys[0], *keys[2:]],
+        }
+        return cls(tensors, progress)
+
+    def save(self, folder: Path) -> None:
+        """Write it, whole or not at all."""
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        save_tensors(folder / STATE, tensors, {PROGRESS: json.dumps(self.progress)})
+
+    @classmethod
+    def load(cls, folder: Path) -> "TrainingState":
+        """Read it; no code from the file is run.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        path = folder / STATE
+        try:
+            with safe_open(path, "pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+                progress = json.loads((file.metadata() or {})[PROGRESS])
+            history, identity = progress["history"], progress["identity"]
+            if not isinstance(history, list) or not history or not isinstance(identity, dict):
+                raise ValueError("it holds no finished epoch")
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise UserError(
+                f"{path} is damaged ({error}); --resume never begins the training anew, or restore the file."
+            ) from error
+        return cls(tensors, progress, folder)
+
+    def restore(
+        self, model: CALF, optimiser: torch.optim.Adam, scheduler: Scheduler, compute: Compute, generators: Generators
+    ) -> None:
+        """Put everything back where :meth:`of` found it.
+
+        Raises:
+            UserError: something is missing or does not fit.
+        """
+        try:
+            for name, tensor in _trained(model).items():
+                stored = self.tensors[f"model.{name}"]
+                if stored.shape != tensor.shape:
+                    raise ValueError(f"{name} has another size")
+                tensor.copy_(stored)
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in self.tensors.items():
+                kind, _, rest = name.partition(".")
+                if kind == "adam":
+                    index, _, moment = rest.partition(".")
+                    moments.setdefault(int(index), {})[moment] = tensor
+            optimiser.load_state_dict({"state": moments, "param_groups": self.progress["groups"]})
+            scheduler.load_state_dict(self.progress["scheduler"])
+            if compute.accelerator.scaler is not None and self.progress["scaler"]:
+                compute.accelerator.scaler.load_state_dict(self.progress["scaler"])
+            self._restore_random(compute, generators)
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise UserError(
+                f"{self.source / STATE} does not fit this run ({error}); --resume never begins the training anew."
+            ) from error
+
+    def _restore_random(self, compute: Compute, generators: Generators) -> None:
+        for name, generator in generators.items():
+            generator.set_state(self.tensors[f"random.{name}"])
+        torch.set_rng_state(self.tensors["random.torch"])
+        name, *rest = self.progress["numpy"]
+        np.random.set_state((name, self.tensors["random.numpy"].numpy().astype(np.uint32), *rest))
+        version, numbers, following = self.progress["python"]
+        random.setstate((version, tuple(numbers), following))
+        cards, rank = self.tensors.get("random.cuda"), compute.accelerator.process_index
+        if compute.device.type == "cuda" and cards is not None and rank < len(cards):
+            torch.cuda.set_rng_state(cards[rank], compute.device)
+
+
+def find_state(
+    config: RunConfig, trained_on: str, backbone: Mapping[str, Any], compute: Compute
+) -> TrainingState | None:
+    """The state that a run goes on from, by its ``--resume``; None to begin anew.
+
+    Args:
+        trained_on: digest of the data. backbone: ``Backbone.describe()`` of this run.
+
+    Raises:
+        UserError: ``--resume`` names a folder without a usable state, or the run's own is damaged.
+    """
+    resume, own = config.surroundings.resume, _own_state(config, trained_on, backbone)
+    if resume in ("auto", "never"):
+        return own if resume == "auto" else None
+    folder = Path(resume)
+    if not (folder / STATE).is_file():
+        raise UserError(
+            f"--resume {resume}: there is no {STATE} in this folder, which a stopped training leaves; or choose auto "
+            "or never."
+        )
+    state = TrainingState.load(folder)
+    if reason := _misfit(state, config, trained_on, backbone, FREE):
+        raise UserError(f"--resume {resume} does not fit this run: {reason}.")
+    if own is not None and len(own.progress["history"]) >= len(state.progress["history"]):
+        return own  # this run went on from there before, and was stopped itself
+    if folder.resolve() != config.checkpoint.resolve() and compute.is_main:
+        _take_best(folder, config)
+    return state
+
+
+def clear_state(folder: Path) -> None:
+    """Remove the state of a training that is over, or begins anew."""
+    (folder / STATE).unlink(missing_ok=True)
+
+
+def _own_state(config: RunConfig, trained_on: str, backbone: Mapping[str, Any]) -> TrainingState | None:
+    if config.surroundings.resume == "never" or not (config.checkpoint / STATE).is_file():
+        return None
+    state = TrainingState.load(config.checkpoint)
+    if reason := _misfit(state, config, trained_on, backbone, ()):
+        logger.info("note: %s was stopped earlier, but %s: beginning anew", config.checkpoint, reason)
+        return None
+    return state
+
+
+def _misfit(
+    state: TrainingState, config: RunConfig, trained_on: str, backbone: Mapping[str, Any], free: tuple[str, ...]
+) -> str | None:
+    """Why a run cannot go on from a state; None where it can."""
+    here, there = config.identity, modern_config(state.progress["identity"])
+    for name in sorted({*here, *there} - {*free}):
+        if here.get(name) != there.get(name):
+            return f"{name} is {here.get(name)} here and {there.get(name)} there"
+    if state.progress.get("data_digest") != trained_on:
+        return "its data have changed since"
+    if state.progress.get("backbone") != backbone["fingerprint"]:
+        return "its backbone is another"
+    return None
+
+
+def _take_best(folder: Path, config: RunConfig) -> None:
+    """Copy the best epoch so far into this run's own checkpoint."""
+    tensors, content = read_checkpoint(folder)
+    best = content.pop(BEST)
+    content = {**content, "training": config.identity}
+    content.pop("format", None)
+    write_checkpoint(config.checkpoint, tensors, content, best)
+
+
+def _trained(model: CALF) -> dict[str, Tensor]:
+    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}

@@ -1,0 +1,66 @@
+"""Runs in processes of their own that start at once: forked from a server that has imported everything."""
+
+import multiprocessing
+import os
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PRELOADED = ["tests.forked", "run", "exp.experiments", "exp.future", "models.stored", "accelerate.tracking"]
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(PRELOADED)
+
+
+def _ensure_server() -> None:
+    """Start the server, which looks for what it imports along PYTHONPATH alone."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(ROOT)
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+def start(
+    folder: Path, argv: Sequence[str], environment: Mapping[str, str] | None = None, file_size: int | None = None
+) -> ForkServerProcess:
+    """Start ``run.py`` with ``argv`` in ``folder``; what it says lands in ``said.txt`` there.
+
+    Args:
+        environment: variables of its own. file_size: bytes beyond which the disk is full for each of its files.
+    """
+    _ensure_server()
+    process = _context.Process(target=_run, args=(folder, list(argv), dict(environment or {}), file_size))
+    process.start()
+    return process
+
+
+def finish(process: ForkServerProcess, seconds: float = 120) -> int:
+    """Its exit code."""
+    process.join(seconds)
+    return process.exitcode
+
+
+def _run(folder: Path, argv: list[str], environment: dict[str, str], file_size: int | None) -> None:
+    import torch
+
+    import run
+
+    os.chdir(folder)
+    os.environ.update(environment)
+    with open(f"said{environment.get('RANK', '')}.txt", "a", encoding="utf-8") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+        sys.stdout = sys.stderr = said
+        torch.set_num_threads(1)
+        if file_size:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+        sys.exit(run.main(argv))

@@ -1,0 +1,215 @@
+"""Runs that are stopped, and started again by the same command."""
+
+import csv
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from safetensors import safe_open
+
+import run
+from tests.commands import succeed
+from tests.conftest import Tiny
+from tests.forked import finish, start
+
+KILLS = 30
+SAME = ("model.safetensors", "pred.npy", "true.npy", "metrics.npy", "intervals.safetensors")
+
+
+def files(folder: Path) -> dict[str, Path]:
+    return {path.name: path for path in folder.rglob("*") if path.is_file()}
+
+
+def check_that_everything_loads(folder: Path) -> None:
+    """Every file that has its own name, not that of a temporary one."""
+    for path in folder.rglob("*"):
+        if path.is_dir() or path.name.startswith((".", "said")):
+            continue
+        if path.suffix == ".safetensors":
+            with safe_open(path, "np") as file:
+                assert [file.get_tensor(name) for name in file.keys()]  # noqa: SIM118 (it is no dict)
+        elif path.suffix == ".json":
+            assert json.loads(path.read_text())
+        elif path.suffix == ".npy":
+            assert np.load(path).size
+        elif path.suffix == ".png":
+            assert imread(path).size
+        elif path.suffix == ".csv":
+            assert len({len(row) for row in csv.reader(path.read_text().splitlines())}) == 1
+        else:
+            assert path.suffix == ".txt" and path.read_text().endswith("\n\n")
+
+
+def figures(folder: Path) -> dict[str, object]:
+    """All that has to be the same, bit for bit."""
+    found = files(folder)
+    record, training = (json.loads(found[name].read_text()) for name in ("metrics.json", "training.json"))
+    log = [
+        (row["epoch"], row["train_loss"], row["validation_mse"])
+        for row in csv.DictReader(found["log.csv"].read_text().splitlines())
+    ]
+    contents = {name: found[name].read_bytes() for name in SAME}
+    return {**contents, "metrics": record["metrics"], "best": record["best"], "epochs": training["epochs"], "log": log}
+
+
+@pytest.fixture
+def flags(tiny: Tiny) -> list[str]:
+    """A run of twelve short epochs, with dropout everywhere."""
+    return tiny(train_epochs=12, patience=12, batch_size=16)
+
+
+def test_killed_at_thirty_moments_it_ends_as_if_it_had_never_been_stopped(flags: list[str], tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    assert finish(start(tmp_path, [*flags, "--dry_run"])) == 0  # the server has imported everything
+    began = time.monotonic()
+    assert finish(start(whole, flags)) == 0
+    length = time.monotonic() - began
+    expected = figures(whole)
+
+    moments, kills, rounds = random.Random(), 0, 0
+    while kills < KILLS:
+        rounds += 1
+        folder = tmp_path / f"killed{rounds}"
+        folder.mkdir()
+        while True:
+            process = start(folder, flags)
+            process.join(moments.uniform(0, length * 0.7) if kills < KILLS else 120)
+            if process.exitcode is not None:
+                assert process.exitcode == 0, (folder / "said.txt").read_text()
+                break
+            process.kill()
+            process.join()
+            kills += 1
+            check_that_everything_loads(folder)
+        check_that_everything_loads(folder)
+        assert figures(folder) == expected
+        assert not [name for name in files(folder) if name.endswith(".tmp") or name == "resume.safetensors"]
+
+
+def stop_after_an_epoch(folder: Path, flags: list[str], number: signal.Signals, epochs: int = 2) -> str:
+    """Start a run, send it a signal once some epochs are done; what it said."""
+    process, said = start(folder, flags), folder / "said.txt"
+    deadline = time.monotonic() + 60
+    while not (said.exists() and f"epoch {epochs}/" in said.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, number)
+    assert finish(process) == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    return said.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_hand_it_says_what_is_saved_and_how_to_go_on(
+    number: signal.Signals, tiny: Tiny, workplace: Path
+) -> None:
+    flags = tiny(train_epochs=500, patience=500)
+    said = stop_after_an_epoch(workplace, flags, number)
+    assert "of at most 500 epochs are saved in checkpoints/" in said
+    assert "the same command goes on from there:\n  python run.py --data custom" in said
+    assert "Traceback" not in said
+    check_that_everything_loads(workplace)
+    assert "resume.safetensors" in files(workplace)
+
+
+def test_another_folder_can_be_gone_on_from_with_other_epochs(
+    tiny: Tiny, workplace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    flags = tiny(train_epochs=500, patience=500)
+    stop_after_an_epoch(workplace, flags, signal.SIGINT)
+    (stopped,) = Path("checkpoints").iterdir()
+    (record,) = succeed(tiny(train_epochs=6, patience=500, resume=stopped))
+    assert "going on after epoch" in caplog.text
+    records = succeed(tiny(train_epochs=6, patience=500, des="whole"))
+    (whole,) = (other for other in records if other["setting"] != record["setting"])
+    assert whole["training"]["epochs"] == record["training"]["epochs"]
+    assert whole["metrics"] == record["metrics"]
+
+
+def test_a_folder_that_does_not_fit_is_refused(tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stop_after_an_epoch(workplace, tiny(train_epochs=500, patience=500), signal.SIGINT)
+    (stopped,) = Path("checkpoints").iterdir()
+    assert run.main(tiny(train_epochs=500, learning_rate=0.01, resume=stopped)) == 2
+    assert "does not fit this run: schedule is" in capsys.readouterr().err
+    assert run.main(tiny(resume="nowhere")) == 2
+    assert "--resume nowhere: there is no resume.safetensors in this folder" in capsys.readouterr().err
+
+
+def test_a_damaged_state_is_refused_with_the_way_out(
+    tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = tiny(train_epochs=500, patience=500)
+    stop_after_an_epoch(workplace, flags, signal.SIGINT)
+    files(workplace)["resume.safetensors"].write_bytes(b"damaged")
+    assert run.main(flags) == 2
+    assert "resume.safetensors is damaged" in capsys.readouterr().err
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_never_begins_anew(tiny: Tiny, workplace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    flags = tiny(train_epochs=3)
+    (first,) = succeed(flags)
+    (again,) = succeed([*flags, "--overwrite"])
+    assert again["training"]["epochs"] == first["training"]["epochs"]
+    assert "going on" not in caplog.text
+
+
+def test_of_two_runs_with_one_configuration_the_second_is_refused(
+    tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = tiny(train_epochs=500, patience=500)
+    first = start(workplace, flags)
+    while not list(workplace.glob("checkpoints/*/resume.safetensors")):
+        time.sleep(0.01)
+    assert run.main(flags) == 2
+    assert f"process {first.pid} on " in (said := capsys.readouterr().err)
+    assert "is at work on a run of this name; wait for it to end, or stop it" in said
+    assert first.is_alive()
+    first.kill()
+    first.join()
+
+
+def test_a_full_disk_ends_it_with_a_message_and_leaves_what_was_there(tiny: Tiny, workplace: Path) -> None:
+    flags = tiny()
+    succeed(flags)
+    contents = {path: path.read_bytes() for path in workplace.rglob("*") if path.is_file()}
+    assert finish(start(workplace, [*flags, "--overwrite"], file_size=20_000)) == 2
+    said = (workplace / "said.txt").read_text()
+    assert re.search(r"error: checkpoints/.*/model.safetensors: .*File too large.*what was there before is whole", said)
+    assert "Traceback" not in said
+    assert {path: path.read_bytes() for path in contents} == contents
+    assert sorted(set(files(workplace)) - {path.name for path in contents}) == ["said.txt"]
+
+
+def test_a_killed_overwrite_is_not_taken_for_the_finished_training_before(
+    tiny: Tiny, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = tiny(train_epochs=3)
+    (first,) = succeed(flags)
+    monkeypatch.setattr("exp.long_term_forecast.LongTermForecast.validate", stop_at_the_second_call())
+    assert run.main([*flags, "--overwrite"]) == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(workplace)
+    shutil.rmtree("results")
+    (again,) = succeed(flags)
+    assert (again["training"]["epochs"], again["metrics"]) == (first["training"]["epochs"], first["metrics"])
+
+
+def stop_at_the_second_call() -> Callable[..., float]:
+    calls = iter([0.5])
+
+    def validate(experiment: object) -> float:
+        try:
+            return next(calls)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    return validate

@@ -1,0 +1,109 @@
+"""Where a run computes: its device, its processes, and the precision of its matrix products."""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast_object_list
+from torch import Tensor, nn
+
+from utils.device import PRECISIONS, processes
+from utils.whole_batch_dropout import WholeBatchDropout
+
+IN_ACCELERATE = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a batch that one process trains on.
+
+    Attributes:
+        rows: of the batch; one of them where there are fewer rows than processes, and none is left for this one.
+        weight: share of the rows in the loss of the whole batch. total: rows of the whole batch.
+    """
+
+    rows: slice
+    weight: float
+    total: int
+
+
+class Compute:
+    """Device, processes and precision by way of accelerate; one process on one device is the plain case.
+
+    Args:
+        device: of this process. precision: one of ``PRECISIONS``.
+    """
+
+    def __init__(self, device: torch.device, precision: str) -> None:
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        # What an earlier run in this process asked for is over; its process group stays.
+        AcceleratorState._reset_state(reset_partial_state=processes() == 1)
+        self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=IN_ACCELERATE[precision])
+        self.device, self.precision = device, precision
+
+    @property
+    def processes(self) -> int:
+        return self.accelerator.num_processes
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.accelerator.is_main_process
+
+    def describe_precision(self) -> str:
+        """For the header: precision of the matrix products, and on CUDA whether float32 ones are TF32."""
+        tf32 = "on" if torch.backends.cuda.matmul.allow_tf32 else "off"
+        return PRECISIONS[self.precision] + (f" (TF32 {tf32})" if self.device.type == "cuda" else "")
+
+    def autocast(self) -> AbstractContextManager:
+        """Matrix products in the run's precision."""
+        return self.accelerator.autocast()
+
+    def share(self, count: int) -> Share:
+        """This process's part of a batch of ``count`` windows."""
+        rank = self.accelerator.process_index
+        first, last = (count * i // self.processes for i in (rank, rank + 1))
+        return Share(slice(first, last) if first < last else slice(0, 1), (last - first) / count, count)
+
+    def same_dropout(self, share: Share) -> AbstractContextManager:
+        """On several CPU processes: dropout as one process would draw it for the whole batch."""
+        if self.processes == 1 or self.device.type != "cpu":
+            return nullcontext()
+        return WholeBatchDropout(share.rows, share.total)
+
+    def spread(self, work: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """``work(x)``, its rows (dimension 0) divided among the processes; whole on each of them."""
+        if self.processes == 1:
+            return work(x)
+        size = math.ceil(len(x) / self.processes)
+        own = torch.arange(size) + self.accelerator.process_index * size
+        # What the last process has too few of is padded with the last row, and cut off again.
+        return self.accelerator.gather(work(x[own.clamp(max=len(x) - 1)]).contiguous())[: len(x)]
+
+    def sum_step(self, parameters: Sequence[nn.Parameter], loss: Tensor) -> Tensor:
+        """Sum gradients, in place, and the loss over all processes; the loss of the whole batch."""
+        if self.processes == 1:
+            return loss
+        parts = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([loss.reshape(1), *(grad.flatten() for grad in parts)])
+        flat = self.accelerator.reduce(flat, "sum")
+        for grad, summed in zip(parts, flat[1:].split([grad.numel() for grad in parts]), strict=True):
+            grad.copy_(summed.view_as(grad))
+        return flat[0]
+
+    def tell(self, value: float) -> float:
+        """The main process's value, on each process."""
+        return broadcast_object_list([value])[0] if self.processes > 1 else value
+
+    def wait(self) -> None:
+        """Until every process has come this far."""
+        self.accelerator.wait_for_everyone()
+
+    def main_first(self) -> AbstractContextManager:
+        """The main process does the work of the block before the others: what it fetches or makes is there for them."""
+        return self.accelerator.main_process_first()
