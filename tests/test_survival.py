@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from matplotlib.image import imread
 from safetensors import safe_open
 
 import run
+from exp.long_term_forecast import LongTermForecast
 from tests.commands import succeed
 from tests.conftest import Tiny
 from tests.forked import finish, start
@@ -194,22 +194,18 @@ def test_a_killed_overwrite_is_not_taken_for_the_finished_training_before(
 ) -> None:
     flags = tiny(train_epochs=3)
     (first,) = succeed(flags)
-    monkeypatch.setattr("exp.long_term_forecast.LongTermForecast.validate", stop_at_the_second_call())
+    validate, calls = LongTermForecast.validate, []
+
+    def stop_in_the_second_epoch(experiment: LongTermForecast) -> float:
+        calls.append(experiment)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return validate(experiment)
+
+    monkeypatch.setattr(LongTermForecast, "validate", stop_in_the_second_epoch)
     assert run.main([*flags, "--overwrite"]) == 130
     monkeypatch.undo()
     monkeypatch.chdir(workplace)
     shutil.rmtree("results")
     (again,) = succeed(flags)
     assert (again["training"]["epochs"], again["metrics"]) == (first["training"]["epochs"], first["metrics"])
-
-
-def stop_at_the_second_call() -> Callable[..., float]:
-    calls = iter([0.5])
-
-    def validate(experiment: object) -> float:
-        try:
-            return next(calls)
-        except StopIteration:
-            raise KeyboardInterrupt from None
-
-    return validate
