@@ -1,4 +1,4 @@
-"""How much memory a piece of work takes at its peak."""
+"""How much memory a piece of work takes at its peak, and how much is left."""
 
 import ctypes
 import gc
@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 CLEAR_REFS = Path("/proc/self/clear_refs")
+CGROUP = Path("/sys/fs/cgroup")
 
 
 def peak_memory(device: torch.device) -> int | None:
@@ -53,3 +54,15 @@ class PeakMemory:
             status = Path("/proc/self/status").read_text()
             kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
             self.peak = int(kilobytes) * 1024
+
+
+def available_memory() -> int | None:
+    """Bytes that this process can still take, None where unknown."""
+    free = []
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))))
+    with suppress(OSError, ValueError, IndexError):  # "max" where the container is not limited
+        limit = int((CGROUP / "memory.max").read_text())
+        free.append(limit - int((CGROUP / "memory.stat").read_text().split()[1]))  # its first line: anon BYTES
+    return min(free, default=None)

@@ -9,7 +9,7 @@ import pytest
 from data_provider import m4_benchmark
 from data_provider.m4 import read_m4
 from data_provider.m4_benchmark import generate, measure_m4
-from utils import benchmark
+from utils.benchmark import __main__ as benchmark
 from utils.m4_patterns import PATTERNS
 
 
