@@ -3,14 +3,14 @@
 Both grow by the same amount with every window, so that two batches tell them for any.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from utils.benchmark.contestants import Bench, Mode, Size, without_fused_encoder
+from utils.benchmark.contestants import Bench, Mode, PlainBench, Size, without_fused_encoder
 
 CPU = torch.device("cpu")
 Shape = tuple[int, ...]
@@ -60,9 +60,13 @@ def training_bytes(size: Size, mode: Mode) -> int:
         once = kept // (2 * size.gpt_layers)  # one block at a time is computed again
         bench.model.checkpoint_activations()
         kept = once + _for_batch(size.batch_size, bench, lambda: saved_bytes(bench))
-    weights = sum(p.nbytes for p in bench.model.parameters())
-    trained = sum(p.nbytes for p in bench.model.parameters() if p.requires_grad)
-    return kept + weights + 3 * trained  # gradients and two moments
+    return kept + _with_moments(bench.model.parameters())
+
+
+def plain_bytes(size: Size) -> int:
+    """The same of the plain restatement."""
+    bench = PlainBench(replace(size, batch_size=2), CPU)
+    return _for_batch(size.batch_size, bench, lambda: saved_bytes(bench)) + _with_moments(bench.weights.values())
 
 
 def flops(work: Callable[[], None]) -> int:
@@ -85,6 +89,11 @@ def saved_bytes(bench: Bench) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         bench.training_loss()
     return sum(sizes.values())
+
+
+def _with_moments(tensors: Iterable[Tensor]) -> int:
+    """Bytes of tensors, and for the trained ones of gradients and two moments."""
+    return sum(4 * tensor.nbytes if tensor.requires_grad else tensor.nbytes for tensor in tensors)
 
 
 def _for_batch(batch_size: int, bench: Bench, count: Callable[[], int]) -> int:

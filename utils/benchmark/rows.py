@@ -9,7 +9,7 @@ import torch
 
 from utils.benchmark.clock import seconds
 from utils.benchmark.contestants import Bench, Mode, PlainBench, Size
-from utils.benchmark.needs import Arithmetic, training_bytes
+from utils.benchmark.needs import Arithmetic, plain_bytes, training_bytes
 from utils.memory import PeakMemory, available_memory
 
 PLAIN = "plain"
@@ -30,12 +30,16 @@ class Counts:
     enough: float = math.inf
 
 
-def too_large(size: Size, mode: Mode, device: torch.device) -> str | None:
-    """Why this row is better not tried on the CPU, where running out of memory ends the process."""
+def too_large(size: Size, mode: Mode | None, device: torch.device) -> str | None:
+    """Why this row is better not tried on the CPU, where running out of memory ends the process.
+
+    Args:
+        mode: CALF's, None for the plain restatement.
+    """
     free = available_memory() if device.type == "cpu" else None
     if free is None:
         return None
-    needed = training_bytes(size, mode)
+    needed = plain_bytes(size) if mode is None else training_bytes(size, mode)
     if needed <= free:
         return None
     return f"needs about {needed / GIB:.1f} GiB, {free / GIB:.1f} GiB are free"
@@ -56,10 +60,13 @@ def measure_row(size: Size, mode: Mode, device: torch.device, counts: Counts) ->
 def measure_plain(size: Size, device: torch.device, counts: Counts) -> dict[str, Any]:
     """The same of the plain restatement, which evaluates window by window."""
     row = {**asdict(size), "mode": PLAIN, "grad_checkpoint": False}
-    try:
-        return row | _measure(PlainBench(size, device), 1, counts)
-    except torch.cuda.OutOfMemoryError:
-        return row | {"skipped": "the GPU ran out of memory"}
+    reason = too_large(size, None, device)
+    if reason is None:
+        try:
+            return row | _measure(PlainBench(size, device), 1, counts)
+        except torch.cuda.OutOfMemoryError:
+            reason = "the GPU ran out of memory"
+    return row | {"skipped": reason}
 
 
 def add_rates(row: dict[str, Any], work: Arithmetic, rates: Mapping[str, float]) -> None:

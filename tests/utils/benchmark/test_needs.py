@@ -8,7 +8,7 @@ import pytest
 
 from tests.utils.benchmark.tiny import CPU, TINY
 from utils.benchmark.contestants import Bench, Mode
-from utils.benchmark.needs import arithmetic, flops, saved_bytes, training_bytes
+from utils.benchmark.needs import arithmetic, flops, plain_bytes, saved_bytes, training_bytes
 
 FIVE = replace(TINY, batch_size=5)
 
@@ -38,6 +38,11 @@ def test_memory_holds_what_the_forward_pass_keeps_and_is_less_when_recomputed() 
     larger = replace(size, batch_size=128)
     more = training_bytes(larger, Mode()) - training_bytes(size, Mode())
     assert more == pytest.approx(saved_bytes(Bench(larger, CPU)) - kept, rel=0.1)
+
+
+def test_the_plain_restatement_keeps_more() -> None:
+    size = replace(TINY, batch_size=64)
+    assert plain_bytes(size) > training_bytes(size, Mode()) > saved_bytes(Bench(size, CPU))
 
 
 def test_no_model_stays_in_memory_after_the_estimate() -> None:
