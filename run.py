@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from exp.flags import idle_flags, parse
-from utils.device import is_main_process
+from utils.device import is_main_process, processes
 from utils.errors import Terminated, UserError, give_up
 
 if TYPE_CHECKING:
@@ -189,7 +189,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return give_up(f"{wanted}: python -m pip install -r requirements.txt, or use the scripts.", 2)
     except KeyboardInterrupt as stop:
         return _stopped(stop, argv)
+    finally:
+        _leave_processes()
     return 0
+
+
+def _leave_processes() -> None:
+    """Say goodbye to the other processes, if a launcher has started some and they have met."""
+    if processes() > 1 and "accelerate.state" in sys.modules:
+        sys.modules["accelerate.state"].PartialState().destroy_process_group()
 
 
 if __name__ == "__main__":

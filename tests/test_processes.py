@@ -1,0 +1,88 @@
+"""The same command in several processes: the same losses, the same metrics, one copy of each output."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import Tiny
+from tests.forked import finish, start
+
+Figures = dict[str, Any]
+
+
+def run_in(folder: Path, flags: list[str], count: int) -> Path:
+    """Run a command in ``count`` processes on this machine, as a launcher starts them; its folder."""
+    folder.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
+    processes = []
+    for rank in range(count):
+        own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(count)}
+        processes.append(start(folder, flags, {**shared, **own} if count > 1 else None))
+    assert [finish(process) for process in processes] == [0] * count, said(folder)
+    return folder
+
+
+def said(folder: Path) -> str:
+    return "\n".join(path.read_text() for path in sorted(folder.glob("said*.txt")))
+
+
+def outputs(folder: Path) -> list[str]:
+    return sorted(
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.suffix != ".txt"
+    )
+
+
+def epochs(folder: Path) -> list[Figures]:
+    (path,) = folder.glob("checkpoints/*/training.json")
+    return json.loads(path.read_text())["epochs"]
+
+
+def record(folder: Path) -> Figures:
+    (path,) = folder.glob("results/*/metrics.json")
+    return json.loads(path.read_text())
+
+
+# 227 test windows; batches of 15 and 16 rows that two or three processes cannot share evenly.
+@pytest.mark.parametrize(("count", "batch_size"), [(2, 16), (2, 15), (3, 16)])
+def test_losses_and_metrics_are_those_of_one_process(tiny: Tiny, tmp_path: Path, count: int, batch_size: int) -> None:
+    flags = tiny(train_epochs=3, batch_size=batch_size, learning_rate=0.001, eval_batch_size=10)
+    alone, together = run_in(tmp_path / "alone", flags, 1), run_in(tmp_path / "together", flags, count)
+    assert outputs(together) == outputs(alone)
+    for one, several in zip(epochs(alone), epochs(together), strict=True):
+        assert several == pytest.approx(one, rel=1e-4)
+    one, several = record(alone), record(together)
+    assert (several["mse"], several["mae"]) == pytest.approx((one["mse"], one["mae"]), rel=1e-4)
+    assert several["metrics"]["naive"] == one["metrics"]["naive"]
+    assert several["metrics"]["CALF"]["windows"] == one["metrics"]["CALF"]["windows"]
+    assert several["intervals"]["0.9"]["coverage"] == pytest.approx(one["intervals"]["0.9"]["coverage"], abs=0.01)
+    arrays = [np.load(next(folder.glob("results/*/pred.npy"))) for folder in (alone, together)]
+    np.testing.assert_allclose(*arrays, rtol=1e-3, atol=1e-3)
+    assert said(together).count("best epoch") == said(alone).count("best epoch")
+
+
+def test_the_metrics_of_a_checkpoint_do_not_depend_on_the_processes(tiny: Tiny, tmp_path: Path) -> None:
+    flags = tiny(eval_batch_size=7)
+    folder = run_in(tmp_path / "alone", flags, 1)
+    (checkpoint,) = folder.glob("checkpoints/*")
+    tested = run_in(tmp_path / "tested", [*flags, "--is_training", "0", "--load", str(checkpoint)], 3)
+    assert record(tested)["mse"] == pytest.approx(record(folder)["mse"], rel=1e-6)
+    assert record(tested)["metrics"]["CALF"]["windows"] == record(folder)["metrics"]["CALF"]["windows"]
+
+
+def test_without_the_text_branch_and_with_accumulated_batches_it_is_the_same(tiny: Tiny, tmp_path: Path) -> None:
+    flags = tiny(batch_size=8, accumulate=3, output_w=0, feature_w=0)
+    alone, together = run_in(tmp_path / "alone", flags, 1), run_in(tmp_path / "together", flags, 2)
+    assert epochs(together)[0] == pytest.approx(epochs(alone)[0], rel=1e-4)
+
+
+def test_wrong_input_ends_every_process_with_a_message(tiny: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="such"):
+        run_in(tmp_path / "wrong", tiny(data_path="no_such.csv"), 2)
+    assert "Traceback" not in said(tmp_path / "wrong")
