@@ -1,0 +1,193 @@
+"""The training loop: parts of a batch, precision, memory, what is logged, what is not finite."""
+
+import csv
+import math
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import run
+from exp.config import RunConfig
+from exp.long_term_forecast import LongTermForecast
+from exp.training import FiniteLoss, Training
+from run import parse
+from tests.commands import succeed, tiny_run
+from tests.conftest import Tiny, WriteCsv
+from utils.errors import UserError
+from utils.records import modern_config
+
+CPU = torch.device("cpu")
+
+
+def no_dropout(experiment: LongTermForecast) -> None:
+    for module in experiment.network.model.modules():
+        for name in ("dropout", "p"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+
+
+def epoch_of(flags: list[str], dropout: bool = True) -> dict[str, float]:
+    """Figures of the first epoch of a training."""
+    args, _ = parse(flags)
+    experiment = LongTermForecast(RunConfig.from_args(args))
+    experiment.prepare()
+    if not dropout:
+        no_dropout(experiment)
+    return Training(experiment).run()["epochs"][0]
+
+
+def test_accumulated_batches_train_as_one_that_is_as_large(tiny: Tiny) -> None:
+    whole = epoch_of(tiny(batch_size=60), dropout=False)
+    parts = epoch_of(tiny(batch_size=20, accumulate=3), dropout=False)
+    assert parts == pytest.approx(whole, rel=1e-5)
+    assert epoch_of(tiny(batch_size=20), dropout=False)["train_loss"] != pytest.approx(whole["train_loss"], rel=1e-3)
+
+
+def test_recomputed_activations_change_no_figure(tiny: Tiny) -> None:
+    assert epoch_of(tiny(grad_checkpoint=1, checkpoints="other")) == epoch_of(tiny())
+
+
+def test_the_size_of_evaluation_batches_changes_no_figure(tiny: Tiny) -> None:
+    (one,) = succeed(tiny(eval_batch_size=1))
+    (many,) = succeed([*tiny(eval_batch_size=50), "--overwrite"])
+    assert many["mse"] == pytest.approx(one["mse"], rel=1e-6)
+    assert many["metrics"]["CALF"]["windows"] == one["metrics"]["CALF"]["windows"]
+
+
+def test_use_amp_means_bfloat16(tiny: Tiny) -> None:
+    (amp,) = succeed([*tiny(), "--use_amp"])
+    assert amp["config"]["precision"] == "bf16"
+    (named,) = succeed(tiny(precision="bf16"))
+    assert named == amp  # the same run, finished before
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"precision": "fp8"}, "--precision fp8: choose one of fp32, bf16, fp16"),
+        ({"precision": "fp16"}, "--precision fp16 is for CUDA; on the CPU choose bf16 or fp32"),
+        ({"compile": "fast"}, "--compile fast: choose one of default, reduce-overhead"),
+        ({"log": "wandb"}, "--log wandb: choose one of csv, tensorboard, none"),
+        ({"accumulate": 0}, "'0' is not a whole number of at least 1"),
+    ],
+)
+def test_a_wrong_choice_is_named_and_nothing_is_written(
+    flags: dict[str, object], message: str, tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = run.main(tiny(**flags))
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert not list(workplace.iterdir())
+
+
+def test_use_amp_contradicts_another_precision(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main([*tiny(precision="fp32"), "--use_amp"]) == 2
+    assert "--use_amp and --precision fp32 contradict each other" in capsys.readouterr().err
+
+
+def test_a_checkpoint_trained_in_float16_is_tested_on_the_cpu_in_float32(tiny: Tiny, workplace: Path) -> None:
+    (record,) = succeed(tiny())
+    (folder,) = Path("checkpoints").iterdir()
+    content = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(content.replace('"precision": "fp32"', '"precision": "fp16"'))
+    (folder / "training.json").unlink()
+    assert run.main(["--is_training", "0", "--load", str(folder), "--device", "cpu"]) == 0
+    (tested,) = (other for other in succeed(tiny()) if other["config"]["precision"] == "fp16")
+    assert tested["mse"] == pytest.approx(record["mse"], rel=1e-6)
+
+
+def test_configurations_of_earlier_versions_keep_their_names(write_csv: WriteCsv) -> None:
+    config = RunConfig.from_args(parse(["--data", "custom", "--data_path", str(write_csv())])[0])
+    before = {**config.identity, "use_amp": False}
+    del before["precision"]
+    assert modern_config(before) == config.identity
+    assert RunConfig.from_identity(before, config.surroundings).setting == config.setting
+
+
+def test_each_epoch_is_a_row_of_the_log_and_the_losses_are_drawn(tiny: Tiny, workplace: Path) -> None:
+    (record,) = succeed(tiny(train_epochs=3))
+    folder = workplace / "results" / record["setting"]
+    rows = list(csv.DictReader((folder / "log.csv").read_text().splitlines()))
+    assert [float(row["train_loss"]) for row in rows] == [one["train_loss"] for one in record["training"]["epochs"]]
+    assert {float(row["rate_alignment"]) for row in rows} == {1e-4}
+    assert [float(row["rate_backbone"]) for row in rows] == [one["rate"] for one in record["training"]["epochs"]]
+    assert all(float(row["samples_per_second"]) > 0 and float(row["memory"]) > 1e6 for row in rows)
+    assert (folder / "loss.png").stat().st_size > 5000
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tensorboard_shows_the_same(tiny: Tiny, workplace: Path) -> None:
+    (record,) = succeed(tiny(train_epochs=2, log="tensorboard"))
+    events = EventAccumulator(str(workplace / "results" / record["setting"] / "tensorboard"))
+    events.Reload()
+    losses = [one["train_loss"] for one in record["training"]["epochs"]]
+    assert [scalar.value for scalar in events.Scalars("train_loss")] == pytest.approx(losses)
+    assert {"validation_mse", "rate_backbone", "samples_per_second", "memory"} <= set(events.Tags()["scalars"])
+
+
+def test_without_its_package_tensorboard_is_refused(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.setattr("exp.trackers.find_spec", lambda name: None)
+    assert run.main(tiny(log="tensorboard")) == 2
+    assert "pip install tensorboard, or choose csv" in capsys.readouterr().err
+
+
+def test_none_logs_nothing(tiny: Tiny, workplace: Path) -> None:
+    (record,) = succeed(tiny(log="none"))
+    assert not (workplace / "results" / record["setting"] / "log.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("precision", "remedy"), [("fp32", "lower --learning_rate"), ("fp16", "choose --precision bf16 or fp32")]
+)
+def test_a_loss_that_is_not_finite_names_place_and_remedy(precision: str, remedy: str) -> None:
+    losses = FiniteLoss(2, CPU, precision)
+    losses.add(torch.tensor(1.0))
+    with pytest.raises(UserError, match=rf"not finite in epoch 3, step 2.*{remedy}"):
+        losses.add(torch.tensor(math.inf))
+
+
+def test_on_cuda_a_loss_is_looked_at_a_step_later() -> None:
+    losses = FiniteLoss(0, torch.device("cuda"), "fp32")
+    losses.add(torch.tensor(math.nan))
+    with pytest.raises(UserError, match="epoch 1, step 1"):
+        losses.add(torch.tensor(1.0))
+    last = FiniteLoss(0, torch.device("cuda"), "fp32")
+    last.add(torch.tensor(1.0))
+    last.add(torch.tensor(3.0))
+    assert last.finish() == 2.0
+
+
+@pytest.mark.filterwarnings("ignore")  # of the compiler
+def test_compiled_it_comes_to_the_same_and_the_last_smaller_batch_compiles_nothing(
+    tiny_gpt2: Path, tiny_words: Path, write_csv: WriteCsv, workplace: Path
+) -> None:
+    flags = tiny_run(write_csv(rows=300), tiny_gpt2, tiny_words, gpt_layers=1, eval_batch_size=16)
+    plain = epoch_of(flags, dropout=False)
+    graphs = torch._dynamo.utils.counters["stats"]
+    args, _ = parse([*flags, "--compile", "1", "--checkpoints", "compiled"])
+    experiment = LongTermForecast(RunConfig.from_args(args))
+    experiment.prepare()
+    no_dropout(experiment)
+    try:
+        validation = len(experiment.data.windows[next(s for s in experiment.data.windows if s.value == "val")])
+        assert validation % 16
+        compiled = experiment.fit() or experiment.training["epochs"][0]
+        seen = graphs["unique_graphs"]
+        assert seen > 0
+        assert experiment.validate() == pytest.approx(compiled["validation_mse"], rel=1e-6)
+        experiment.network.model.train()
+        batch = next(iter(experiment.train_batches()))
+        experiment.batch_loss(type(batch)(*(None if part is None else part[:7] for part in batch)))
+        assert graphs["unique_graphs"] == seen
+    finally:
+        torch.backends.mha.set_fastpath_enabled(True)
+    assert compiled == pytest.approx(plain, rel=1e-4)
