@@ -123,7 +123,9 @@ class Residuals:
         new = [level for level in levels if not any(math.isclose(level, own) for own in grid)]
         chosen = tuple(sorted({*grid, *new}))
         errors = self._errors[: self._kept]
-        half_widths = np.stack([_half_widths(errors[:, step], chosen) for step in range(pred_len)], axis=1)
+        half_widths = np.empty((len(chosen), pred_len, channels), np.float32)
+        for step in range(pred_len):
+            half_widths[:, step] = _half_widths(errors[:, step], chosen)
         return Intervals(chosen, half_widths, self._kept)
 
 
