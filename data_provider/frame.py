@@ -69,7 +69,7 @@ class Frame:
         Raises:
             UserError: there is one; the message names it.
         """
-        far = np.abs(standardised) > FARTHEST
+        far = (standardised > FARTHEST) | (standardised < -FARTHEST)  # no copy of the whole series
         if not far.any():
             return
         i, c = (int(part) for part in np.argwhere(far)[0])
