@@ -97,7 +97,9 @@ def read_table(path: Path, reading: Reading) -> Table:
         # Only the cells as they are written tell a decimal comma from a separator of thousands.
         written = _parse(path, names, dialect, dict.fromkeys([date_column, *wanted], str))
         decimal = decimal_mark(written[wanted], place, dialect.separator in ";\t")
+        del written  # as large as the file, and so is what comes next
         if decimal != ".":
+            del cells
             cells = _parse(path, names, dialect, {date_column: str}, decimal=decimal)
     return _checked(cells, date_column, wanted, reading, place, notes, decimal)
 
