@@ -32,6 +32,7 @@ from utils.device import (
 )
 from utils.errors import UserError
 from utils.locks import alone_in
+from utils.memory import return_freed
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ class Experiment(ABC):
             if overwrite or not is_trained(config):  # by another run, meanwhile
                 self.fit()
             self.compute.wait()  # until the best epoch lies on disk
+            return_freed()  # a test of many channels takes what training took before
             self.restore(config.checkpoint)
             return self.test()
 

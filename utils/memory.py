@@ -24,6 +24,13 @@ def peak_memory(device: torch.device) -> int | None:
     return None
 
 
+def return_freed() -> None:
+    """Give back to the system what the C library keeps of memory that is free again, where it can."""
+    gc.collect()
+    with suppress(AttributeError, OSError, TypeError):  # not every C library can
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class PeakMemory:
     """Peak memory of a ``with`` block in bytes: of the process, or of the CUDA device. None where unknown."""
 
@@ -34,14 +41,12 @@ class PeakMemory:
         self._known = False
 
     def __enter__(self) -> "PeakMemory":
-        gc.collect()
         if self.device.type == "cuda":
+            gc.collect()
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
         elif sys.platform == "linux":
-            # Give back what the last model left with the allocator, then reset the peak.
-            with suppress(AttributeError):  # not every C library can
-                ctypes.CDLL(None).malloc_trim(0)
+            return_freed()  # what the last model left
             with suppress(OSError):
                 CLEAR_REFS.write_text("5")
                 self._known = True

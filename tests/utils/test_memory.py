@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from utils import memory
-from utils.memory import PeakMemory, available_memory
+from utils.memory import PeakMemory, available_memory, return_freed
 
 GIB = 2**30
 
@@ -38,3 +38,20 @@ def test_the_peak_holds_what_was_taken_and_given_back() -> None:
     if small.peak is None:
         pytest.skip("this machine does not tell")
     assert large.peak - small.peak > 2**27
+
+
+def resident() -> int:
+    """Bytes of the process in memory."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) * 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_what_small_pieces_leave_behind_is_given_back() -> None:
+    pieces = [torch.ones(1000) for _ in range(40_000)]  # 160 MB, too small each to be a mapping of its own
+    kept = torch.ones(1000)  # above them: the heap cannot shrink
+    full = resident()
+    del pieces
+    return_freed()
+    assert len(kept) == 1000
+    assert full - resident() > 100 * 2**20
