@@ -17,6 +17,7 @@ from exp.network import Network, new_network, stored_network
 from exp.stored import is_trained
 from exp.trackers import check_log
 from exp.training import Training
+from models import ParameterGroup
 from models.checkpoints import SIDE_FILES
 from models.stored import save_model
 from utils.batches import evaluation_batch_size
@@ -33,8 +34,32 @@ from utils.device import (
 from utils.errors import UserError
 from utils.locks import alone_in
 from utils.memory import return_freed
+from utils.schedule import Schedule
 
 logger = logging.getLogger(__name__)
+
+
+def build_optimiser(groups: list[ParameterGroup], learning_rate: float) -> torch.optim.Adam:
+    """Adam over named groups, each at its constant rate or at ``learning_rate``."""
+    parameters = [
+        {"params": group.parameters, "lr": group.constant_rate or learning_rate, "name": group.name} for group in groups
+    ]
+    return torch.optim.Adam(parameters, fused=True)
+
+
+def build_scheduler(
+    optimiser: torch.optim.Adam, groups: list[ParameterGroup], schedule: Schedule
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Steps once an epoch; groups with a constant rate keep it."""
+
+    def constant(epoch: int) -> float:
+        return 1.0
+
+    def scheduled(epoch: int) -> float:
+        return schedule.rate(epoch) / schedule.learning_rate
+
+    factors = [constant if group.constant_rate else scheduled for group in groups]
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, factors)
 
 
 class Score(NamedTuple):
@@ -285,7 +310,9 @@ class Experiment(ABC):
         Raises:
             UserError: a loss is not finite. What was saved before stays.
         """
-        self.training = Training(self).run()
+        groups, schedule = self.network.model.parameter_groups(), self.config.schedule
+        optimiser = build_optimiser(groups, schedule.learning_rate)
+        self.training = Training(self, optimiser, build_scheduler(optimiser, groups, schedule)).run()
 
     def save_best(self, epoch: int, score: float) -> None:
         """Keep the network as it is now."""

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from exp.resume import TrainingState, clear_state, find_state
 from exp.trackers import start_tracker
-from models import ParameterGroup
 from utils.checkpoint import TRAINING
 from utils.early_stopping import EarlyStopping
 from utils.errors import UserError
@@ -20,7 +19,6 @@ from utils.memory import peak_memory
 from utils.plots import plot_losses
 from utils.progress import Progress, clock
 from utils.provenance import environment
-from utils.schedule import Schedule
 
 if TYPE_CHECKING:
     from exp.base import Experiment
@@ -28,29 +26,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOSSES = "loss.png"
-
-
-def build_optimiser(groups: list[ParameterGroup], learning_rate: float) -> torch.optim.Adam:
-    """Adam over named groups, each at its constant rate or at ``learning_rate``."""
-    parameters = [
-        {"params": group.parameters, "lr": group.constant_rate or learning_rate, "name": group.name} for group in groups
-    ]
-    return torch.optim.Adam(parameters, fused=True)
-
-
-def build_scheduler(
-    optimiser: torch.optim.Adam, groups: list[ParameterGroup], schedule: Schedule
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """Steps once an epoch; groups with a constant rate keep it."""
-
-    def constant(epoch: int) -> float:
-        return 1.0
-
-    def scheduled(epoch: int) -> float:
-        return schedule.rate(epoch) / schedule.learning_rate
-
-    factors = [constant if group.constant_rate else scheduled for group in groups]
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, factors)
 
 
 class FiniteLoss:
@@ -89,13 +64,15 @@ class Training:
     What an epoch leaves is saved after it, so that whatever ends the process, the next one goes on from there.
     """
 
-    def __init__(self, experiment: "Experiment") -> None:
+    def __init__(
+        self,
+        experiment: "Experiment",
+        optimiser: torch.optim.Adam,
+        scheduler: torch.optim.lr_scheduler.LambdaLR,
+    ) -> None:
         self.experiment, self.config, self.compute = experiment, experiment.config, experiment.compute
-        self.model = experiment.network.model
-        groups = self.model.parameter_groups()
-        self.optimiser = build_optimiser(groups, self.config.schedule.learning_rate)
-        self.scheduler = build_scheduler(self.optimiser, groups, self.config.schedule)
-        self.parameters = [parameter for group in groups for parameter in group.parameters]
+        self.model, self.optimiser, self.scheduler = experiment.network.model, optimiser, scheduler
+        self.parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         self.stopping = EarlyStopping(self.config.patience)
         self.history: list[dict[str, Any]] = []  # of each epoch, the same in every repetition
         self.log: list[dict[str, Any]] = []  # the same, and how fast it was

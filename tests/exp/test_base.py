@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from exp.base import build_optimiser, build_scheduler
 from exp.config import RunConfig
 from exp.long_term_forecast import LongTermForecast
-from exp.training import build_optimiser, build_scheduler
 from run import parse
 from tests.commands import tiny_run
 from tests.conftest import WriteCsv

@@ -20,7 +20,7 @@ MEGABYTE = 2**20
 
 def peak_of_a_test(csv: Path, tiny: Tiny) -> tuple[int | None, int]:
     """Peak memory of calibration, test and arrays, in bytes; the size of ``pred.npy``."""
-    flags = {"data_path": csv, "pred_len": STEPS, "model_id": csv.stem}
+    flags = {"data_path": csv, "pred_len": STEPS, "model_id": csv.stem, "eval_batch_size": 32}
     args, _ = parse(tiny(**flags))
     experiment = LongTermForecast(RunConfig.from_args(args))
     experiment.prepare()
