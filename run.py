@@ -117,6 +117,7 @@ def run_seed(config: "RunConfig", args: argparse.Namespace) -> list[dict[str, An
 def _train_and_test(config: "RunConfig", args: argparse.Namespace) -> list[dict[str, Any]]:
     """Of a finished run nothing is repeated, and one that was trained already is only tested."""
     from exp.experiments import experiment_of
+    from exp.resume import clear_state
     from exp.stored import finished, is_trained
     from utils.results import run_figures, run_title
 
@@ -129,6 +130,8 @@ def _train_and_test(config: "RunConfig", args: argparse.Namespace) -> list[dict[
             return records
         if is_trained(config):
             logger.info("%s is trained; --overwrite repeats it", config.setting)
+            if is_main_process():
+                clear_state(config.checkpoint)  # left by a kill just after the training's end
             return kind(config).test_stored(config.checkpoint)
     return kind(config).train_and_test(args.dry_run, args.overwrite)
 
@@ -165,7 +168,9 @@ def _stopped(stop: KeyboardInterrupt, argv: Sequence[str] | None) -> int:
     by, code = ("by SIGTERM", 143) if isinstance(stop, Terminated) else ("by hand", 130)
     notes = getattr(stop, "__notes__", ["All files are whole; the same command repeats what was not finished:"])
     command = shlex.join(["python", "run.py", *(sys.argv[1:] if argv is None else argv)])
-    return give_up("\n".join([f"stopped {by}.", *notes, f"  {command}"]), code)
+    if processes() > 1:
+        command = f"the launcher's with {command.removeprefix('python ')}"
+    return give_up("\n".join([f"stopped {by}.", *notes, f"  {command}"]), code) if is_main_process() else code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,15 +194,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return give_up(f"{wanted}: python -m pip install -r requirements.txt, or use the scripts.", 2)
     except KeyboardInterrupt as stop:
         return _stopped(stop, argv)
-    finally:
-        _leave_processes()
+    _leave_processes()
     return 0
 
 
 def _leave_processes() -> None:
-    """Say goodbye to the other processes, if a launcher has started some and they have met."""
-    if processes() > 1 and "accelerate.state" in sys.modules:
-        sys.modules["accelerate.state"].PartialState().destroy_process_group()
+    """Part from the other processes, if a launcher has started some and they have met."""
+    torch = sys.modules.get("torch")
+    if processes() > 1 and torch and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ class Experiment(ABC):
             return []
         config = self.config
         with self._alone(config.checkpoint, config.results, config.pictures):
-            if overwrite or not is_trained(config):  # by another run, meanwhile
+            if overwrite or not self.compute.tell(is_trained(config)):  # by another run, meanwhile
                 self.fit()
             self.compute.wait()  # until the best epoch lies on disk
             return_freed()  # a test of many channels takes what training took before
@@ -178,6 +178,8 @@ class Experiment(ABC):
         with self.compute.main_first():
             seed_everything(self.config.seed, self.device)
             self.network = new_network(self.config, self.channels, write)
+        if self.device.type == "cuda":  # dropout of its own on each card
+            torch.cuda.manual_seed(self.config.seed + self.compute.accelerator.process_index)
         if place.grad_checkpoint:
             self.network.model.checkpoint_activations()
         self._place()
@@ -190,6 +192,9 @@ class Experiment(ABC):
         self.network.model.to(self.device)
         if mode:
             check_compiler(self.device)
+            torch.compiler.reset()  # what belongs to an earlier network
+            if self.compute.processes > 1 and self.device.type == "cpu":
+                logger.info("note: of several processes on the CPU evaluation alone is compiled")
             self.network.model.compile_parts(mode)
 
     def restore(self, folder: Path) -> None:

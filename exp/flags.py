@@ -141,7 +141,12 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
 def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--train_epochs", type=_positive, default=10, help="epochs at most")
     group.add_argument("--batch_size", type=_positive, default=32, help="windows per batch, over all processes")
-    group.add_argument("--accumulate", type=_positive, default=1, help="batches per step of the optimiser")
+    group.add_argument(
+        "--accumulate",
+        type=_positive,
+        default=1,
+        help="batches per step of the optimiser; an epoch has whole steps alone",
+    )
     group.add_argument("--patience", type=_positive, default=3, help="stop after that many epochs without a better one")
     group.add_argument("--learning_rate", type=_rate, default=1e-4, help="of all but the alignment parameters (1e-4)")
     group.add_argument(
@@ -248,6 +253,7 @@ def parse(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, set[st
 def idle_flags(args: argparse.Namespace, given: set[str]) -> list[str]:
     """One line for each group of given flags that cannot apply to this run."""
     from exp.stored import TRAINING_FLAGS
+    from utils.device import processes
 
     decays = args.lradj in ("type2", "type4")
     cases = [
@@ -265,6 +271,7 @@ def idle_flags(args: argparse.Namespace, given: set[str]) -> list[str]:
         ("with --save_arrays 0", set() if args.save_arrays else {"inverse"}),
         ("with --output_w 0", set() if args.output_w else {"output_loss"}),
         ("with --feature_w 0", set() if args.feature_w else {"feature_loss"}),
+        (f"with {processes()} processes", {"gpu"} if processes() > 1 else set()),
         ("with --device cpu", {"gpu"} if args.device == "cpu" or not args.use_gpu else set()),
         ("with --is_training 0", set() if args.is_training else {*TRAINING_FLAGS, *NOT_IN_A_TEST}),
         ("with --load", {"itr"} if args.load else set()),

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from exp.config import RunConfig
+from exp.stored import is_trained
 from models import CALF
 from utils.checkpoint import BEST, read_checkpoint, write_checkpoint
 from utils.compute import Compute
@@ -141,17 +142,17 @@ class TrainingState:
 
 
 def find_state(
-    config: RunConfig, trained_on: str, backbone: Mapping[str, Any], compute: Compute
+    config: RunConfig, trained_on: str, fingerprints: Mapping[str, str], compute: Compute
 ) -> TrainingState | None:
     """The state that a run goes on from, by its ``--resume``; None to begin anew.
 
     Args:
-        trained_on: digest of the data. backbone: ``Backbone.describe()`` of this run.
+        trained_on: digest of the data. fingerprints: of what is not trained, by name.
 
     Raises:
         UserError: ``--resume`` names a folder without a usable state, or the run's own is damaged.
     """
-    resume, own = config.surroundings.resume, _own_state(config, trained_on, backbone)
+    resume, own = config.surroundings.resume, _own_state(config, trained_on, fingerprints)
     if resume in ("auto", "never"):
         return own if resume == "auto" else None
     folder = Path(resume)
@@ -161,12 +162,17 @@ def find_state(
             "or never."
         )
     state = TrainingState.load(folder)
-    if reason := _misfit(state, config, trained_on, backbone, FREE):
+    if reason := _misfit(state, config, trained_on, fingerprints, FREE):
         raise UserError(f"--resume {resume} does not fit this run: {reason}.")
-    if own is not None and len(own.progress["history"]) >= len(state.progress["history"]):
+    done = len(state.progress["history"])
+    if done > config.train_epochs:
+        raise UserError(
+            f"--resume {resume}: {done} epochs are finished there, more than --train_epochs {config.train_epochs}."
+        )
+    if own is not None and len(own.progress["history"]) >= done:
         return own  # this run went on from there before, and was stopped itself
     if folder.resolve() != config.checkpoint.resolve() and compute.is_main:
-        _take_best(folder, config)
+        _take_best(state, config)
     return state
 
 
@@ -175,18 +181,20 @@ def clear_state(folder: Path) -> None:
     (folder / STATE).unlink(missing_ok=True)
 
 
-def _own_state(config: RunConfig, trained_on: str, backbone: Mapping[str, Any]) -> TrainingState | None:
+def _own_state(config: RunConfig, trained_on: str, fingerprints: Mapping[str, str]) -> TrainingState | None:
     if config.surroundings.resume == "never" or not (config.checkpoint / STATE).is_file():
         return None
+    if is_trained(config):  # the training ended, and was killed before it had cleared its state
+        return None
     state = TrainingState.load(config.checkpoint)
-    if reason := _misfit(state, config, trained_on, backbone, ()):
+    if reason := _misfit(state, config, trained_on, fingerprints, ()):
         logger.info("note: %s was stopped earlier, but %s: beginning anew", config.checkpoint, reason)
         return None
     return state
 
 
 def _misfit(
-    state: TrainingState, config: RunConfig, trained_on: str, backbone: Mapping[str, Any], free: tuple[str, ...]
+    state: TrainingState, config: RunConfig, trained_on: str, fingerprints: Mapping[str, str], free: tuple[str, ...]
 ) -> str | None:
     """Why a run cannot go on from a state; None where it can."""
     here, there = config.identity, modern_config(state.progress["identity"])
@@ -195,15 +203,19 @@ def _misfit(
             return f"{name} is {here.get(name)} here and {there.get(name)} there"
     if state.progress.get("data_digest") != trained_on:
         return "its data have changed since"
-    if state.progress.get("backbone") != backbone["fingerprint"]:
-        return "its backbone is another"
-    return None
+    there = state.progress.get("fingerprints", {})
+    return next((f"its {name} differs" for name, own in fingerprints.items() if there.get(name) != own), None)
 
 
-def _take_best(folder: Path, config: RunConfig) -> None:
+def _take_best(state: TrainingState, config: RunConfig) -> None:
     """Copy the best epoch so far into this run's own checkpoint."""
-    tensors, content = read_checkpoint(folder)
+    tensors, content = read_checkpoint(state.source)
     best = content.pop(BEST)
+    if best != state.progress["best"] and len(state.progress["history"]) >= config.train_epochs:
+        raise UserError(
+            f"--resume {state.source}: its network is of epoch {best.get('epoch')}, which was not finished when it was "
+            f"stopped; give more than --train_epochs {config.train_epochs}."
+        )
     content = {**content, "training": config.identity}
     content.pop("format", None)
     write_checkpoint(config.checkpoint, tensors, content, best)

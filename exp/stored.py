@@ -11,7 +11,7 @@ from data_provider.config import DataConfig
 from data_provider.m4 import M4Config
 from exp.config import RunConfig, Surroundings
 from exp.digests import digest_to_train, digests_of_outcomes
-from utils.checkpoint import read_best, read_config, read_training
+from utils.checkpoint import CONFIG, WEIGHTS, read_best, read_config, read_training
 from utils.errors import UserError
 from utils.records import modern_config, modern_record
 
@@ -97,7 +97,7 @@ def find_trained(wanted: RunConfig) -> tuple[Path, RunConfig]:
         UserError: there is none, or more than one.
     """
     exact = wanted.checkpoint
-    if exact.is_dir():
+    if any((exact / name).is_file() for name in (CONFIG, WEIGHTS)):  # a run that ended at once leaves it empty
         return exact, wanted
     found = [folder for folder, identity in _checkpoints(exact.parent) if _model(identity) == _model(wanted.identity)]
     if not found:

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +15,7 @@ from utils.checkpoint import TRAINING
 from utils.early_stopping import EarlyStopping
 from utils.errors import UserError
 from utils.files import write_json
+from utils.fingerprint import fingerprint
 from utils.memory import peak_memory
 from utils.plots import plot_losses
 from utils.progress import Progress, clock
@@ -108,7 +109,13 @@ class Training:
     def _begin(self) -> None:
         """Take up the state of a training that was stopped, if there is one."""
         experiment = self.experiment
-        state = find_state(self.config, experiment.trained_on, experiment.network.backbone, self.compute)
+        state = find_state(self.config, experiment.trained_on, self._fingerprints, self.compute)
+        done = 0 if state is None else len(state.progress["history"])
+        if done != (elsewhere := self.compute.tell(done)):
+            raise UserError(
+                f"{done} finished epochs are saved here and {elsewhere} where the main process is: --checkpoints has "
+                "to be a folder that all nodes share."
+            )
         if state is None:
             if self.compute.is_main:
                 clear_state(self.config.checkpoint)
@@ -130,14 +137,13 @@ class Training:
             for epoch in epochs:
                 if self.stopping.should_stop:
                     break
-                self._epoch(epoch)
-                track(self.log[-1])
+                self._epoch(epoch, track)
                 epochs.show(val=f"{self.log[-1][score.key]:.4f}", best=f"{self.stopping.best:.4f}")
         if self.stopping.should_stop:
             logger.info("no better epoch for %d epochs: stopping early", config.patience)
 
-    def _epoch(self, epoch: int) -> None:
-        """One epoch: train, validate, save."""
+    def _epoch(self, epoch: int, track: Callable[[dict[str, Any]], None]) -> None:
+        """One epoch: train, validate, log, save."""
         config, score, started = self.config, self.experiment.score, time.monotonic()
         rates = {group["name"]: group["lr"] for group in self.optimiser.param_groups}
         train_loss, samples = self._pass(epoch)
@@ -153,6 +159,7 @@ class Training:
         pace = {"seconds": self.seconds, "samples_per_second": speed, "memory": peak_memory(self.compute.device)}
         self.history.append(figures)
         self.log.append({**figures, **{f"rate_{name}": rate for name, rate in rates.items()}, **pace})
+        track(self.log[-1])  # before it is saved: what a kill leaves too much is dropped later, what lacked never came
         self._save(epoch, value, best)
         left = self.seconds / (epoch + 1) * (config.train_epochs - epoch - 1)
         logger.info(
@@ -215,7 +222,7 @@ class Training:
             "best": self.experiment.best,
             "identity": self.config.identity,
             "data_digest": self.experiment.trained_on,
-            "backbone": self.experiment.network.backbone["fingerprint"],
+            "fingerprints": self._fingerprints,
         }
         if self.compute.is_main:
             state.save(self.config.checkpoint)
@@ -229,6 +236,12 @@ class Training:
             "best": self.experiment.best,
             "epochs": self.history,
         }
+
+    @property
+    def _fingerprints(self) -> dict[str, str]:
+        """Of what the network holds and does not train."""
+        backbone = self.experiment.network.backbone["fingerprint"]
+        return {"backbone": backbone, "word embeddings": fingerprint({"words": self.model.match.words})}
 
     def _where_it_stands(self) -> str:
         if not self.epochs_saved:

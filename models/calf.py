@@ -272,7 +272,8 @@ class CALF(
             mode: of ``torch.compile``; ``reduce-overhead`` and ``max-autotune`` use CUDA graphs.
         """
         for part in (self.embedding, self.match, *self.time_gpt2.h, *self.text_gpt2.h):
-            part.compile(dynamic=True, mode=mode)
+            # The forward pass alone: what surrounds it is the same code for all modules, and would compile too often.
+            part.forward = torch.compile(part.forward, dynamic=True, mode=mode)
 
     @contextmanager
     def merged_adapters(self) -> Iterator[None]:

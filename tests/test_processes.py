@@ -2,6 +2,8 @@
 
 import json
 import socket
+import time
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,9 @@ from tests.forked import finish, start
 Figures = dict[str, Any]
 
 
-def run_in(folder: Path, flags: list[str], count: int) -> Path:
-    """Run a command in ``count`` processes on this machine, as a launcher starts them; its folder."""
-    folder.mkdir()
+def begin(folder: Path, flags: list[str], count: int) -> list[ForkServerProcess]:
+    """Start a command in ``count`` processes on this machine, as a launcher does."""
+    folder.mkdir(exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -25,7 +27,17 @@ def run_in(folder: Path, flags: list[str], count: int) -> Path:
     for rank in range(count):
         own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(count)}
         processes.append(start(folder, flags, {**shared, **own} if count > 1 else None))
-    assert [finish(process) for process in processes] == [0] * count, said(folder)
+    return processes
+
+
+def codes(folder: Path, flags: list[str], count: int) -> list[int]:
+    """The exit codes of all processes."""
+    return [finish(process) for process in begin(folder, flags, count)]
+
+
+def run_in(folder: Path, flags: list[str], count: int) -> Path:
+    """The same, which must succeed; its folder."""
+    assert codes(folder, flags, count) == [0] * count, said(folder)
     return folder
 
 
@@ -83,6 +95,21 @@ def test_without_the_text_branch_and_with_accumulated_batches_it_is_the_same(tin
 
 
 def test_wrong_input_ends_every_process_with_a_message(tiny: Tiny, tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="such"):
-        run_in(tmp_path / "wrong", tiny(data_path="no_such.csv"), 2)
-    assert "Traceback" not in said(tmp_path / "wrong")
+    folder = tmp_path / "wrong"
+    assert codes(folder, tiny(data_path="no_such.csv"), 2) == [2, 2]
+    assert "error: " in said(folder) and "error in process 1: " in said(folder)
+    assert "no_such.csv" in said(folder) and "Traceback" not in said(folder)
+
+
+def test_stopped_and_started_again_they_go_on_together(tiny: Tiny, tmp_path: Path) -> None:
+    flags = tiny(train_epochs=12, patience=12)
+    whole, stopped = run_in(tmp_path / "whole", flags, 2), tmp_path / "stopped"
+    processes = begin(stopped, flags, 2)
+    while not list(stopped.glob("checkpoints/*/resume.safetensors")):
+        time.sleep(0.01)
+    for process in processes:
+        process.kill()
+        process.join()
+    assert [finish(process) for process in begin(stopped, flags, 2)] == [0, 0]
+    assert "going on after epoch" in said(stopped)
+    assert epochs(stopped) == epochs(whole)

@@ -76,7 +76,9 @@ def test_killed_at_thirty_moments_it_ends_as_if_it_had_never_been_stopped(flags:
     length = time.monotonic() - began
     expected = figures(whole)
 
-    moments, kills, rounds = random.Random(), 0, 0
+    seed = random.randrange(2**32)
+    print(f"moments drawn from seed {seed}")  # shown when it fails
+    moments, kills, rounds = random.Random(seed), 0, 0
     while kills < KILLS:
         rounds += 1
         folder = tmp_path / f"killed{rounds}"
@@ -150,16 +152,61 @@ def test_a_damaged_state_is_refused_with_the_way_out(
     stop_after_an_epoch(workplace, flags, signal.SIGINT)
     files(workplace)["resume.safetensors"].write_bytes(b"damaged")
     assert run.main(flags) == 2
-    assert "resume.safetensors is damaged" in capsys.readouterr().err
-    assert "Traceback" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "resume.safetensors is damaged" in said
+    assert "--resume never begins the training anew" in said
 
 
-def test_never_begins_anew(tiny: Tiny, workplace: Path, caplog: pytest.LogCaptureFixture) -> None:
-    flags = tiny(train_epochs=3)
-    (first,) = succeed(flags)
-    (again,) = succeed([*flags, "--overwrite"])
-    assert again["training"]["epochs"] == first["training"]["epochs"]
-    assert "going on" not in caplog.text
+def stop_in_epoch(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on trainings are stopped by hand in their epoch ``count``."""
+    validate, calls = LongTermForecast.validate, []
+
+    def stop(experiment: LongTermForecast) -> float:
+        calls.append(experiment)
+        if len(calls) == count:
+            raise KeyboardInterrupt
+        return validate(experiment)
+
+    monkeypatch.setattr(LongTermForecast, "validate", stop)
+
+
+@pytest.mark.parametrize("resume", ["never", "auto"])
+def test_never_begins_anew_and_auto_goes_on(
+    resume: str, tiny: Tiny, workplace: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    flags = tiny(train_epochs=4)
+    with monkeypatch.context() as stopped:
+        stop_in_epoch(3, stopped)
+        assert run.main(flags) == 130
+    (record,) = succeed([*flags, "--resume", resume])
+    assert ("going on after epoch 2 of 4" in caplog.text) == (resume == "auto")
+    whole = succeed(tiny(train_epochs=4, des="whole"))
+    assert [other["training"]["epochs"] for other in whole] == [record["training"]["epochs"]] * 2
+
+
+def test_fewer_epochs_than_are_finished_are_refused(
+    tiny: Tiny, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as stopped:
+        stop_in_epoch(4, stopped)
+        assert run.main(tiny(train_epochs=9)) == 130
+    (folder,) = Path("checkpoints").iterdir()
+    assert run.main(tiny(train_epochs=2, resume=folder)) == 2
+    assert "3 epochs are finished there, more than --train_epochs 2" in capsys.readouterr().err
+
+
+def test_other_word_embeddings_than_before_begin_anew(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = tmp_path / "own.npy"
+    np.save(words, np.random.default_rng(0).normal(size=(24, 10)))
+    flags = tiny(train_epochs=3, word_embedding_path=words)
+    with monkeypatch.context() as stopped:
+        stop_in_epoch(2, stopped)
+        assert run.main(flags) == 130
+    np.save(words, np.random.default_rng(1).normal(size=(24, 10)))
+    succeed(flags)
+    assert "its word embeddings differs: beginning anew" in caplog.text
 
 
 def test_of_two_runs_with_one_configuration_the_second_is_refused(
@@ -180,13 +227,15 @@ def test_of_two_runs_with_one_configuration_the_second_is_refused(
 def test_a_full_disk_ends_it_with_a_message_and_leaves_what_was_there(tiny: Tiny, workplace: Path) -> None:
     flags = tiny()
     succeed(flags)
-    contents = {path: path.read_bytes() for path in workplace.rglob("*") if path.is_file()}
+    # The log is that of the newest epoch.
+    there = [path for path in workplace.rglob("*") if path.is_file() and path.name != "log.csv"]
+    contents = {path: path.read_bytes() for path in there}
     assert finish(start(workplace, [*flags, "--overwrite"], file_size=20_000)) == 2
     said = (workplace / "said.txt").read_text()
     assert re.search(r"error: checkpoints/.*/model.safetensors: .*File too large.*what was there before is whole", said)
     assert "Traceback" not in said
     assert {path: path.read_bytes() for path in contents} == contents
-    assert sorted(set(files(workplace)) - {path.name for path in contents}) == ["said.txt"]
+    assert sorted(set(files(workplace)) - {path.name for path in contents}) == ["log.csv", "said.txt"]
 
 
 def test_a_killed_overwrite_is_not_taken_for_the_finished_training_before(
@@ -194,18 +243,9 @@ def test_a_killed_overwrite_is_not_taken_for_the_finished_training_before(
 ) -> None:
     flags = tiny(train_epochs=3)
     (first,) = succeed(flags)
-    validate, calls = LongTermForecast.validate, []
-
-    def stop_in_the_second_epoch(experiment: LongTermForecast) -> float:
-        calls.append(experiment)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return validate(experiment)
-
-    monkeypatch.setattr(LongTermForecast, "validate", stop_in_the_second_epoch)
-    assert run.main([*flags, "--overwrite"]) == 130
-    monkeypatch.undo()
-    monkeypatch.chdir(workplace)
+    with monkeypatch.context() as stopped:
+        stop_in_epoch(2, stopped)
+        assert run.main([*flags, "--overwrite"]) == 130
     shutil.rmtree("results")
     (again,) = succeed(flags)
     assert (again["training"]["epochs"], again["metrics"]) == (first["training"]["epochs"], first["metrics"])

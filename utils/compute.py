@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from utils.device import PRECISIONS, processes
 from utils.whole_batch_dropout import WholeBatchDropout
+
+Told = TypeVar("Told")
 
 IN_ACCELERATE = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
@@ -96,7 +99,7 @@ class Compute:
             grad.copy_(summed.view_as(grad))
         return flat[0]
 
-    def tell(self, value: float) -> float:
+    def tell(self, value: Told) -> Told:
         """The main process's value, on each process."""
         return broadcast_object_list([value])[0] if self.processes > 1 else value
 

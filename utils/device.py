@@ -45,6 +45,8 @@ def pick_device(name: str, use_gpu: bool = True, gpu: int = 0) -> torch.device:
         raise UserError(f"--device {name} and --use_gpu 0 contradict each other.")
     index = gpu if device.index is None else device.index
     if processes() > 1:
+        if device.index is not None:
+            raise UserError(f"--device {name}: of several processes each has a card of its own; say cuda.")
         index = int(os.environ.get("LOCAL_RANK", "0"))
     if not torch.cuda.is_available() or not 0 <= index < torch.cuda.device_count():
         raise UserError(

@@ -1,5 +1,6 @@
 """The one exception that means: the input is wrong, not the program."""
 
+import os
 import sys
 
 
@@ -17,5 +18,6 @@ class Terminated(KeyboardInterrupt):
 def give_up(message: str, code: int) -> int:
     """Print a command's last message, after all that it said before; return its exit code."""
     sys.stdout.flush()
-    print(f"error: {message}", file=sys.stderr)
+    rank = os.environ.get("RANK", "0")
+    print(f"error{'' if rank == '0' else f' in process {rank}'}: {message}", file=sys.stderr)
     return code

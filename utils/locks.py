@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -41,7 +41,8 @@ def alone_in(*folders: Path) -> Iterator[None]:
         with alone_in(*rest):
             yield
     finally:
-        path.unlink(missing_ok=True)  # whoever waits for it sees that it is gone, and makes it anew
+        with suppress(OSError):  # Windows keeps it while it is open
+            path.unlink()  # whoever waits for it sees that it is gone, and makes it anew
         lock.release()
 
 
@@ -53,4 +54,5 @@ def in_turn(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            lock.unlink(missing_ok=True)
+            with suppress(OSError):
+                lock.unlink()

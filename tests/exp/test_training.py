@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 
 import run
 from exp.config import RunConfig
@@ -47,8 +48,15 @@ def test_accumulated_batches_train_as_one_that_is_as_large(tiny: Tiny) -> None:
     assert epoch_of(tiny(batch_size=20), dropout=False)["train_loss"] != pytest.approx(whole["train_loss"], rel=1e-3)
 
 
-def test_recomputed_activations_change_no_figure(tiny: Tiny) -> None:
-    assert epoch_of(tiny(grad_checkpoint=1, checkpoints="other")) == epoch_of(tiny())
+def test_recomputed_activations_change_no_figure(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    forward = GPT2MLP.forward
+    monkeypatch.setattr(GPT2MLP, "forward", lambda mlp, x: (calls.append(mlp.training), forward(mlp, x))[1])
+    plain = epoch_of(tiny())
+    once = sum(calls)
+    calls.clear()
+    assert epoch_of(tiny(grad_checkpoint=1, checkpoints="other")) == plain
+    assert sum(calls) == 2 * once > 0
 
 
 def test_the_size_of_evaluation_batches_changes_no_figure(tiny: Tiny) -> None:
@@ -169,9 +177,10 @@ def test_on_cuda_a_loss_is_looked_at_a_step_later() -> None:
 
 @pytest.mark.filterwarnings("ignore")  # of the compiler
 def test_compiled_it_comes_to_the_same_and_the_last_smaller_batch_compiles_nothing(
-    tiny_gpt2: Path, tiny_words: Path, write_csv: WriteCsv, workplace: Path
+    tiny_gpt2: Path, tiny_words: Path, write_csv: WriteCsv, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flags = tiny_run(write_csv(rows=300), tiny_gpt2, tiny_words, gpt_layers=1, eval_batch_size=16)
+    flags = tiny_run(write_csv(rows=300), tiny_gpt2, tiny_words, eval_batch_size=16)
+    monkeypatch.setattr("torch._dynamo.config.fail_on_recompile_limit_hit", True)
     plain = epoch_of(flags, dropout=False)
     graphs = torch._dynamo.utils.counters["stats"]
     args, _ = parse([*flags, "--compile", "1", "--checkpoints", "compiled"])
