@@ -21,7 +21,11 @@ from torch import Tensor
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; rename it to ``path`` once the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        error.filename = str(path)  # a read-only folder: of the file meant, not of the temporary one
+        raise
     os.close(handle)
     temporary = Path(name)
     umask = os.umask(0)

@@ -78,7 +78,7 @@ def test_use_amp_means_bfloat16(tiny: Tiny) -> None:
     [
         ({"precision": "fp8"}, "--precision fp8: choose one of fp32, bf16, fp16"),
         ({"precision": "fp16"}, "--precision fp16 is for CUDA; on the CPU choose bf16 or fp32"),
-        ({"compile": "fast"}, "--compile fast: choose one of default, reduce-overhead"),
+        ({"compile": "fast"}, "--compile fast: choose one of 0, 1, reduce-overhead, max-autotune"),
         ({"log": "wandb"}, "--log wandb: choose one of csv, tensorboard, none"),
         ({"accumulate": 0}, "'0' is not a whole number of at least 1"),
     ],
