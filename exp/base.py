@@ -264,7 +264,7 @@ class Experiment(ABC):
         precision = self.compute.describe_precision()
         yield f"learning rate: {schedule.learning_rate:g}, {course}; matrix products in {precision}"
         if config.precision == "bf16" and not has_fast_bfloat16(self.device):
-            yield "note: this CPU has no instructions for bfloat16; float32 is faster here"
+            yield "note: this CPU has no instructions for bfloat16; float32 may be faster here"
         yield (
             f"at most {config.train_epochs} epochs of batches of {config.batch_size}{self._divided()}, patience "
             f"{config.patience}; evaluation in batches of {self.eval_batch_size}"

@@ -260,7 +260,7 @@ class CALF(
     def checkpoint_activations(self) -> None:
         """While training keep only the inputs of encoder layer and blocks, and compute the rest again backwards.
 
-        The numbers stay the same; a step takes about a third more arithmetic and much less memory.
+        The numbers stay the same; a step takes another forward pass and much less memory.
         """
         for part in (self.embedding.encoder, *self.time_gpt2.h, *self.text_gpt2.h):
             recompute_in_backward(part)

@@ -61,7 +61,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether it has instructions for products in bfloat16; on a CPU without them float32 is the faster one."""
+    """Whether it has instructions for products in bfloat16; on a CPU without them float32 may be faster."""
     return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
