@@ -5,6 +5,7 @@ import logging
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -156,6 +157,9 @@ def _stopping_at_sigterm() -> Iterator[None]:
     def stop(number: int, frame: object) -> NoReturn:
         raise Terminated
 
+    if threading.current_thread() is not threading.main_thread():  # Python lets no other thread set a handler
+        yield
+        return
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.commands import tiny_run
 from tests.conftest import Tiny
 from tests.forked import finish, start
+from tests.m4_files import write_m4
 
 Figures = dict[str, Any]
 
@@ -92,6 +94,24 @@ def test_without_the_text_branch_and_with_accumulated_batches_it_is_the_same(tin
     flags = tiny(batch_size=8, accumulate=3, output_w=0, feature_w=0)
     alone, together = run_in(tmp_path / "alone", flags, 1), run_in(tmp_path / "together", flags, 2)
     assert epochs(together)[0] == pytest.approx(epochs(alone)[0], rel=1e-4)
+
+
+def test_m4_is_the_same_too_where_a_batch_has_fewer_samples_than_processes(
+    tmp_path: Path, tiny_gpt2: Path, tiny_words: Path
+) -> None:
+    write_m4(tmp_path / "m4", "Yearly", [13, 30, 22, 41])
+    place = {"root_path": tmp_path / "m4", "data_path": None, "seq_len": None, "pred_len": None}
+    flags = tiny_run(
+        tmp_path, tiny_gpt2, tiny_words, task_name="short_term_forecast", data="m4", seasonal_patterns="Yearly",
+        task_loss="smape", output_loss="mase", feature_loss="smooth_l1", m4_draws=3, batch_size=5, train_epochs=2,
+        **place,
+    )  # fmt: skip
+    alone, together = run_in(tmp_path / "alone", flags, 1), run_in(tmp_path / "together", flags, 3)
+    assert outputs(together) == outputs(alone)
+    for one, several in zip(epochs(alone), epochs(together), strict=True):
+        assert several == pytest.approx(one, rel=1e-4)
+    assert record(together)["smape"] == pytest.approx(record(alone)["smape"], rel=1e-4)
+    assert record(together)["metrics"]["naive2"] == record(alone)["metrics"]["naive2"]
 
 
 def test_wrong_input_ends_every_process_with_a_message(tiny: Tiny, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 
 import run
+from exp.base import build_optimiser
 from exp.config import RunConfig
 from exp.long_term_forecast import LongTermForecast
-from exp.training import FiniteLoss
+from exp.training import FiniteLoss, Training
 from run import parse
 from tests.commands import succeed, tiny_run
 from tests.conftest import Tiny, WriteCsv
@@ -30,10 +31,12 @@ def no_dropout(experiment: LongTermForecast) -> None:
                 setattr(module, name, 0.0)
 
 
-def epoch_of(flags: list[str], dropout: bool = True) -> dict[str, float]:
+def epoch_of(
+    flags: list[str], dropout: bool = True, kind: type[LongTermForecast] = LongTermForecast
+) -> dict[str, float]:
     """Figures of the first epoch of a training."""
     args, _ = parse(flags)
-    experiment = LongTermForecast(RunConfig.from_args(args))
+    experiment = kind(RunConfig.from_args(args))
     experiment.prepare()
     if not dropout:
         no_dropout(experiment)
@@ -128,6 +131,39 @@ def test_each_epoch_is_a_row_of_the_log_and_the_losses_are_drawn(tiny: Tiny, wor
     assert [float(row["rate_backbone"]) for row in rows] == [one["rate"] for one in record["training"]["epochs"]]
     assert all(float(row["samples_per_second"]) > 0 and float(row["memory"]) > 1e6 for row in rows)
     assert (folder / "loss.png").stat().st_size > 5000
+
+
+class Scaled(LongTermForecast):
+    """A training whose losses are scaled, as those in float16 are."""
+
+    SCALE = 2.0**16
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__(config)
+        self.compute.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=self.SCALE, growth_interval=10**6)
+
+
+def test_scaled_losses_train_as_plain_ones(tiny: Tiny) -> None:
+    plain = epoch_of(tiny())
+    scaled = epoch_of(tiny(checkpoints="scaled"), kind=Scaled)
+    assert scaled == pytest.approx(plain, rel=1e-4)
+
+
+def test_a_step_whose_scaled_gradients_overflow_is_left_out_and_the_scale_lowered(tiny: Tiny) -> None:
+    args, _ = parse(tiny(task_w=1e5))
+    experiment = Scaled(RunConfig.from_args(args))
+    experiment.prepare()
+    optimiser = build_optimiser(experiment.network.model.parameter_groups(), 1e-3)
+    training = Training(experiment, optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, lambda epoch: 1.0))
+    scaler = experiment.compute.accelerator.scaler
+    scaler.scale(torch.ones(()))  # it is made at its first use
+    scaler._scale.fill_(1e38)
+    before = [parameter.detach().clone() for parameter in training.parameters]
+    batch = next(iter(experiment.train_batches()))
+    experiment.network.model.train()
+    training._step(batch, FiniteLoss(0, CPU, "fp16"))
+    assert all(torch.equal(one, other) for one, other in zip(before, training.parameters, strict=True))
+    assert scaler.get_scale() < 1e38
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -389,3 +389,15 @@ def test_the_same_seed_builds_the_same_model(make_model: MakeModel) -> None:
     one, two = make_model(init="random").state_dict(), make_model(init="random").state_dict()
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_in_bfloat16_normalisation_stays_in_float32(make_model: MakeModel) -> None:
+    model = make_model().eval()
+    level = 100_000.0  # bfloat16 knows no number between 100,000 and 100,352
+    x = series() + level
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        half = model(x).forecast
+    with torch.no_grad():
+        full = model(x).forecast
+    assert half.dtype == torch.float32
+    assert (half - full).abs().max() < 0.1

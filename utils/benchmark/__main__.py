@@ -7,7 +7,8 @@ arithmetic over time, over what this machine reaches on large matrix products of
 the other measurements.
 
 With ``--grow`` it shows how time and memory grow with channels, horizon and batch, with ``--profile`` which kinds of
-operation take the time; ``--m4`` times reading files of the size of M4's largest, and drawing batches from them.
+operation take the time, with ``--stream`` how much memory a test as large as traffic's takes; ``--m4`` times reading
+files of the size of M4's largest, and drawing batches from them.
 """
 
 import argparse
@@ -21,19 +22,20 @@ from typing import Any
 import torch
 
 from data_provider.m4_benchmark import measure_m4, report_m4
-from utils.benchmark.clock import repeats_for
+from utils.benchmark.clock import counts_for
 from utils.benchmark.contestants import Mode, Size, parse_modes
 from utils.benchmark.grow import Sweep, measure_growth, report_growth
 from utils.benchmark.growth_plot import plot_growth
 from utils.benchmark.one_size import measure, report
 from utils.benchmark.op_shares import measure_shares, report_shares
+from utils.benchmark.streaming import Stream, measure_stream, report_stream
 from utils.device import pick_device
 from utils.errors import UserError
 from utils.files import write_json
 
 logger = logging.getLogger("calf")
 
-KINDS = ("grow", "profile", "m4")
+KINDS = ("grow", "profile", "stream", "m4")
 SIZES = tuple(asdict(Size()))
 # Flags of some kinds of run alone; "" is the run at one size.
 ONLY = {
@@ -73,6 +75,9 @@ def _run(kind: str, flags: Mapping[str, Any], device: torch.device) -> tuple[dic
     if kind == "m4":
         figures = measure_m4()
         return figures, report_m4(figures)
+    if kind == "stream":
+        figures = measure_stream(Stream(), str(device))
+        return figures, report_stream(figures)
     modes = _modes(flags)
     sizes = {name: flags[name] for name in SIZES if name in flags}
     if kind == "grow":
@@ -81,7 +86,7 @@ def _run(kind: str, flags: Mapping[str, Any], device: torch.device) -> tuple[dic
     if kind == "profile":
         figures = measure_shares(Size(**sizes), modes, device)
         return figures, report_shares(figures)
-    figures = measure(Size(**sizes), modes, repeats_for(device), device, bool(flags.get("plain", 1)))
+    figures = measure(Size(**sizes), modes, counts_for(device), device, bool(flags.get("plain", 1)))
     return figures, report(figures)
 
 
@@ -131,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--grow", action="store_true", help="measure how time and memory grow instead")
     kind.add_argument("--profile", action="store_true", help="measure which operations take the time instead")
+    kind.add_argument("--stream", action="store_true", help="measure the memory of a traffic-sized test instead")
     kind.add_argument("--m4", action="store_true", help="time reading and drawing from M4-sized files instead")
     for name, value in asdict(Size()).items():
         grown = f", {GROW_BATCH} with --grow" if name == "batch_size" else ""

@@ -14,18 +14,24 @@ MATRIX = {"cpu": 2048, "cuda": 8192}  # large enough to be at the peak
 
 
 @dataclass(frozen=True)
-class Repeats:
-    """How often each thing is timed, after a few runs that do not count; the median is reported."""
+class Counts:
+    """How often training steps and evaluations are timed, and how many before do not count; the median is reported.
 
-    steps: int = 5
-    plain_steps: int = 3
-    plain_windows: int = 30
-    warm_up: int = 2
+    Attributes:
+        enough: seconds after which neither is repeated.
+    """
+
+    train: int
+    evaluation: int
+    warm_up: int
+    enough: float = math.inf
 
 
-def repeats_for(device: torch.device) -> Repeats:
-    """More on a GPU, where a step takes milliseconds."""
-    return Repeats(20, 10, 100, 5) if device.type == "cuda" else Repeats()
+def counts_for(device: torch.device) -> tuple[Counts, Counts]:
+    """Those of CALF, and of the plain restatement, which evaluates single windows; more on a GPU, which is fast."""
+    if device.type == "cuda":
+        return Counts(20, 20, 5), Counts(10, 100, 5)
+    return Counts(5, 5, 2), Counts(3, 30, 2)
 
 
 def seconds(

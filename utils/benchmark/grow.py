@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from utils.benchmark.clock import MatrixRates
+from utils.benchmark.clock import Counts, MatrixRates
 from utils.benchmark.contestants import Bench, Mode, Size
 from utils.benchmark.needs import CPU, arithmetic
-from utils.benchmark.rows import Counts, add_rates, gibibytes, measure_row
+from utils.benchmark.rows import add_rates, gibibytes, measure_row
 from utils.benchmark.settings import settings, title
 from utils.benchmark.targets import judge, target_lines
 from utils.errors import UserError

@@ -6,26 +6,30 @@ from typing import Any
 
 import torch
 
-from utils.benchmark.clock import MatrixRates, Repeats
+from utils.benchmark.clock import Counts, MatrixRates
 from utils.benchmark.contestants import Mode, Size
 from utils.benchmark.needs import arithmetic
-from utils.benchmark.rows import Counts, add_rates, compare, gibibytes, measure_plain, measure_row
+from utils.benchmark.rows import add_rates, compare, gibibytes, measure_row
 from utils.benchmark.settings import settings, title
 from utils.benchmark.targets import judge, target_lines
 
 
 def measure(
-    size: Size, modes: Sequence[Mode], repeats: Repeats, device: torch.device, plain: bool = True
+    size: Size, modes: Sequence[Mode], counts: tuple[Counts, Counts], device: torch.device, plain: bool = True
 ) -> dict[str, Any]:
-    """Every figure of one size, as plain values. The matrix rates are taken between the other measurements."""
+    """Every figure of one size, as plain values. The matrix rates are taken between the other measurements.
+
+    Args:
+        counts: of CALF, and of the plain restatement.
+    """
     work = arithmetic(size)
     rates = MatrixRates(device, {mode.precision for mode in modes} | ({"fp32"} if plain else set()))
     rows = []
     for mode in modes:
-        rows.append(measure_row(size, mode, device, Counts(repeats.steps, repeats.steps, repeats.warm_up)))
+        rows.append(measure_row(size, mode, device, counts[0]))
         rates.take()
     if plain:
-        rows.append(measure_plain(size, device, Counts(repeats.plain_steps, repeats.plain_windows, repeats.warm_up)))
+        rows.append(measure_row(size, None, device, counts[1]))
         rates.take()
     medians = rates.medians()
     for row in rows:

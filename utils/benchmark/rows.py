@@ -1,33 +1,18 @@
 """One row of a table: one size in one mode, timed and weighed."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from utils.benchmark.clock import seconds
+from utils.benchmark.clock import Counts, seconds
 from utils.benchmark.contestants import Bench, Mode, PlainBench, Size
 from utils.benchmark.needs import Arithmetic, plain_bytes, training_bytes
 from utils.memory import PeakMemory, available_memory
 
 PLAIN = "plain"
 GIB = 2**30
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How often one row's training steps and evaluations are timed, and how many before do not count.
-
-    Attributes:
-        enough: seconds after which neither is repeated.
-    """
-
-    train: int
-    evaluation: int
-    warm_up: int
-    enough: float = math.inf
 
 
 def too_large(size: Size, mode: Mode | None, device: torch.device) -> str | None:
@@ -45,25 +30,20 @@ def too_large(size: Size, mode: Mode | None, device: torch.device) -> str | None
     return f"needs about {needed / GIB:.1f} GiB, {free / GIB:.1f} GiB are free"
 
 
-def measure_row(size: Size, mode: Mode, device: torch.device, counts: Counts) -> dict[str, Any]:
-    """CALF in one mode: seconds and peak bytes of a training step and of evaluating the batch, or why not."""
-    row = {**asdict(size), "mode": mode.name, "grad_checkpoint": mode.grad_checkpoint}
+def measure_row(size: Size, mode: Mode | None, device: torch.device, counts: Counts) -> dict[str, Any]:
+    """Seconds and peak bytes of a training step and of evaluating the batch, or why not.
+
+    Args:
+        mode: CALF's, None for the plain restatement, which evaluates window by window.
+    """
+    checkpointed = mode is not None and mode.grad_checkpoint
+    row = {**asdict(size), "mode": PLAIN if mode is None else mode.name, "grad_checkpoint": checkpointed}
     reason = too_large(size, mode, device)
     if reason is None:
         try:
+            if mode is None:
+                return row | _measure(PlainBench(size, device), 1, counts)
             return row | _measure(Bench(size, device, mode), size.batch_size, counts)
-        except torch.cuda.OutOfMemoryError:
-            reason = "the GPU ran out of memory"
-    return row | {"skipped": reason}
-
-
-def measure_plain(size: Size, device: torch.device, counts: Counts) -> dict[str, Any]:
-    """The same of the plain restatement, which evaluates window by window."""
-    row = {**asdict(size), "mode": PLAIN, "grad_checkpoint": False}
-    reason = too_large(size, None, device)
-    if reason is None:
-        try:
-            return row | _measure(PlainBench(size, device), 1, counts)
         except torch.cuda.OutOfMemoryError:
             reason = "the GPU ran out of memory"
     return row | {"skipped": reason}

@@ -5,9 +5,10 @@ import torch
 
 from tests.utils.benchmark.tiny import CPU, TINY
 from utils.benchmark import rows
+from utils.benchmark.clock import Counts
 from utils.benchmark.contestants import Bench, Mode
 from utils.benchmark.needs import Arithmetic
-from utils.benchmark.rows import Counts, add_rates, compare, measure_plain, measure_row
+from utils.benchmark.rows import add_rates, compare, measure_row
 
 ONCE = Counts(1, 1, 0)
 
@@ -28,13 +29,13 @@ def test_figures_follow_from_seconds_and_the_rate_of_the_own_precision() -> None
 
 def test_plain_seconds_are_those_of_the_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "seconds", lambda work, *rest: 3.0)
-    assert measure_plain(TINY, CPU, ONCE)["evaluation_seconds"] == 3.0 * TINY.batch_size
+    assert measure_row(TINY, None, CPU, ONCE)["evaluation_seconds"] == 3.0 * TINY.batch_size
     assert measure_row(TINY, Mode(), CPU, ONCE)["evaluation_seconds"] == 3.0
 
 
 def test_what_the_machine_cannot_bear_is_skipped_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "available_memory", lambda: 1)
-    for row in (measure_row(TINY, Mode(), CPU, ONCE), measure_plain(TINY, CPU, ONCE)):
+    for row in (measure_row(TINY, Mode(), CPU, ONCE), measure_row(TINY, None, CPU, ONCE)):
         assert "GiB are free" in row["skipped"]
         assert "train_seconds" not in row
 
@@ -45,7 +46,7 @@ def test_a_gpu_that_runs_out_of_memory_skips_the_row(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Bench, "train_step", full)
     assert "GPU" in measure_row(TINY, Mode(), CPU, ONCE)["skipped"]
-    assert "GPU" in measure_plain(TINY, CPU, ONCE)["skipped"]
+    assert "GPU" in measure_row(TINY, None, CPU, ONCE)["skipped"]
 
 
 def test_a_skipped_row_gets_no_figures() -> None:
