@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from layers.backbone import load_backbone
+from layers.word_embeddings import DEFAULT_COMPONENTS, WordEmbeddings, principal_words, save_word_embeddings
 from utils.errors import UserError
 from utils.fingerprint import fingerprint
-from utils.word_embeddings import DEFAULT_COMPONENTS, WordEmbeddings, principal_words, save_word_embeddings
 
 logger = logging.getLogger("calf")
 

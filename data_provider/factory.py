@@ -9,10 +9,10 @@ from sklearn.preprocessing import StandardScaler
 
 from data_provider.config import DataConfig, data_file
 from data_provider.datasets import Borders, find_dataset
-from data_provider.frame import Frame, read_frame
-from data_provider.frequency import season_length
+from data_provider.reading.frame import Frame, read_frame
+from data_provider.reading.frequency import season_length
+from data_provider.reading.table import reading
 from data_provider.sample import Sample, make_sample
-from data_provider.table import reading
 from data_provider.windows import Series, Split, WindowDataset, make_windows
 from utils.baselines import naive, seasonal_naive
 from utils.errors import UserError

@@ -12,10 +12,9 @@ import torch
 
 from data_provider.m4 import M4Config, m4_file, read_m4
 from data_provider.m4_windows import FlatSeries, M4Samples
+from utils.device import PeakMemory, environment
 from utils.files import replacing
-from utils.m4_patterns import Pattern
-from utils.memory import PeakMemory
-from utils.provenance import environment
+from utils.m4.patterns import Pattern
 
 # The published Monthly series: 42 to 2,794 values, 216 on average.
 SHORTEST, LONGEST, MEAN = 42, 2794, 216

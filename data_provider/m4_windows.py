@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from utils.m4_patterns import Pattern
+from utils.m4.patterns import Pattern
 
 
 class M4Batch(NamedTuple):

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from data_provider.clock import written_dates
 from data_provider.config import DataConfig, data_file
 from data_provider.datasets import find_dataset
 from data_provider.factory import load_data
-from data_provider.frame import holes
-from data_provider.frequency import season_length
-from data_provider.table import Table, read_table, reading
+from data_provider.reading.frame import holes
+from data_provider.reading.frequency import season_length
+from data_provider.reading.table import Table, read_table, reading
+from data_provider.reading.timezones import written_dates
 from utils.errors import UserError
 
 OUTLYING = 10.0  # robust standard deviations from the median

@@ -8,7 +8,7 @@ from typing import Literal
 from data_provider.datasets import DATASETS
 from utils.checksum import Checksum
 from utils.errors import UserError
-from utils.m4_patterns import PATTERNS
+from utils.m4.patterns import PATTERNS
 
 
 @dataclass(frozen=True)

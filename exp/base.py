@@ -29,11 +29,11 @@ from utils.device import (
     device_name,
     has_fast_bfloat16,
     pick_device,
+    return_freed,
     seed_everything,
 )
 from utils.errors import UserError
-from utils.locks import alone_in
-from utils.memory import return_freed
+from utils.files import alone_in
 from utils.schedule import Schedule
 
 logger = logging.getLogger(__name__)

@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from data_provider.clock import aware_dates
 from data_provider.config import FEATURES
-from data_provider.frame import Frame, frame_from
-from data_provider.frequency import check_frequency, future_dates, same_step
-from data_provider.table import Reading
+from data_provider.reading.frame import Frame, frame_from
+from data_provider.reading.frequency import check_frequency, future_dates, same_step
+from data_provider.reading.table import Reading
+from data_provider.reading.timezones import aware_dates
 from exp.forecast import Forecast
 from models.checkpoints import find_checkpoint
 from models.forecast_network import ForecastNetwork, load_forecast_network

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data_provider.clock import written_dates
 from data_provider.config import data_file
 from data_provider.datasets import find_dataset
-from data_provider.frame import Frame, read_frame
+from data_provider.reading.frame import Frame, read_frame
+from data_provider.reading.timezones import written_dates
 from data_provider.sample import make_sample
 from exp.config import RunConfig
 from exp.forecast import CSV, Forecast
 from exp.forecaster import Forecaster
 from utils.device import pick_device
-from utils.locks import alone_in
+from utils.files import alone_in
 from utils.plots import plot_future
 from utils.skill import skill_lines
 

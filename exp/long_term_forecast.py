@@ -17,8 +17,8 @@ from data_provider.windows import Batch, Split, make_loader
 from exp.base import Experiment
 from exp.window_test import WindowTest, forecasts, scored_targets
 from utils.conformal import Intervals, Residuals, coverage_lines
+from utils.device import environment
 from utils.metrics import ErrorSums
-from utils.provenance import environment
 from utils.results import RECORD, append_block, comparison, run_title, save_metrics
 from utils.skill import save_skill, verdict
 

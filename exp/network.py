@@ -11,18 +11,18 @@ import torch
 import models
 from exp.config import RunConfig
 from layers.backbone import Backbone, load_backbone
-from models import CALF, CALFConfig
-from models.stored import load_model
-from utils.checkpoint import CONFIG
-from utils.errors import UserError
-from utils.fingerprint import fingerprint
-from utils.word_embeddings import (
+from layers.word_embeddings import (
     DEFAULT_COMPONENTS,
     WordEmbeddings,
     load_word_embeddings,
     principal_words,
     save_word_embeddings,
 )
+from models import CALF, CALFConfig
+from models.stored import load_model
+from utils.checkpoint import CONFIG
+from utils.errors import UserError
+from utils.fingerprint import fingerprint
 
 logger = logging.getLogger(__name__)
 

@@ -18,14 +18,14 @@ from data_provider.windows import make_loader
 from exp.base import Experiment, Score
 from exp.config import RESULTS
 from utils.baselines import naive, seasonal_naive
+from utils.device import environment
 from utils.files import write_table
 from utils.losses import Masked
-from utils.m4_records import pool_records, same_family
-from utils.m4_scores import Scores, score, seasonal_scale
-from utils.naive2 import naive2
+from utils.m4.naive2 import naive2
+from utils.m4.records import pool_records, same_family
+from utils.m4.scores import Scores, score, seasonal_scale
 from utils.plots import plot_series
 from utils.progress import Progress
-from utils.provenance import environment
 from utils.records import read_records
 from utils.results import RECORD, append_block, run_title, save_record
 

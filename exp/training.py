@@ -12,14 +12,13 @@ from torch import Tensor
 from exp.resume import TrainingState, clear_state, find_state
 from exp.trackers import start_tracker
 from utils.checkpoint import TRAINING
-from utils.early_stopping import EarlyStopping
+from utils.device import environment, peak_memory
 from utils.errors import UserError
 from utils.files import write_json
 from utils.fingerprint import fingerprint
-from utils.memory import peak_memory
 from utils.plots import plot_losses
 from utils.progress import Progress, clock
-from utils.provenance import environment
+from utils.schedule import EarlyStopping
 
 if TYPE_CHECKING:
     from exp.base import Experiment

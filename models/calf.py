@@ -26,11 +26,11 @@ from layers.instance_norm import denormalise, normalise
 from layers.lora import LoRA
 from layers.recomputing import recompute_in_backward
 from layers.token_embedding import ChannelTokenEmbedding
+from layers.word_embeddings import load_word_embeddings
 from models.checkpoints import find_checkpoint
 from models.config import TASKS, CALFConfig, attention_heads
 from models.release import fill, lora_rank, read_release
 from utils.errors import UserError
-from utils.word_embeddings import load_word_embeddings
 
 ALIGNMENT_RATE = 1e-4
 MODEL_CARD = """---

@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2Model
 
-from tests.commands import tiny_run
-from utils.word_embeddings import WordEmbeddings, principal_words, save_word_embeddings
+from layers.word_embeddings import WordEmbeddings, principal_words, save_word_embeddings
+from tests.helpers.commands import tiny_run
 
 torch.set_num_threads(1)  # threads cost such small networks more than they give
 

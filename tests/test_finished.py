@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import run
-from tests.commands import succeed
 from tests.conftest import Tiny, WriteCsv, hourly_table
+from tests.helpers.commands import succeed
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from data_provider.m4 import M4Data, read_m4
-from tests.places import DATASETS, GOLDEN, golden_cases
+from tests.helpers.places import DATASETS, GOLDEN, golden_cases
 from utils.baselines import naive, seasonal_naive
-from utils.m4_patterns import find_pattern
-from utils.m4_scores import Scores, score, seasonal_scale
-from utils.naive2 import naive2
+from utils.m4.naive2 import naive2
+from utils.m4.patterns import find_pattern
+from utils.m4.scores import Scores, score, seasonal_scale
 
 FILES = golden_cases("m4/*.json")
 FOLDER = DATASETS / "m4"

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 import run
-from tests.commands import tiny_run, written
 from tests.conftest import Tiny, WriteCsv, hourly_table
-from tests.places import DATASETS
+from tests.helpers.commands import tiny_run, written
+from tests.helpers.places import DATASETS
 
 ROOT = Path(__file__).resolve().parent.parent
 

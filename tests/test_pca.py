@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import pca
-from tests.places import GOLDEN, golden_cases
-from utils.word_embeddings import load_word_embeddings
+from layers.word_embeddings import load_word_embeddings
+from tests.helpers.places import GOLDEN, golden_cases
 
 CASES = golden_cases("model/*/wte_pca.npy")
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.commands import tiny_run
 from tests.conftest import Tiny
-from tests.forked import finish, start
-from tests.m4_files import write_m4
+from tests.helpers.commands import tiny_run
+from tests.helpers.forked import finish, start
+from tests.helpers.m4_files import write_m4
 
 Figures = dict[str, Any]
 

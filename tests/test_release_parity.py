@@ -14,7 +14,7 @@ import torch
 from exp.base import build_optimiser
 from models import CALF, CALFOutput
 from models.release import release_name
-from tests.places import GOLDEN, golden_cases
+from tests.helpers.places import GOLDEN, golden_cases
 from utils.losses import CALFLoss, Masked
 
 TASKS = ("long_term_forecast", "short_term_forecast")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import run
-from tests.shell import ROOT, Shell
+from tests.helpers.shell import ROOT, Shell
 
 REPRODUCE = ROOT / "scripts" / "reproduce.sh"
 ETT = ("ETTh1", "ETTh2", "ETTm1", "ETTm2")

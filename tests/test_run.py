@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 import run
 from data_provider.windows import WindowDataset
-from tests.commands import succeed, written
 from tests.conftest import Tiny, WriteCsv, hourly_table
+from tests.helpers.commands import succeed, written
 
 ROOT = Path(run.__file__).parent
 

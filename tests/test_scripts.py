@@ -13,9 +13,9 @@ import run
 from data_provider import download
 from data_provider.datasets import DATASETS
 from exp import flags as command_line
-from tests.shell import ROOT, Shell
+from tests.helpers.shell import ROOT, Shell
 from utils import tables
-from utils.m4_patterns import PATTERNS
+from utils.m4.patterns import PATTERNS
 
 LONG_TERM, FEW_SHOT, ZERO_SHOT = (
     sorted((ROOT / "scripts" / f"{task}_forecasting").glob("*.sh")) for task in ("long_term", "few_shot", "zero_shot")

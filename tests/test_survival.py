@@ -17,9 +17,9 @@ from safetensors import safe_open
 
 import run
 from exp.long_term_forecast import LongTermForecast
-from tests.commands import succeed
 from tests.conftest import Tiny
-from tests.forked import finish, start
+from tests.helpers.commands import succeed
+from tests.helpers.forked import finish, start
 
 KILLS = 30
 SAME = ("model.safetensors", "pred.npy", "true.npy", "metrics.npy", "intervals.safetensors")

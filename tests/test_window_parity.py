@@ -14,7 +14,7 @@ import pytest
 from data_provider.config import DataConfig
 from data_provider.factory import load_data
 from data_provider.windows import Split
-from tests.places import DATASETS, GOLDEN, golden_cases
+from tests.helpers.places import DATASETS, GOLDEN, golden_cases
 
 FILES = golden_cases("windows/*.json")
 CASES = [(file, i) for file in FILES for i in range(len(json.loads(file.read_text())["cases"]))]

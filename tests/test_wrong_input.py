@@ -11,9 +11,9 @@ import torch
 import run
 from exp.config import RunConfig
 from exp.long_term_forecast import LongTermForecast
-from tests.commands import succeed, written
+from layers.word_embeddings import WordEmbeddings, principal_words, save_word_embeddings
 from tests.conftest import Tiny, WriteCsv, hourly_table, save_gpt2
-from utils.word_embeddings import WordEmbeddings, principal_words, save_word_embeddings
+from tests.helpers.commands import succeed, written
 
 
 class TestWrongInput:

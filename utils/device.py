@@ -1,7 +1,15 @@
-"""Which device to compute on, and repeatable random numbers on it."""
+"""Choose the device, seed its random numbers, and describe the machine and its memory."""
 
+import ctypes
+import gc
 import os
+import platform
 import random
+import subprocess
+import sys
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,6 +17,8 @@ import torch
 from utils.errors import UserError
 
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+CLEAR_REFS = Path("/proc/self/clear_refs")
+CGROUP = Path("/sys/fs/cgroup")
 
 
 def processes() -> int:
@@ -109,3 +119,87 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads"
+
+
+def environment(device: torch.device) -> dict[str, str | None]:
+    """Machine, library versions and the commit of the code."""
+    return {
+        "device": device_name(device),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": version("transformers"),
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        found = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """The most bytes this process has taken so far: of its own memory, or on the CUDA device. None where unknown."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    with suppress(ImportError):
+        import resource  # there is none on Windows
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    return None
+
+
+def return_freed() -> None:
+    """Give back to the system what the C library keeps of memory that is free again, where it can."""
+    gc.collect()
+    with suppress(AttributeError, OSError, TypeError):  # not every C library can
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+class PeakMemory:
+    """Peak memory of a ``with`` block in bytes: of the process, or of the CUDA device. None where unknown."""
+
+    peak: int | None = None
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._known = False
+
+    def __enter__(self) -> "PeakMemory":
+        if self.device.type == "cuda":
+            gc.collect()
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.device)
+        elif sys.platform == "linux":
+            return_freed()  # what the last model left
+            with suppress(OSError):
+                CLEAR_REFS.write_text("5")
+                self._known = True
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.device.type == "cuda":
+            self.peak = torch.cuda.max_memory_allocated(self.device)
+        elif self._known:
+            status = Path("/proc/self/status").read_text()
+            kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+            self.peak = int(kilobytes) * 1024
+
+
+def available_memory() -> int | None:
+    """Bytes that this process can still take, None where unknown."""
+    free = []
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))))
+    with suppress(OSError, ValueError, IndexError):  # "max" where the container is not limited
+        limit = int((CGROUP / "memory.max").read_text())
+        free.append(limit - int((CGROUP / "memory.stat").read_text().split()[1]))  # its first line: anon BYTES
+    return min(free, default=None)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
-from utils.m4_patterns import PATTERNS
-from utils.m4_scores import Scores
+from utils.m4.patterns import PATTERNS
+from utils.m4.scores import Scores
 from utils.results import RECORD
 
 LONG_TERM, SHORT_TERM = "long_term_forecast", "short_term_forecast"

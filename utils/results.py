@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.files import replacing, write_json
-from utils.locks import in_turn
+from utils.files import in_turn, replacing, write_json
 
 RECORD = "metrics.json"
 FIGURES = ("mse", "mae", "smape", "mase", "mape", "owa")

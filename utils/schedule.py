@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the epoch."""
+"""Compute the learning rate of an epoch, and decide when to stop early."""
 
 import math
 from dataclasses import dataclass
@@ -40,3 +40,25 @@ class Schedule:
             return self.learning_rate * 0.9 ** max(0, epoch - 3)
         delay = 1 if self.lradj == "type2" else 0
         return self.learning_rate * self.decay_fac ** max(0, epoch - delay)
+
+
+@dataclass
+class EarlyStopping:
+    """Remembers the lowest score; wants to stop after ``patience`` epochs without a lower one."""
+
+    patience: int
+    best: float = math.inf
+    best_epoch: int = -1
+    epochs_without: int = 0
+
+    def update(self, score: float, epoch: int) -> bool:
+        """Take the score of ``epoch``; True if it is the best so far. NaN never is."""
+        if score < self.best:
+            self.best, self.best_epoch, self.epochs_without = score, epoch, 0
+            return True
+        self.epochs_without += 1
+        return False
+
+    @property
+    def should_stop(self) -> bool:
+        return self.epochs_without >= self.patience

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.m4_patterns import find_pattern
+from utils.m4.patterns import find_pattern
 from utils.records import SHORT_TERM, Record, modern_config
 
 LONG_TERM_TABLE, FEW_SHOT, ZERO_SHOT, M4 = TABLES = ("long_term", "few_shot", "zero_shot", "m4")

@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from utils.m4_records import pool_records
-from utils.m4_scores import POOLS
+from utils.m4.records import pool_records
+from utils.m4.scores import POOLS
 from utils.published import Published
 from utils.records import Record, is_number, look_up
 from utils.table_cells import FEW_SHOT, LONG_TERM_TABLE, M4, VALIDATION, ZERO_SHOT, Block, Cell, Cells, LeftOut

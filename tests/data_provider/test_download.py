@@ -13,7 +13,7 @@ import pytest
 
 from data_provider import download, sources
 from data_provider.sources import PUBLISHED
-from tests.http_site import Site, nobody_there, serving
+from tests.helpers.http_site import Site, nobody_there, serving
 from utils import transfer
 from utils.checksum import Checksum
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_provider.frame import Frame, read_frame
-from data_provider.table import Reading
+from data_provider.reading.frame import Frame, read_frame
+from data_provider.reading.table import Reading
 from utils.errors import UserError
 
 Write = Callable[[str | bytes], Path]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from data_provider.m4 import EPOCH, NAIVE2, M4Config, read_m4
-from tests.m4_files import write_m4
+from tests.helpers.m4_files import write_m4
 from utils.errors import UserError
-from utils.m4_patterns import PATTERNS
+from utils.m4.patterns import PATTERNS
 
 YEARLY, HOURLY = PATTERNS["Yearly"], PATTERNS["Hourly"]
 

@@ -10,7 +10,7 @@ from data_provider import m4_benchmark
 from data_provider.m4 import read_m4
 from data_provider.m4_benchmark import generate, measure_m4
 from utils.benchmark import __main__ as benchmark
-from utils.m4_patterns import PATTERNS
+from utils.m4.patterns import PATTERNS
 
 
 def test_the_generated_series_are_as_long_as_the_published_ones(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 
 from data_provider.m4_windows import FlatSeries, M4Batch, M4Samples, last_windows
 from data_provider.windows import make_loader
-from utils.m4_patterns import PATTERNS, Pattern
+from utils.m4.patterns import PATTERNS, Pattern
 
 # The shortest series that the competition has, by pattern.
 SHORTEST = {"Yearly": 13, "Quarterly": 16, "Monthly": 42, "Weekly": 80, "Daily": 93, "Hourly": 700}

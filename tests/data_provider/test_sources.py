@@ -7,10 +7,10 @@ import pytest
 
 from data_provider.datasets import DATASETS
 from data_provider.sources import GROUPS, PUBLISHED, PublicFile, choose
-from tests.places import DATASETS as ON_DISK
+from tests.helpers.places import DATASETS as ON_DISK
 from utils.checksum import Checksum
 from utils.errors import UserError
-from utils.m4_patterns import PATTERNS
+from utils.m4.patterns import PATTERNS
 
 FILES = [file for files in PUBLISHED.values() for file in files]
 ETT = ["ETTh1", "ETTh2", "ETTm1", "ETTm2"]

@@ -9,8 +9,8 @@ from exp.base import build_optimiser, build_scheduler
 from exp.config import RunConfig
 from exp.long_term_forecast import LongTermForecast
 from run import parse
-from tests.commands import tiny_run
 from tests.conftest import WriteCsv
+from tests.helpers.commands import tiny_run
 from utils.schedule import Schedule
 
 

@@ -14,8 +14,8 @@ from safetensors.numpy import save_file
 
 import run
 from exp.forecaster import Forecaster
-from tests.commands import tiny_run
 from tests.conftest import hourly_table
+from tests.helpers.commands import tiny_run
 from utils.errors import UserError
 
 

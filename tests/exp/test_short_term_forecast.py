@@ -12,9 +12,9 @@ import torch
 import run
 from exp.config import RunConfig
 from exp.short_term_forecast import ShortTermForecast
-from tests.commands import succeed, tiny_run, written
-from tests.m4_files import write_m4
-from utils.m4_scores import score, seasonal_scale
+from tests.helpers.commands import succeed, tiny_run, written
+from tests.helpers.m4_files import write_m4
+from utils.m4.scores import score, seasonal_scale
 
 LENGTHS = {"Yearly": [13, 30, 22, 41], "Hourly": [700, 720], "Weekly": [80, 95, 110]}
 

@@ -16,8 +16,8 @@ from exp.config import RunConfig
 from exp.long_term_forecast import LongTermForecast
 from exp.training import FiniteLoss, Training
 from run import parse
-from tests.commands import succeed, tiny_run
 from tests.conftest import Tiny, WriteCsv
+from tests.helpers.commands import succeed, tiny_run
 from utils.errors import UserError
 from utils.records import modern_config
 

@@ -12,7 +12,7 @@ from exp.long_term_forecast import LongTermForecast
 from run import parse
 from tests.conftest import Tiny, WriteCsv
 from utils import conformal
-from utils.memory import PeakMemory
+from utils.device import PeakMemory
 
 CHANNELS, STEPS = 14, 192
 MEGABYTE = 2**20

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import run
-from tests.commands import succeed, written
 from tests.conftest import Tiny, WriteCsv, hourly_table
+from tests.helpers.commands import succeed, written
 
 
 def outcomes(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

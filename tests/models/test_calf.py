@@ -13,8 +13,8 @@ from layers.lora import LoRA
 from models import CALF, CALFConfig, CALFOutput
 from models.calf import TASKS
 from tests.conftest import POSITIONS, WIDTH
+from tests.helpers.plain_calf import plain_calf
 from tests.models.conftest import LOW_RANK, MakeModel
-from tests.plain_calf import plain_calf
 from utils.errors import UserError
 
 

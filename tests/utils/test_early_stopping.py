@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from utils.early_stopping import EarlyStopping
+from utils.schedule import EarlyStopping
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from utils.errors import UserError
-from utils.locks import alone_in
+from utils.files import alone_in
 from utils.results import append_block
 
 WRITERS, BLOCKS = 8, 25

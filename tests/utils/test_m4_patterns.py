@@ -3,7 +3,7 @@
 import pytest
 
 from utils.errors import UserError
-from utils.m4_patterns import PATTERNS, find_pattern
+from utils.m4.patterns import PATTERNS, find_pattern
 
 
 def test_the_six_patterns_hold_all_hundred_thousand_series() -> None:

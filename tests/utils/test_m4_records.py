@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from utils.m4_records import pool_records, same_family
-from utils.m4_scores import Scores
+from utils.m4.records import pool_records, same_family
+from utils.m4.scores import Scores
 
 
 def record(pattern: str, smape: float = 10.0, **changes: Any) -> dict[str, Any]:

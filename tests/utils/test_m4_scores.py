@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from utilsforecast import losses
 
-from utils.m4_patterns import PATTERNS
-from utils.m4_scores import Scores, pool, score, seasonal_scale
+from utils.m4.patterns import PATTERNS
+from utils.m4.scores import Scores, pool, score, seasonal_scale
 
 # Two series: 1 2 4 8 and 10 7 10.
 VALUES = np.array([1.0, 2, 4, 8, 10, 7, 10])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from utils import memory
-from utils.memory import PeakMemory, available_memory, return_freed
+from utils.device import PeakMemory, available_memory, return_freed
 
 GIB = 2**30
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from utils.naive2 import is_seasonal, naive2, naive2_single, seasonal_figure
+from utils.m4.naive2 import is_seasonal, naive2, naive2_single, seasonal_figure
 
 SEASONS = {4: np.array([0.5, 1.5, 1.2, 0.8]), 5: np.array([0.4, 1.6, 1.0, 1.3, 0.7])}
 

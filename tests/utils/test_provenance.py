@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import torch
 
-from utils.provenance import environment
+from utils.device import environment
 
 
 def test_it_names_device_and_versions_as_json() -> None:

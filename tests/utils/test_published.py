@@ -1,6 +1,6 @@
 """The published figures: complete, plausible, and each with its source."""
 
-from utils.m4_scores import POOLS
+from utils.m4.scores import POOLS
 from utils.published import read_published
 
 HORIZONS = ["96", "192", "336", "720"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from utils.ragged import check_ragged
+from utils.m4.ragged import check_ragged
 
 
 def test_lengths_are_the_distances_between_borders() -> None:

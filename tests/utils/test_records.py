@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.records import long_term, m4, write
+from tests.helpers.records import long_term, m4, write
 from utils.errors import UserError
 from utils.records import look_up, read_records
 

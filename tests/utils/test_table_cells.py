@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.records import long_term, m4
+from tests.helpers.records import long_term, m4
 from utils.records import Record
 from utils.table_cells import Block, group, settings
 

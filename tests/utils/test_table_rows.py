@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.records import long_term, m4
+from tests.helpers.records import long_term, m4
 from tests.utils.test_table_cells import records
-from utils.m4_patterns import PATTERNS
+from utils.m4.patterns import PATTERNS
 from utils.published import read_published
 from utils.table_cells import group
 from utils.table_rows import Row, rows_of_table

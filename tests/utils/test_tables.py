@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.records import long_term, m4, write
+from tests.helpers.records import long_term, m4, write
 from utils import tables
 
 EXAMPLES = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.http_site import Site, nobody_there, serving, silent
+from tests.helpers.http_site import Site, nobody_there, serving, silent
 from utils import transfer
 from utils.transfer import TransferError, Unreachable, discard, fetch
 

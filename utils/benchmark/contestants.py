@@ -10,7 +10,7 @@ from torch import Tensor
 from layers.backbone import load_backbone
 from layers.lora import LoRA
 from models import CALF, CALFConfig
-from tests.plain_calf import plain_calf
+from tests.helpers.plain_calf import plain_calf
 from utils.errors import UserError
 from utils.losses import CALFLoss
 

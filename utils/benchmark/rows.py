@@ -9,7 +9,7 @@ import torch
 from utils.benchmark.clock import Counts, seconds
 from utils.benchmark.contestants import Bench, Mode, PlainBench, Size
 from utils.benchmark.needs import Arithmetic, plain_bytes, training_bytes
-from utils.memory import PeakMemory, available_memory
+from utils.device import PeakMemory, available_memory
 
 PLAIN = "plain"
 GIB = 2**30

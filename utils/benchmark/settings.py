@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from utils.provenance import environment
+from utils.device import environment
 
 # What torch.get_float32_matmul_precision() means on a GPU.
 FLOAT32_PRODUCTS = {"highest": "float32", "high": "TF32", "medium": "bfloat16"}

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from utils.device import environment
 from utils.errors import UserError
-from utils.provenance import environment
 
 ROOT = Path(__file__).parent.parent.parent
 SEQ_LEN, BATCH = 96, 2

@@ -15,4 +15,4 @@ def once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "counts_for", lambda device: (Counts(1, 1, 0), Counts(1, 1, 0)))
     monkeypatch.setattr(grow, "COUNTS", Counts(1, 1, 0))
     # Half a second a time, and peaks of tiny models say nothing.
-    monkeypatch.setattr("utils.memory.gc", SimpleNamespace(collect=lambda: 0))
+    monkeypatch.setattr("utils.device.gc", SimpleNamespace(collect=lambda: 0))

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from utils.ragged import check_ragged
+from utils.m4.ragged import check_ragged
 
 NORMAL_90 = 1.645  # two-sided 90 % of the normal distribution
 FEWEST_SEASONS = 3

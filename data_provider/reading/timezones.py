@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from data_provider.dates import Stamps
-from data_provider.frequency import is_calendar
-from data_provider.lines import Place
+from data_provider.reading.csv_rows import Place
+from data_provider.reading.dates import Stamps
+from data_provider.reading.frequency import is_calendar
 
 _HOUR, _DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 # Sundays on which clocks are put forward and back: month and which Sunday of it, -1 the last.

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from layers.word_embeddings import WordEmbeddings, load_word_embeddings, principal_words, save_word_embeddings
 from utils.errors import UserError
-from utils.word_embeddings import WordEmbeddings, load_word_embeddings, principal_words, save_word_embeddings
 
 
 def table(vocabulary: int = 60, width: int = 24) -> Tensor:

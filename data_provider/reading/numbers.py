@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from data_provider.lines import Place, shown
+from data_provider.reading.csv_rows import Place, shown
 from utils.errors import UserError
 
 LARGEST = 1e100  # beyond it the squares of a column no longer fit in a float

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_provider.lines import Place, listing
-from data_provider.table import Reading, Table, read_table, table_of
+from data_provider.reading.csv_rows import Place, listing
+from data_provider.reading.table import Reading, Table, read_table, table_of
 from utils.errors import UserError
 
 FARTHEST = 1e15  # training standard deviations; beyond it float32 squares lose their meaning

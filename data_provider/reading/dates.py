@@ -6,7 +6,7 @@ from datetime import tzinfo
 import numpy as np
 import pandas as pd
 
-from data_provider.lines import Place, shown
+from data_provider.reading.csv_rows import Place, shown
 from utils.errors import UserError
 
 DATE = "date"

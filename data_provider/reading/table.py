@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_provider.clock import on_one_clock
-from data_provider.columns import checked_names, choose_dates, choose_numbers, differences
 from data_provider.config import DataConfig, check_fill
 from data_provider.datasets import DatasetSpec
-from data_provider.dates import DATE, looks_like_dates, parse_dates
-from data_provider.dialect import UNREADABLE, Dialect, find_dialect, not_text
-from data_provider.frequency import infer_frequency
-from data_provider.grid import Grid, find_grid
-from data_provider.lines import Place, records, shown
-from data_provider.numbers import MISSING, decimal_mark, read_numbers
+from data_provider.reading.columns import checked_names, choose_dates, choose_numbers, differences
+from data_provider.reading.csv_rows import Place, records, shown
+from data_provider.reading.dates import DATE, looks_like_dates, parse_dates
+from data_provider.reading.dialect import UNREADABLE, Dialect, find_dialect, not_text
+from data_provider.reading.frequency import infer_frequency
+from data_provider.reading.grid import Grid, find_grid
+from data_provider.reading.numbers import MISSING, decimal_mark, read_numbers
+from data_provider.reading.timezones import on_one_clock
 from utils.errors import UserError
 
 NOTHING = "\0"  # name of what comes after a separator at the end of a line

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from utils.m4_scores import Group, Scores, pool
+from utils.m4.scores import Group, Scores, pool
 from utils.records import SHORT_TERM
 
 COMPARED = ("model", "seed", "selected_on")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from data_provider.frequency import check_frequency, exact_frequency, infer_frequency, season_length
-from data_provider.lines import Place
+from data_provider.reading.csv_rows import Place
+from data_provider.reading.frequency import check_frequency, exact_frequency, infer_frequency, season_length
 from utils.errors import UserError
 
 FEW = 12  # rows among which chance makes patterns, like third Fridays

@@ -4,8 +4,8 @@ import re
 
 import pandas as pd
 
-from data_provider.dates import DATE, are_numbers, looks_like_dates
-from data_provider.lines import Place, listing, shown
+from data_provider.reading.csv_rows import Place, listing, shown
+from data_provider.reading.dates import DATE, are_numbers, looks_like_dates
 from utils.errors import UserError
 
 TIME = re.compile(r"date|day|year|month|time|period|datum|jahr", re.IGNORECASE)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from utils.m4_patterns import PATTERNS
+from utils.m4.patterns import PATTERNS
 
 SETTINGS = {"learning_rate": 0.0005, "cosine": True, "tmax": 20, "lradj": "type1", "decay_fac": 0.5}
 LOSS = {"task": "l1", "output": "l1", "feature": "l1", "task_w": 1.0, "output_w": 1.0, "feature_w": 0.01}

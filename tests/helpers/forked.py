@@ -9,8 +9,8 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-PRELOADED = ["tests.forked", "run", "exp.experiments", "exp.future", "models.stored", "accelerate.tracking"]
+ROOT = Path(__file__).resolve().parents[2]
+PRELOADED = ["tests.helpers.forked", "run", "exp.experiments", "exp.future", "models.stored", "accelerate.tracking"]
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOADED)

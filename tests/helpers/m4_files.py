@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.m4_patterns import PATTERNS
+from utils.m4.patterns import PATTERNS
 
 
 def m4_series(pattern: str, lengths: Sequence[int], seed: int = 0) -> list[np.ndarray]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from utils.m4_patterns import PATTERNS
-from utils.ragged import check_ragged
+from utils.m4.patterns import PATTERNS
+from utils.m4.ragged import check_ragged
 
 NAIVE2 = "naive2"
 # In the order of the tables: every pattern alone, then the two pools.

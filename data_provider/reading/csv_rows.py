@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_provider.dialect import UNREADABLE, Dialect
+from data_provider.reading.dialect import UNREADABLE, Dialect
 
 
 def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
