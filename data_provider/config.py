@@ -1,102 +1,216 @@
-"""Which series and windows a run asks for, as checked values. Light: nothing here reads a series."""
+"""Describe which series and windows a run asks for, as checked values. Light: nothing here reads a series."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
-from data_provider.datasets import DatasetSpec, datasets_root, find_dataset
+from data_provider.datasets import DATASETS, DatasetSpec, datasets_root, find_dataset
 from utils.errors import UserError
+from utils.flags import FILE, PATH, TEXT, Kind, choice, convert, flag, flags_of, from_json, whole
+from utils.m4.patterns import PATTERNS, Pattern
 
-FEATURES = ("M", "S", "MS")
-FILLS = ("linear", "ffill")
+M4_SAMPLES = 48_000  # in an epoch, at least: as many as the largest pattern, Monthly, has series
+NAIVE2 = "submission-Naive2.csv"
+COLUMN = Kind(str, lambda name: name != "", "the name of a column")
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which series, which channels and which windows.
+    """Which series of a table, which channels and which windows.
 
     Attributes:
-        data: a name from ``DATASETS``. root_path, data_path: folder and file; None for the data set's own.
-        features: M all channels to all, S the target alone, MS all to the target.
-        percent: share of the training rows to use. freq: the step between rows; None to infer it.
-        date_col: the column of dates; None for ``date``, else the first that holds dates.
-        fill: how gaps and missing values are filled; None to refuse them.
+        seq_len: L, steps a model sees.
+        pred_len: H, steps it forecasts.
     """
 
-    data: str
-    seq_len: int
-    pred_len: int
-    root_path: str | None = None
-    data_path: str | None = None
-    features: str = "M"
-    target: str = "OT"
-    percent: int = 100
-    freq: str | None = None
-    date_col: str | None = None
-    fill: str | None = None
+    data: str = flag("sample", choice(*DATASETS), f"the data set: {', '.join(DATASETS)}")
+    seq_len: int = flag(96, whole(high=1_000_000), "steps the model sees")
+    pred_len: int = flag(96, whole(high=1_000_000), "steps it forecasts")
+    root_path: str | None = flag(
+        None, PATH, "folder of the file; the data set's own below $CALF_DATASETS or ./datasets"
+    )
+    data_path: str | None = flag(None, PATH, "the CSV file; needed for custom")
+    features: str = flag(
+        "M", choice("M", "S", "MS"), "M: all channels to all; S: the target alone; MS: all to the target"
+    )
+    target: str = flag("OT", COLUMN, "the target column")
+    percent: int = flag(100, whole(1, 100), "few-shot: train on this share of the training rows")
+    freq: str | None = flag(None, TEXT, "step between rows (h, 15min, D, W, MS); inferred from the dates if left out")
+    date_col: str | None = flag(None, COLUMN, "the column of dates; if left out date, else the first that holds dates")
+    fill: str | None = flag(
+        None, choice("linear", "ffill"), "fill gaps and missing values; they are refused if left out"
+    )
+    tz: str | None = flag(None, TEXT, "time zone of a local clock that is put forward and back, as Europe/Berlin")
 
-    def __post_init__(self) -> None:
-        if self.features not in FEATURES:
-            raise UserError(f"--features {self.features}: choose one of {', '.join(FEATURES)}.")
-        check_fill(self.fill)
-        if not 1 <= self.percent <= 100:
-            raise UserError(f"--percent {self.percent}: choose 1 to 100.")
-        for flag, steps in (("--seq_len", self.seq_len), ("--pred_len", self.pred_len)):
-            if steps < 1:
-                raise UserError(f"{flag} {steps}: a window needs at least one step.")
+    reads_nothing: ClassVar[frozenset[str]] = frozenset({"root_path", "data_path", "date_col", "fill", "tz"})
 
     @property
-    def words(self) -> str:
-        """What it is in the name of a run."""
+    def slug(self) -> str:
+        """Return what the data are in the name of a run."""
         few_shot = "" if self.percent == 100 else f"_p{self.percent}"
         return f"{self.data}_ft{self.features}_sl{self.seq_len}_pl{self.pred_len}{few_shot}"
 
     def files(self) -> tuple[Path, ...]:
-        """The files it reads, by their absolute paths; the embedded sample reads none.
+        """Return the absolute paths of the files that are read; data that are made read none.
 
         Raises:
             UserError: one is not there, or was not named.
         """
-        if self.data == "sample":
-            return ()
-        return (data_file(self, find_dataset(self.data)).resolve(),)
+        spec = find_dataset(self.data)
+        return () if spec.made else (data_file(self, spec).resolve(),)
 
-    training_files = files
+    def training_files(self) -> tuple[Path, ...]:
+        """Return the files that training depends on: all."""
+        return self.files()
 
     def identity(self) -> dict[str, Any]:
-        """Everything that the figures depend on, as JSON; the file by its absolute path."""
+        """Return everything that figures depend on, as JSON; the file by its absolute path."""
         content = asdict(self)
         del content["root_path"], content["data_path"]
-        for name in ("date_col", "fill"):  # unset they do not stand in a run's name, as before there were such
-            if content[name] is None:
-                del content[name]
         return {**content, "file": next((str(path) for path in self.files()), None)}
 
     @classmethod
-    def from_identity(cls, identity: Mapping[str, Any]) -> "DataConfig":
-        """The configuration that has this :meth:`identity`; TypeError and KeyError where a part is wrong."""
+    def from_identity(cls, identity: dict[str, Any]) -> Self:
+        """Return the configuration that has an identity.
+
+        Raises:
+            UserError: a part is missing, unknown or not possible.
+        """
         content = dict(identity)
-        file = content.pop("file")
-        return cls(**content, data_path=file)
+        return from_json(cls, {**content, "root_path": None, "data_path": content.pop("file", None)})
+
+
+@dataclass(frozen=True)
+class M4Config:
+    """Which pattern of M4, and how the best epoch is chosen.
+
+    ``holdout`` scores each epoch on the last horizon of each training series, which no training sample sees;
+    ``release`` on the test set, as the released code does.
+    """
+
+    data: str = flag("m4", choice("m4"), "m4")
+    seasonal_patterns: str = flag("Monthly", choice(*PATTERNS), f"of m4: {', '.join(PATTERNS)}")
+    m4_protocol: str = flag(
+        "holdout", choice("holdout", "release"),
+        "of m4: holdout chooses the best epoch on the last horizon of the training series; release, as the released "
+        "code, on the test set",
+    )  # fmt: skip
+    m4_draws: int | None = flag(
+        None, whole(high=1_000_000),
+        "of m4: samples of each series in an epoch; if left out 1 with --m4_protocol release, else as many as make "
+        f"{M4_SAMPLES:,} samples",
+    )  # fmt: skip
+    root_path: str | None = flag(None, FILE, "folder of the files")
+
+    @property
+    def pattern(self) -> Pattern:
+        """Return horizon and season of the pattern."""
+        return PATTERNS[self.seasonal_patterns]
+
+    @property
+    def pred_len(self) -> int:
+        """Return H."""
+        return self.pattern.horizon
+
+    @property
+    def seq_len(self) -> int:
+        """Return L, two horizons as in the release."""
+        return 2 * self.pattern.horizon
+
+    @property
+    def selects_on_test(self) -> bool:
+        """Return whether the best epoch is chosen on the test set."""
+        return self.m4_protocol == "release"
+
+    @property
+    def samples_per_series(self) -> int:
+        """Return how often an epoch draws from each series.
+
+        Once in the release, which gives Weekly's 359 and Hourly's 414 series one step an epoch; here as often as
+        makes ``M4_SAMPLES`` samples of the series that were published.
+        """
+        if self.m4_draws:
+            return self.m4_draws
+        return 1 if self.selects_on_test else -(-M4_SAMPLES // self.pattern.series)
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the files: as given, else ``m4`` below ``$CALF_DATASETS`` (./datasets)."""
+        return Path(self.root_path) if self.root_path else datasets_root() / "m4"
+
+    @property
+    def slug(self) -> str:
+        """Return what the data are in the name of a run."""
+        selected = "_selected-on-test" if self.selects_on_test else ""
+        return f"m4_{self.seasonal_patterns}_sl{self.seq_len}_pl{self.pred_len}{selected}"
+
+    def training_files(self) -> tuple[Path, ...]:
+        """Return the absolute paths of the files that training depends on.
+
+        Raises:
+            UserError: one is not there.
+        """
+        parts = ("train", "test") if self.selects_on_test else ("train",)
+        return tuple(self.file(part).resolve() for part in parts)
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the absolute paths of all files that are read.
+
+        Raises:
+            UserError: one is not there.
+        """
+        naive2 = (self.folder / NAIVE2).resolve()
+        return (*self.training_files(), self.file("test").resolve(), *([naive2] if naive2.is_file() else []))
+
+    def file(self, part: str) -> Path:
+        """Return where ``part``, train or test, lies: in the folder or in its ``Train/`` or ``Test/``.
+
+        Raises:
+            UserError: it is not there.
+        """
+        name = f"{self.pattern.name}-{part}.csv"
+        places = (self.folder / name, self.folder / part.capitalize() / name)
+        found = next((path for path in places if path.is_file()), None)
+        if found is None:
+            raise UserError(
+                f"M4 file {places[0]} does not exist. Get it with python -m data_provider.download m4, "
+                "or say with --root_path in which folder the M4 files lie."
+            )
+        return found
+
+    def identity(self) -> dict[str, Any]:
+        """Return everything that figures depend on, as JSON; the folder by its absolute path."""
+        return {**asdict(self), "root_path": str(self.folder.resolve())}
+
+    @classmethod
+    def from_identity(cls, identity: dict[str, Any]) -> Self:
+        """Return the configuration that has an identity.
+
+        Raises:
+            UserError: a part is missing, unknown or not possible.
+        """
+        return from_json(cls, identity)
+
+
+AnyDataConfig = DataConfig | M4Config
 
 
 def check_fill(fill: str | None) -> None:
     """Raise UserError where there is no such way to fill gaps."""
-    if fill not in (None, *FILLS):
-        raise UserError(f"--fill {fill}: choose one of {', '.join(FILLS)}.")
+    if fill is not None:
+        convert(flags_of(DataConfig)["fill"], fill)
 
 
 def data_file(config: DataConfig, spec: DatasetSpec) -> Path:
-    """Where the file lies: flags first, else the data set's own place below ``$CALF_DATASETS`` (./datasets).
+    """Return where the file lies: as the flags say, else the data set's own place below ``$CALF_DATASETS``.
 
     Raises:
         UserError: the file is not there, or an own file was not named.
     """
     name = config.data_path or spec.file
     if name is None:
-        raise UserError("--data custom needs --data_path, the CSV file, and --root_path if it lies elsewhere.")
+        raise UserError(f"--data {config.data} needs --data_path, the file, and --root_path if it lies elsewhere.")
     own_folder = datasets_root() / spec.folder if spec.folder else Path()
     path = (Path(config.root_path) if config.root_path else own_folder) / name
     if not os.path.exists(path) and spec.url:

@@ -1,4 +1,7 @@
-"""The data sets by name: which file, how it is split, where it comes from. A new one is one more row."""
+"""List the data sets by name: where each lies, how it is read and split. A new one is one more row.
+
+Functions and classes are named by their place and imported when they are needed, so that ``--help`` answers at once.
+"""
 
 import os
 from collections.abc import Callable
@@ -42,17 +45,29 @@ class DatasetSpec:
     """One data set.
 
     Attributes:
-        folder, file: where it lies below the data sets' root; None where the user says.
+        folder: where it lies below the data sets' root; None where the user says.
+        file: its file in there; None where the user says, or where there are several.
         split: rows and source name -> borders.
         url: where to get it.
         irregular_dates: the published file has irregular time stamps, and published figures use it as it is.
+        config: place of the class of its flags.
+        read: place of the function that reads it: configuration, row -> ``Frame``, or what its task takes.
+        best_forecast: place of a function that knows the best possible forecast; None where nobody knows it.
     """
 
-    folder: str | None
-    file: str | None
+    folder: str | None = None
+    file: str | None = None
     split: Callable[[int, str], Borders] = percent_70_10_20
     url: str | None = None
     irregular_dates: bool = False
+    config: str = "data_provider.config:DataConfig"
+    read: str = "data_provider.factory:read_csv"
+    best_forecast: str | None = None
+
+    @property
+    def made(self) -> bool:
+        """Return whether the data are made by the program, so that there is no file."""
+        return self.best_forecast is not None
 
 
 _ETT = "https://github.com/zhouhaoyi/ETDataset"
@@ -67,8 +82,9 @@ DATASETS: dict[str, DatasetSpec] = {
     "electricity": DatasetSpec("electricity", "electricity.csv", url=_TSLIB),
     "traffic": DatasetSpec("traffic", "traffic.csv", url=_TSLIB),
     "illness": DatasetSpec("illness", "national_illness.csv", url=_TSLIB),
-    "custom": DatasetSpec(None, None),
-    "sample": DatasetSpec(None, None),
+    "m4": DatasetSpec("m4", config="data_provider.config:M4Config", read="data_provider.m4:read_m4"),
+    "custom": DatasetSpec(),
+    "sample": DatasetSpec(read="data_provider.sample:read_sample", best_forecast="data_provider.sample:best_forecast"),
 }
 
 

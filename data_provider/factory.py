@@ -1,20 +1,18 @@
 """From a data set's name to standardised windows for training, validation and test."""
 
 from dataclasses import dataclass, replace
-from functools import partial
+from pkgutil import resolve_name
 
 import numpy as np
 import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
 from data_provider.config import DataConfig, data_file
-from data_provider.datasets import Borders, find_dataset
+from data_provider.datasets import Borders, DatasetSpec, find_dataset
 from data_provider.reading.frame import Frame, read_frame
 from data_provider.reading.frequency import season_length
 from data_provider.reading.table import reading
-from data_provider.sample import Sample, make_sample
 from data_provider.windows import Series, Split, WindowDataset, make_windows
-from utils.baselines import naive, seasonal_naive
 from utils.errors import UserError
 
 
@@ -40,7 +38,6 @@ class ForecastData:
     windows: dict[Split, WindowDataset]
     source: str
     notes: tuple[str, ...]
-    sample: Sample | None
 
     @property
     def has_season(self) -> bool:
@@ -52,26 +49,14 @@ class ForecastData:
     def scored_columns(self) -> tuple[str, ...]:
         return self.columns[self.scored]
 
-    def baselines(self, pred_len: int) -> dict[str, "Baseline"]:
-        """Forecasts without a model, by name: origins (B,) -> standardised (B, H, scored channels).
 
-        The seasonal one is left out where the first test window has no whole season before it.
-        """
-        values = self.series.values[:, self.scored]
-        found: dict[str, Baseline] = {"naive": partial(naive, values, pred_len=pred_len)}
-        if self.has_season:
-            found["seasonal_naive"] = partial(seasonal_naive, values, pred_len=pred_len, season=self.season)
-        if self.sample is not None:
-            found["best_possible"] = partial(self._best_possible, pred_len=pred_len)
-        return found
+def read_csv(config: DataConfig, spec: DatasetSpec) -> Frame:
+    """Read the CSV file of a configuration.
 
-    def _best_possible(self, origins: np.ndarray, pred_len: int) -> np.ndarray:
-        order = [self.sample.frame.columns.index(name) for name in self.scored_columns]
-        forecast = self.sample.best_forecast(origins, pred_len)[:, :, order]
-        return (forecast - self.scaler.mean_[self.scored]) / self.scaler.scale_[self.scored]
-
-
-Baseline = partial[np.ndarray]
+    Raises:
+        UserError: it cannot be used; the message says where and why.
+    """
+    return read_frame(data_file(config, spec), reading(config, spec))
 
 
 def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
@@ -85,8 +70,7 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
         UserError: the data cannot be used; the message says where and why.
     """
     spec = find_dataset(config.data)
-    sample = make_sample() if config.data == "sample" else None
-    frame = sample.frame if sample else read_frame(data_file(config, spec), reading(config, spec))
+    frame: Frame = resolve_name(spec.read)(config, spec)
     target, notes = _target(config, frame, any_target)
     frame = frame.select(config.features, target)
     borders = spec.split(len(frame.values), frame.source)
@@ -107,7 +91,6 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
         windows=windows,
         source=frame.source,
         notes=(*frame.notes, *notes, *constant),
-        sample=sample,
     )
     if data.has_season:
         return data

@@ -1,107 +1,19 @@
 """The M4 competition's files as one flat array: ``<Pattern>-train.csv``, ``<Pattern>-test.csv`` and Naive2."""
 
 from array import array
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from data_provider.datasets import datasets_root
+from data_provider.config import NAIVE2, M4Config
+from data_provider.datasets import DatasetSpec
 from data_provider.reading.csv_rows import listing, shown
 from utils.errors import UserError
-from utils.m4.patterns import Pattern, find_pattern
+from utils.m4.patterns import Pattern
 
-PROTOCOLS = ("holdout", "release")
-NAIVE2 = "submission-Naive2.csv"
-EPOCH = 48_000  # samples at least: as many as the largest pattern, Monthly, has series
 SHORTEST = 2  # values left before the held-out ones: one to see, one to forecast
-
-
-@dataclass(frozen=True)
-class M4Config:
-    """Which pattern of M4, and how the best epoch is chosen.
-
-    Attributes:
-        data: ``m4``. seasonal_patterns: a name from ``PATTERNS``. root_path: the folder of the files.
-        protocol: ``holdout`` scores each epoch on the last horizon of each training series, which no training
-            sample sees; ``release`` on the test set, as the released code does.
-        draws: samples of each series in an epoch; None for :attr:`samples_per_series`' choice.
-    """
-
-    data: str
-    seasonal_patterns: str
-    protocol: str = "holdout"
-    draws: int | None = None
-    root_path: str | None = None
-
-    def __post_init__(self) -> None:
-        find_pattern(self.seasonal_patterns)
-        if self.protocol not in PROTOCOLS:
-            raise UserError(f"--m4_protocol {self.protocol}: choose one of {', '.join(PROTOCOLS)}.")
-
-    @property
-    def pattern(self) -> Pattern:
-        return find_pattern(self.seasonal_patterns)
-
-    @property
-    def pred_len(self) -> int:
-        return self.pattern.horizon
-
-    @property
-    def seq_len(self) -> int:
-        return 2 * self.pattern.horizon
-
-    @property
-    def selects_on_test(self) -> bool:
-        return self.protocol == "release"
-
-    @property
-    def samples_per_series(self) -> int:
-        """How often an epoch draws from each series.
-
-        Once in the release, which gives Weekly's 359 and Hourly's 414 series one step an epoch; here as often as
-        makes ``EPOCH`` samples of the series that were published.
-        """
-        if self.draws:
-            return self.draws
-        return 1 if self.selects_on_test else -(-EPOCH // self.pattern.series)
-
-    @property
-    def folder(self) -> Path:
-        """As given, else ``m4`` below ``$CALF_DATASETS`` (./datasets)."""
-        return Path(self.root_path) if self.root_path else datasets_root() / "m4"
-
-    @property
-    def words(self) -> str:
-        """What it is in the name of a run."""
-        selected = "_selected-on-test" if self.selects_on_test else ""
-        return f"m4_{self.seasonal_patterns}_sl{self.seq_len}_pl{self.pred_len}{selected}"
-
-    def training_files(self) -> tuple[Path, ...]:
-        """The files that training depends on, by their absolute paths.
-
-        Raises:
-            UserError: one is not there.
-        """
-        parts = ("train", "test") if self.selects_on_test else ("train",)
-        return tuple(_there(m4_file(self.folder, self.pattern, part)).resolve() for part in parts)
-
-    def files(self) -> tuple[Path, ...]:
-        """All files that are read; errors as in :meth:`training_files`."""
-        test = _there(m4_file(self.folder, self.pattern, "test")).resolve()
-        naive2 = (self.folder / NAIVE2).resolve()
-        return (*self.training_files(), test, *([naive2] if naive2.is_file() else []))
-
-    def identity(self) -> dict[str, Any]:
-        """Everything that the figures depend on, as JSON; the folder by its absolute path."""
-        return {**asdict(self), "root_path": str(self.folder.resolve())}
-
-    @classmethod
-    def from_identity(cls, identity: Mapping[str, Any]) -> "M4Config":
-        """The configuration that has this :meth:`identity`; TypeError where a part is wrong."""
-        return cls(**identity)
 
 
 @dataclass(frozen=True)
@@ -128,24 +40,17 @@ class M4Data:
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
 
-def m4_file(folder: Path, pattern: Pattern, part: str) -> Path:
-    """Where ``part``, train or test, of a pattern lies: in ``folder`` or in its ``Train/`` or ``Test/``."""
-    name = f"{pattern.name}-{part}.csv"
-    inside = folder / part.capitalize() / name
-    return inside if inside.exists() and not (folder / name).exists() else folder / name
-
-
-def read_m4(folder: Path, pattern: Pattern) -> M4Data:
+def read_m4(config: M4Config, spec: DatasetSpec) -> M4Data:
     """Read the series of one pattern, as the competition published them.
 
     Raises:
         UserError: a file is missing or holds what cannot be used; the message says where.
     """
-    train = m4_file(folder, pattern, "train")
+    pattern, train = config.pattern, config.file("train")
     ids, values, offsets = _read_ragged(train)
     _check_lengths(ids, offsets, pattern, train)
-    test = _read_test(m4_file(folder, pattern, "test"), ids, pattern)
-    naive2, notes = _read_naive2(folder / NAIVE2, ids, pattern)
+    test = _read_test(config.file("test"), ids, pattern)
+    naive2, notes = _read_naive2(config.folder / NAIVE2, ids, pattern)
     return M4Data(ids, values, offsets, test, naive2, str(train), notes)
 
 
@@ -209,7 +114,7 @@ def _read_naive2(path: Path, ids: tuple[str, ...], pattern: Pattern) -> tuple[np
 def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
     """Line number, series and filled cells of every row below the header; a row at a time is in memory."""
     try:
-        with _there(path).open(encoding="utf-8-sig") as file:
+        with path.open(encoding="utf-8-sig") as file:
             header = _cells(next(file, ""))
             if len(header) < 2 or _is_number(header[1]):
                 raise UserError(f"{path}, line 1: there is no header; M4 files begin with V1, V2, …")
@@ -219,15 +124,6 @@ def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
                     yield number, name, cells
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a UTF-8 text file; get it anew.") from error
-
-
-def _there(path: Path) -> Path:
-    if not path.is_file():
-        raise UserError(
-            f"M4 file {path} does not exist. Get it with python -m data_provider.download m4, "
-            "or say with --root_path in which folder the M4 files lie."
-        )
-    return path
 
 
 def _cells(line: str) -> list[str]:

@@ -6,11 +6,15 @@ their own. Whoever knows the recipe can forecast it with the conditional mean; w
 floor, which no model can beat on average.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
+from data_provider.config import DataConfig
+from data_provider.datasets import DatasetSpec
 from data_provider.reading.frame import Frame
 
 ROWS = 7200  # 300 days
@@ -93,6 +97,7 @@ def noise_floor(pred_len: int) -> np.ndarray:
     return floor
 
 
+@cache
 def make_sample(rows: int = ROWS) -> Sample:
     """Generate the sample; the same numbers on every machine."""
     random = np.random.Generator(np.random.PCG64(SEED))
@@ -107,6 +112,23 @@ def make_sample(rows: int = ROWS) -> Sample:
     names = tuple(channel.name for channel in CHANNELS)
     frame = Frame(dates, expected + shown + own, names, "the embedded sample", "h")
     return Sample(frame, expected, hidden, own, offset)
+
+
+def read_sample(config: DataConfig, spec: DatasetSpec) -> Frame:
+    """Return the sample as if it had been read from a file."""
+    return make_sample().frame
+
+
+def best_forecast(columns: Sequence[str], origins: np.ndarray, pred_len: int) -> np.ndarray:
+    """Return the best possible forecast (B, H, C) of some columns, in the data's units.
+
+    Args:
+        columns: C names.
+        origins: (B,), the row of each forecast's first step.
+        pred_len: H.
+    """
+    names = [channel.name for channel in CHANNELS]
+    return make_sample().best_forecast(origins, pred_len)[:, :, [names.index(name) for name in columns]]
 
 
 def _expected(channel: Channel, hours: np.ndarray) -> np.ndarray:

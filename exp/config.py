@@ -1,41 +1,83 @@
-"""The flags of a run as frozen, checked values. The argparse namespace ends here."""
+"""Hold the flags of a run as frozen, checked values; nothing below ``exp`` sees a flag.
 
-import argparse
+Light: ``--help`` reads these fields without PyTorch.
+"""
+
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
-from data_provider.config import DataConfig
-from data_provider.datasets import DATASETS
-from data_provider.m4 import M4Config
-from layers.lora import LoRA
-from models import MODELS
-from utils.conformal import parse_levels
-from utils.device import PRECISIONS, has_bfloat16, pick_device
-from utils.errors import UserError
-from utils.losses import MASKED_LOSSES, PLAIN_LOSSES, CALFLoss
-from utils.records import modern_config
-from utils.results import RECORD
+from data_provider.config import AnyDataConfig, DataConfig
+from data_provider.datasets import DATASETS, find_dataset
+from exp.experiments import TASKS
+from models import MODELS, find_config
+from models.config import SIZES
+from utils.errors import UserError, shown_path
+from utils.flags import PATH, PRESENCE, SWITCH, TEXT, choice, flag, flags_of, from_json, given_for, whole
 from utils.schedule import Schedule
 
 logger = logging.getLogger(__name__)
 
 RESULTS, PICTURES = Path("results"), Path("test_results")
-INITIALISATIONS = ("pretrained", "random")
-LOGS = ("csv", "tensorboard", "none")
 # What --compile takes, and the mode of torch.compile that it means.
 COMPILE = {"0": None, "1": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
 
 
 @dataclass(frozen=True)
+class Command:
+    """What one call of ``run.py`` is to do; none of it changes figures."""
+
+    is_training: int = flag(1, SWITCH, "1 trains and tests; 0 tests a checkpoint")
+    itr: int = flag(1, whole(high=10_000), "runs, with seeds seed, seed + 1, …", needs={"load": (None,)})
+    overwrite: bool = flag(False, PRESENCE, "repeat what is finished already", needs={"is_training": (1,)})
+    dry_run: bool = flag(False, PRESENCE, "print configuration, windows and what trains; no more")
+    check_data: bool = flag(False, PRESENCE, "report on the file (gaps, missing values, outliers …); train nothing")
+    do_predict: bool = flag(
+        False, PRESENCE,
+        "forecast what comes after the file's end; with --is_training 0 from a checkpoint, without a test",
+    )  # fmt: skip
+    load: str | None = flag(
+        None, PATH, "with --is_training 0: test this checkpoint folder; all but the data file is as in training"
+    )
+    use_amp: bool = flag(False, PRESENCE, "--precision bf16 where the device has bfloat16")
+    zero_shot: int = flag(0, SWITCH, "1 tests on --target_data, not on --data")
+    target_data: str | None = flag(
+        None, TEXT, "data sets of the zero-shot test, with commas between", needs={"zero_shot": (1,)}
+    )
+    target_root_path: str | None = flag(
+        None, PATH, "folder of their files, if not their own", needs={"zero_shot": (1,)}
+    )
+    target_data_path: str | None = flag(
+        None, PATH, "their files, with commas between; needed for custom", needs={"zero_shot": (1,)}
+    )
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a run trains, beside its learning rate."""
+
+    train_epochs: int = flag(10, whole(high=1_000_000), "epochs at most")
+    batch_size: int = flag(32, whole(high=10_000_000), "windows per batch, over all processes")
+    accumulate: int = flag(
+        1, whole(high=1_000_000), "batches per step of the optimizer; an epoch has whole steps alone"
+    )
+    patience: int = flag(3, whole(high=1_000_000), "stop after that many epochs without a better one")
+    precision: str = flag(
+        "fp32", choice("fp32", "bf16", "fp16"), "matrix products in fp32, bf16 or fp16 (CUDA, with loss scaling)"
+    )
+
+
+@dataclass(frozen=True)
 class Target:
-    """A data set to test on without having trained on it: as in ``DataConfig``."""
+    """A data set to test on without having trained on it; fields as in ``DataConfig``."""
 
     data: str
     root_path: str | None = None
@@ -43,259 +85,274 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """Where and how a run happens: nothing here changes its figures.
+class RuntimeOptions:
+    """Where and how a run happens; none of it changes figures.
 
     Attributes:
-        checkpoints: folder of all checkpoints.
-        save_arrays: write pred.npy and true.npy. inverse: write them in the data's units.
-        targets: zero-shot: the data sets to test on in place of the one trained on.
-        interval: nominal coverages of the prediction intervals.
-        predict_len: steps to forecast after the end of the file; None for pred_len.
+        targets: data sets of a zero-shot test, in place of the one trained on.
         loaded_from: the setting of a checkpoint that is tested on other data than it was trained on.
-        eval_batch_size: windows per batch of validation and test; None for as many as fit well.
-        compile: a mode of torch.compile, or None. grad_checkpoint: recompute activations in the backward pass.
-        resume: ``auto``, ``never``, or the folder of a stopped training. log: where figures of each epoch go.
     """
 
-    device: str = "auto"
-    use_gpu: bool = True
-    gpu: int = 0
-    num_workers: int = 0
-    checkpoints: str = "./checkpoints/"
-    save_arrays: bool = True
-    inverse: bool = False
+    device: str = flag("auto", TEXT, "auto, cpu, cuda or cuda:N")
+    use_gpu: int = flag(1, SWITCH, "0 keeps auto on the CPU")
+    gpu: int = flag(0, whole(0, 1023), "which card auto and cuda mean", needs={"use_gpu": (1,)})
+    num_workers: int = flag(0, whole(0, 64), "loader processes; 0 is the fastest here")
+    checkpoints: str = flag("./checkpoints/", PATH, "folder of all checkpoints")
+    save_arrays: int = flag(1, SWITCH, "0 leaves out pred.npy and true.npy")
+    inverse: bool = flag(
+        False, PRESENCE, "write pred.npy and true.npy in the data's units", needs={"save_arrays": (1,)}
+    )
+    interval: str = flag("0.9", TEXT, "nominal coverage of the prediction intervals, or several: 0.5,0.9")
+    predict_len: int | None = flag(
+        None, whole(high=10_000_000),
+        "steps to forecast; pred_len if left out. More than that rolls the forecast forward",
+    )  # fmt: skip
+    eval_batch_size: int | None = flag(
+        None, whole(high=10_000_000), "windows per batch of validation and test; as many as fit well if left out"
+    )
+    compile: str = flag(
+        "0", choice(*COMPILE),
+        "1: torch.compile (its first start takes minutes); or one of its modes, of which reduce-overhead and "
+        "max-autotune use CUDA graphs",
+    )  # fmt: skip
+    grad_checkpoint: int = flag(
+        0, SWITCH, "1 saves memory while training: activations are computed again in the backward pass"
+    )
+    resume: str = flag(
+        "auto", PATH,
+        "auto: a training that was stopped goes on after its last finished epoch; never: it begins anew; or the "
+        "checkpoint folder of a stopped training to go on from, also with other --train_epochs and --patience",
+    )  # fmt: skip
+    log: str = flag("csv", choice("csv", "tensorboard", "none"), "figures of each epoch: csv, tensorboard or none")
     targets: tuple[Target, ...] = ()
-    interval: tuple[float, ...] = (0.9,)
-    predict_len: int | None = None
     loaded_from: str | None = None
-    eval_batch_size: int | None = None
-    compile: str | None = None
-    grad_checkpoint: bool = False
-    resume: str = "auto"
-    log: str = "csv"
 
-    def __post_init__(self) -> None:
-        if self.log not in LOGS:
-            raise UserError(f"--log {self.log}: choose one of {', '.join(LOGS)}.")
+    @property
+    def compile_mode(self) -> str | None:
+        """Return the mode of torch.compile; None for none."""
+        return COMPILE[self.compile]
 
-
-@dataclass(frozen=True)
-class RunConfig:
-    """One run: one model, one data set, one seed."""
-
-    task_name: str
-    model: str
-    model_id: str
-    description: str
-    data: DataConfig | M4Config
-    gpt_layers: int
-    llm: str
-    llm_init: str
-    lora: LoRA | None
-    word_embedding_path: str | None
-    loss: CALFLoss
-    schedule: Schedule
-    batch_size: int
-    train_epochs: int
-    patience: int
-    precision: str
-    seed: int
-    surroundings: Surroundings
-    accumulate: int = 1
-
-    def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise UserError(f"--model {self.model}: no such model; choose one of {', '.join(MODELS)}.")
-        if self.llm_init not in INITIALISATIONS:
-            raise UserError(f"--llm_init {self.llm_init}: choose one of {', '.join(INITIALISATIONS)}.")
-        if self.precision not in PRECISIONS:
-            raise UserError(f"--precision {self.precision}: choose one of {', '.join(PRECISIONS)}.")
-        for flag, name in (("--task_loss", self.loss.task), ("--output_loss", self.loss.output)):
-            if name in MASKED_LOSSES and self.task_name != "short_term_forecast":
-                raise UserError(f"{flag} {name} is for M4; choose one of {', '.join(PLAIN_LOSSES)}.")
-        if (self.task_name == "short_term_forecast") != isinstance(self.data, M4Config):
-            raise UserError(
-                f"--task_name {self.task_name} does not go with --data {self.data.data}: short_term_forecast is the "
-                "task of m4, and of m4 alone."
-            )
-        if self.surroundings.targets and isinstance(self.data, M4Config):
-            raise UserError("--zero_shot 1 does not go with --data m4; leave it out.")
-
-    @classmethod
-    def from_args(cls, args: argparse.Namespace) -> "RunConfig":
-        """Sort the flags into what they are for.
+    @cached_property
+    def levels(self) -> tuple[float, ...]:
+        """Return the nominal coverages of the prediction intervals.
 
         Raises:
-            UserError: a value is unknown or contradicts another.
+            UserError: ``--interval`` names none.
         """
+        from utils.conformal import parse_levels
+
+        return parse_levels(self.interval)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run: one model, one data set, one seed.
+
+    Attributes:
+        data: which data and windows.
+        network: the flags that the model reads, by name.
+        schedule: the learning rate.
+        training: how it trains otherwise.
+        runtime: where and how it happens.
+    """
+
+    task_name: str = flag("long_term_forecast", choice(*TASKS), f"the task: {', '.join(TASKS)}")
+    model: str = flag("CALF", choice(*MODELS), f"the forecaster: {', '.join(MODELS)}")
+    model_id: str | None = flag(None, TEXT, "first part of the run's name; the data set's name if left out")
+    des: str = flag("test", TEXT, "description, part of the run's name")
+    seed: int = flag(2021, whole(0, 2**32 - 1), "seed of the (first) run")
+    data: AnyDataConfig
+    network: Mapping[str, Any]
+    schedule: Schedule = field(default_factory=Schedule)
+    training: Training = field(default_factory=Training)
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
+
+    def __post_init__(self) -> None:
+        task = TASKS[self.task_name]
+        if not isinstance(self.data, resolve_name(task.data)):
+            raise UserError(
+                f"--task_name {self.task_name} does not go with --data {self.data.data}; it takes "
+                f"{', '.join(name for name, spec in DATASETS.items() if spec.config == task.data)}."
+            )
+        if self.runtime.targets and not task.zero_shot:
+            raise UserError(f"--zero_shot 1 does not go with --task_name {self.task_name}; leave it out.")
+        self._check_losses()
+        _ = self.runtime.levels
+
+    def _check_losses(self) -> None:
+        """Refuse losses that another task alone has what it takes for."""
+        own = TASKS[self.task_name].losses
+        foreign = {loss for task in TASKS.values() for loss in task.losses if loss not in own}
+        for name, value in self.network.items():
+            if name.endswith("_loss") and value in foreign:
+                raise UserError(f"--{name} {value} is for M4; choose l1, smooth_l1 or mse.")
+
+    @classmethod
+    def from_flags(cls, given: Mapping[str, Any]) -> "RunConfig":
+        """Sort the given flags into what they are for; all others have their defaults.
+
+        Raises:
+            UserError: a value contradicts another.
+        """
+        command, runtime = Command(**given_for(Command, given)), RuntimeOptions(**given_for(RuntimeOptions, given))
+        own = given_for(cls, given)
+        name = given.get("data") or _default_data(given)
+        kind = resolve_name(find_dataset(name).config)
+        config = find_config(own.get("model", cls.model))
+        flags = {flag_name: one.default for flag_name, one in flags_of(config).items()}
         return cls(
-            task_name=args.task_name,
-            model=args.model,
-            model_id=args.model_id or args.data,
-            description=args.des,
-            data=_m4(args) if args.data == "m4" else _series(args),
-            gpt_layers=args.gpt_layers,
-            llm=str(Path(args.llm).resolve()) if Path(args.llm).is_dir() else args.llm,
-            llm_init=args.llm_init,
-            lora=LoRA(args.r, args.lora_alpha, args.lora_dropout) if args.lora else None,
-            word_embedding_path=args.word_embedding_path and str(Path(args.word_embedding_path).resolve()),
-            loss=CALFLoss(
-                args.task_loss, args.output_loss, args.feature_loss, args.task_w, args.output_w, args.feature_w
-            ),
-            schedule=Schedule(args.learning_rate, bool(args.cos), args.tmax, args.lradj, args.decay_fac),
-            batch_size=args.batch_size,
-            train_epochs=args.train_epochs,
-            patience=args.patience,
-            precision=_precision(args),
-            accumulate=args.accumulate,
-            seed=args.seed,
-            surroundings=Surroundings(
-                device=args.device,
-                use_gpu=args.use_gpu,
-                gpu=args.gpu,
-                num_workers=args.num_workers,
-                checkpoints=args.checkpoints,
-                save_arrays=bool(args.save_arrays),
-                inverse=args.inverse,
-                targets=_targets(args),
-                interval=parse_levels(args.interval),
-                predict_len=args.predict_len,
-                eval_batch_size=args.eval_batch_size,
-                compile=_compile_mode(args.compile),
-                grad_checkpoint=bool(args.grad_checkpoint),
-                resume=args.resume,
-                log=args.log,
-            ),
+            **own,
+            data=kind(**{**given_for(kind, given), "data": name}),
+            network=flags | given_for(config, given),
+            schedule=Schedule(**given_for(Schedule, given)),
+            training=Training(**{**given_for(Training, given), "precision": _precision(given, runtime)}),
+            runtime=replace(runtime, targets=targets_of(command)),
         )
 
     @classmethod
-    def from_identity(cls, identity: Mapping[str, Any], surroundings: Surroundings) -> "RunConfig":
-        """The configuration that has this :attr:`identity`.
+    def from_stored(cls, stored: Mapping[str, Any], runtime: RuntimeOptions) -> "RunConfig":
+        """Rebuild the configuration that a checkpoint was trained with, from its ``config.json``.
 
         Raises:
-            UserError: a part is missing, unknown or cannot be used.
+            UserError: a part is missing, unknown or not possible.
         """
         try:
-            content = modern_config(identity)
-            data, lora = dict(content.pop("data")), content.pop("lora")
-            kind = M4Config if data["data"] == "m4" else DataConfig
-            return cls(
-                **{name: value for name, value in content.items() if name not in ("loss", "schedule")},
-                data=kind.from_identity(data),
-                lora=LoRA(**lora) if lora else None,
-                loss=CALFLoss(**content["loss"]),
-                schedule=Schedule(**content["schedule"]),
-                surroundings=surroundings,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"the stored configuration of the run is damaged ({error!r}).") from error
+            content, data, model = identity_of(stored).values()
+            kind = resolve_name(find_dataset(str(data.get("data"))).config)
+            own = {name: content.pop(name) for name in flags_of(cls) if name in content}
+            schedule = {name: content.pop(name) for name in flags_of(Schedule) if name in content}
+            sizes = dict.fromkeys(SIZES, 1)
+            config = from_json(find_config(model["name"]), {**model["config"], **sizes})
+            parts = {"schedule": from_json(Schedule, schedule), "training": from_json(Training, content)}
+            network = {name: getattr(config, name) for name in flags_of(type(config))}
+            return from_json(cls, own, data=kind.from_identity(data), network=network, runtime=runtime, **parts)
+        except UserError as error:
+            raise UserError(f"the stored configuration of the run is damaged: {error}") from error
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """Everything that the figures depend on, as JSON; the data file by its absolute path."""
-        content = asdict(self)
-        del content["surroundings"]
-        if self.accumulate == 1:  # then it does not stand in a run's name, as before there was such a flag
-            del content["accumulate"]
-        return {**content, "data": self.data.identity()}
+        """Return everything that figures depend on, as JSON: flags of the run, of its data and of its model."""
+        run = {name: getattr(self, name) for name in flags_of(RunConfig) if name != "model"}
+        return {
+            "run": {**run, **asdict(self.schedule), **asdict(self.training)},
+            "data": self.data.identity(),
+            "model": {"name": self.model, "config": dict(self.network)},
+        }
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Return the value of every flag that figures depend on, by its name."""
+        run, data, model = self.identity.values()
+        return {**run, **data, "model": model["name"], **model["config"]}
 
     @cached_property
     def setting(self) -> str:
-        """Name of the run: readable, and by its hash unique to the configuration.
+        """Return the name of the run: readable, and by its hash unique to the configuration.
 
-        Where a checkpoint is tested on other data, it is named after both: no run that was trained on them.
+        Where a checkpoint is tested on other data, the name is made of both: no run was trained on these data.
         """
-        if self.surroundings.loaded_from:
-            return f"{self.surroundings.loaded_from}_on_{name_of_file(self.data)}"
-        words = (
-            f"{self.task_name}_{self.model_id}_{self.model}_{self.data.words}"
-            f"_{Path(self.llm).name}-{self.llm_init}{self.gpt_layers}_{self.description}_seed{self.seed}"
+        if self.runtime.loaded_from:
+            return f"{self.runtime.loaded_from}_on_{name_of_file(self.data)}"
+        sizes = dict.fromkeys(SIZES, 1)
+        model = "_".join(
+            part for part in (self.model, self.data.slug, find_config(self.model)(**sizes, **self.network).slug) if part
         )
-        content = dict(self.identity)
-        precision = content.pop("precision")  # under the flag it had once, so that runs keep their names
-        content["use_amp"] = {"fp32": False, "bf16": True}.get(precision, precision)
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', words)[:180]}_{digest}"
+        slug = f"{self.task_name}_{self.model_id or self.data.data}_{model}_{self.des}_seed{self.seed}"
+        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', slug)[:180]}_{digest}"
+
+    @property
+    def trains(self) -> bool:
+        """Return whether the model has anything to train."""
+        return find_config(self.model).trains
 
     @property
     def results(self) -> Path:
-        """The folder of its figures."""
+        """Return the folder of its figures."""
         return RESULTS / self.setting
 
     @property
+    def summary_file(self) -> Path:
+        """Return the text file that a block is added to."""
+        return Path(f"results_{self.task_name}.txt")
+
+    @property
     def pictures(self) -> Path:
-        """The folder of its pictures."""
+        """Return the folder of its pictures."""
         return PICTURES / self.setting
+
+    @property
+    def checkpoint(self) -> Path:
+        """Return the folder that it saves to."""
+        return Path(self.runtime.checkpoints) / self.setting
 
     @cached_property
     def targets(self) -> dict[str, DataConfig]:
-        """The data sets of a zero-shot test by name, windowed as the one trained on."""
+        """Return the data sets of a zero-shot test by name, windowed as the one trained on."""
         found = {}
-        for target in self.surroundings.targets:
+        for target in self.runtime.targets:
             place = {**asdict(target), "root_path": target.root_path or self._beside_source(target)}
             config = replace(self.data, **place, percent=100, freq=None)
             found[_name(config)] = config
         return found
 
     def _beside_source(self, target: Target) -> str | None:
-        """The source's folder if it was named and a target's file lies there too, as the release expects it."""
+        """Return the source's folder if it was named and holds the target's file too, as the release expects it."""
         spec = DATASETS.get(target.data)
         file = target.data_path or (spec.file if spec else None)
         root = self.data.root_path
         return root if root and file and (Path(root) / file).is_file() else None
 
-    @property
-    def outcomes(self) -> dict[Path, tuple[DataConfig | M4Config, ...]]:
-        """The records that this run leaves, each with the data that its figures depend on.
 
-        Its own, or one for each target of a zero-shot test.
-        """
-        if not self.targets:
-            return {self.results / RECORD: (self.data,)}
-        return {
-            zero_shot_folder(self.results, name) / RECORD: (self.data, target) for name, target in self.targets.items()
-        }
+def identity_of(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``RunConfig.identity`` that a checkpoint's ``config.json`` tells.
 
-    @property
-    def checkpoint(self) -> Path:
-        """The folder this run saves to."""
-        return Path(self.surroundings.checkpoints) / self.setting
+    Raises:
+        UserError: a part of it is missing.
+    """
+    try:
+        run, data, model = stored["run"]["config"], stored["data"]["config"], stored["model"]
+        config = {name: value for name, value in model["config"].items() if name not in SIZES}
+        return {"run": {**run}, "data": {**data}, "model": {"name": str(model["name"]), "config": config}}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{error} is missing or no group of values") from error
 
 
-def _compile_mode(choice: str) -> str | None:
-    if choice not in COMPILE:
-        raise UserError(f"--compile {choice}: choose one of {', '.join(COMPILE)}.")
-    return COMPILE[choice]
+def _default_data(given: Mapping[str, Any]) -> str:
+    return "custom" if "data_path" in given else TASKS[given.get("task_name", RunConfig.task_name)].default_data
 
 
-def _precision(args: argparse.Namespace) -> str:
-    if args.precision and args.use_amp and args.precision != "bf16":
-        raise UserError(f"--use_amp and --precision {args.precision} contradict each other; leave --use_amp out.")
-    if args.precision or not args.use_amp:
-        return args.precision or "fp32"
-    device = pick_device(args.device, args.use_gpu, args.gpu)
-    if has_bfloat16(device):
+def _precision(given: Mapping[str, Any], runtime: RuntimeOptions) -> str:
+    """Return the precision that ``--precision`` or the release's ``--use_amp`` asks for."""
+    precision = given.get("precision")
+    if not given.get("use_amp"):
+        return precision or "fp32"
+    if precision not in (None, "bf16"):
+        raise UserError(f"--use_amp and --precision {precision} contradict each other; leave --use_amp out.")
+    from utils.device import has_bfloat16, pick_device
+
+    device = pick_device(runtime.device, runtime.use_gpu, runtime.gpu)
+    if precision or has_bfloat16(device):
         return "bf16"
     logger.info("note: --use_amp: %s has no bfloat16; computing in float32 (or choose --precision fp16)", device)
     return "fp32"
 
 
 def zero_shot_folder(results: Path, target: str) -> Path:
-    """Where, below the results of the run it was trained by, a target's figures lie."""
+    """Return where a target's figures lie, below the results of the run that trained."""
     return results / f"zero_shot_{target}"
 
 
 def of_target(error: UserError) -> UserError:
-    """What is wrong with a target, in terms of the flags that name targets."""
+    """Return an error about a target in terms of the flags that name targets."""
     message = str(error)
-    for flag in ("--data", "--root_path", "--data_path"):
-        message = re.sub(rf"{flag}\b(?!_)", flag.replace("--", "--target_"), message)
+    for name in ("--data", "--root_path", "--data_path"):
+        message = re.sub(rf"{name}\b(?!_)", name.replace("--", "--target_"), message)
     return UserError(f"zero-shot target: {message}")
 
 
 def _name(target: DataConfig) -> str:
-    """A target in the name of a folder: that of the data set, of an own file also its own."""
+    """Return a target's part of a folder's name: that of the data set, of an own file also its own."""
     if target.data_path is None and target.data != "custom":
         return target.data
     try:
@@ -304,40 +361,23 @@ def _name(target: DataConfig) -> str:
         raise of_target(error) from error
 
 
-def name_of_file(data: DataConfig | M4Config) -> str:
-    """The first file of a data set as part of a file's name: its own name, and a hash of where it lies."""
+def name_of_file(data: AnyDataConfig) -> str:
+    """Return a data set's first file as part of a name: its own name, and a hash of where it lies."""
     path = next(iter(data.files()), Path("sample"))
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', path.stem)[:30]}_{digest}"
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', shown_path(path.stem))[:30]}_{digest}"
 
 
-def _series(args: argparse.Namespace) -> DataConfig:
-    return DataConfig(
-        data=args.data,
-        seq_len=args.seq_len,
-        pred_len=args.pred_len,
-        root_path=args.root_path,
-        data_path=args.data_path,
-        features=args.features,
-        target=args.target,
-        percent=args.percent,
-        freq=args.freq,
-        date_col=args.date_col,
-        fill=args.fill,
-    )
+def targets_of(command: Command) -> tuple[Target, ...]:
+    """Return the data sets of a zero-shot test.
 
-
-def _m4(args: argparse.Namespace) -> M4Config:
-    if args.percent != 100:
-        raise UserError(f"--percent {args.percent}: there is no few-shot M4; leave it out.")
-    return M4Config(args.data, args.seasonal_patterns, args.m4_protocol, args.m4_draws, args.root_path)
-
-
-def _targets(args: argparse.Namespace) -> tuple[Target, ...]:
-    if not args.zero_shot:
+    Raises:
+        UserError: the flags that name them contradict each other.
+    """
+    if not command.zero_shot:
         return ()
-    names = _parts(args.target_data)
-    files = _parts(args.target_data_path) or [None] * len(names)
+    names = _parts(command.target_data)
+    files = _parts(command.target_data_path) or [None] * len(names)
     if not names or not all(names):
         raise UserError("--zero_shot 1 needs --target_data: the data set to test on, or several with commas between.")
     if len(files) != len(names):
@@ -345,7 +385,7 @@ def _targets(args: argparse.Namespace) -> tuple[Target, ...]:
             f"--target_data names {len(names)} data set(s) and --target_data_path {len(files)} file(s); "
             "give one file for each, with commas between."
         )
-    targets = tuple(Target(name, args.target_root_path, file) for name, file in zip(names, files, strict=True))
+    targets = tuple(Target(name, command.target_root_path, file) for name, file in zip(names, files, strict=True))
     twice = next((target for i, target in enumerate(targets) if target in targets[:i]), None)
     if twice:
         raise UserError(f"--target_data names {twice.data} twice with the same file.")

@@ -1,17 +1,61 @@
-"""The experiments, by the name of their task on the command line."""
+"""List the tasks by their name on the command line: a new one is a file with its experiment, and one more row."""
 
-from exp.base import Experiment
-from exp.config import RunConfig
-from exp.long_term_forecast import LongTermForecast
-from exp.short_term_forecast import ShortTermForecast
-from exp.zero_shot_forecast import ZeroShotForecast
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
-EXPERIMENTS: dict[str, type[Experiment]] = {
-    "long_term_forecast": LongTermForecast,
-    "short_term_forecast": ShortTermForecast,
+if TYPE_CHECKING:
+    from exp.base import Experiment
+    from exp.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task.
+
+    Attributes:
+        experiment: place of its ``Experiment``.
+        title: for headings.
+        metrics: the scores that tables show, best known first; keys of a record's ``scores``.
+        data: place of the configuration of data that it works on.
+        default_data: the data set where none is named.
+        zero_shot: place of the ``Experiment`` for ``--zero_shot 1``; None where there is no zero-shot test.
+        losses: names of losses that only this task has what it takes for.
+        unread: flags of the run that have no effect on it.
+    """
+
+    experiment: str
+    title: str
+    metrics: tuple[str, ...]
+    data: str
+    default_data: str
+    zero_shot: str | None = None
+    losses: tuple[str, ...] = ()
+    unread: frozenset[str] = frozenset()
+
+
+TASKS = {
+    "long_term_forecast": Task(
+        experiment="exp.long_term_forecast:LongTermForecast",
+        title="Long-term forecasting",
+        metrics=("mse", "mae"),
+        data="data_provider.config:DataConfig",
+        default_data="sample",
+        zero_shot="exp.zero_shot_forecast:ZeroShotForecast",
+    ),
+    "short_term_forecast": Task(
+        experiment="exp.short_term_forecast:ShortTermForecast",
+        title="Short-term forecasting",
+        metrics=("smape", "mase", "mape", "owa"),
+        data="data_provider.config:M4Config",
+        default_data="m4",
+        losses=("smape", "mape", "mase"),
+        unread=frozenset({"num_workers", "save_arrays", "inverse", "interval", "predict_len"}),
+    ),
 }
 
 
-def experiment_of(config: RunConfig) -> type[Experiment]:
-    """The kind of experiment that a configuration asks for."""
-    return ZeroShotForecast if config.targets else EXPERIMENTS[config.task_name]
+def experiment_of(config: "RunConfig") -> "type[Experiment]":
+    """Return the class of the experiment that a configuration asks for."""
+    task = TASKS[config.task_name]
+    return resolve_name(task.zero_shot if config.runtime.targets else task.experiment)

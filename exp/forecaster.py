@@ -1,10 +1,9 @@
 """Forecasts of what comes after a table's end, from a checkpoint alone.
 
-    from exp.forecaster import Forecaster
+from exp.forecaster import Forecaster
 
-    future = Forecaster.load("checkpoints/<setting>").predict(table)
+future = Forecaster.load("checkpoints/<setting>").predict(table)
 
-Light on purpose: neither transformers nor anything else that only training needs is imported.
 """
 
 import logging
@@ -19,21 +18,67 @@ import numpy as np
 import pandas as pd
 import torch
 
-from data_provider.config import FEATURES
+import models
 from data_provider.reading.frame import Frame, frame_from
 from data_provider.reading.frequency import check_frequency, future_dates, same_step
 from data_provider.reading.table import Reading
-from data_provider.reading.timezones import aware_dates
-from exp.forecast import Forecast
-from models.checkpoints import find_checkpoint
-from models.forecast_network import ForecastNetwork, load_forecast_network
-from utils.checkpoint import CONFIG
+from data_provider.reading.timezones import aware_dates, written_dates
+from models.base import Model
+from models.checkpoint import CONFIG, find_checkpoint
 from utils.conformal import Intervals, check_levels
 from utils.device import pick_device
 from utils.errors import UserError
-from utils.records import modern_config
+from utils.files import replacing
 
 logger = logging.getLogger(__name__)
+
+CSV, ARRAY = "forecast.csv", "forecast.npy"
+DIGITS = 8  # below a column's standard deviation: more than a float32 network knows
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What comes next.
+
+    Attributes:
+        dates: H time stamps as they are written, on a clock of ``offset`` (+02:00; None if the file does not tell).
+        stamps: the same for pandas, with offset or time zone. columns: C names. values: (H, C).
+        bands: lower and upper bound (H, C) by nominal coverage, NaN where there is none.
+        scale: (C,), standard deviation of each column in training. notes: what to know about it.
+    """
+
+    dates: pd.DatetimeIndex
+    offset: str | None
+    stamps: pd.DatetimeIndex
+    columns: tuple[str, ...]
+    values: np.ndarray
+    bands: Mapping[float, tuple[np.ndarray, np.ndarray]]
+    scale: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    def table(self) -> pd.DataFrame:
+        """Tidy: date, column, forecast, lower, upper; with several bands a row for each, and its level."""
+        return self._tidy(self.stamps)
+
+    def save(self, folder: Path) -> None:
+        """Write ``forecast.csv`` and ``forecast.npy``, (H, C), each whole or not at all."""
+        with replacing(folder / ARRAY) as temporary, temporary.open("wb") as file:
+            np.save(file, self.values)
+        with replacing(folder / CSV) as temporary:
+            self._tidy(written_dates(self.dates, self.offset), rounded=True).to_csv(temporary, index=False)
+
+    def _tidy(self, dates: pd.Index, rounded: bool = False) -> pd.DataFrame:
+        none = np.full_like(self.values, np.nan)
+        parts = []
+        for level, (lower, upper) in (self.bands or {None: (none, none)}).items():
+            for c, column in enumerate(self.columns):
+                numbers = {"forecast": self.values[:, c], "lower": lower[:, c], "upper": upper[:, c]}
+                if rounded:
+                    digits = DIGITS - int(np.floor(np.log10(self.scale[c])))
+                    numbers = {name: np.round(values, digits) for name, values in numbers.items()}
+                part = pd.DataFrame({"date": dates, "column": column, **numbers})
+                parts.append(part if len(self.bands) < 2 else part.assign(level=level))
+        return pd.concat(parts, ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -67,7 +112,7 @@ class TrainedSeries:
         mean, scale = (np.array(data["scaler"][name], dtype=np.float64) for name in ("mean", "scale"))
         if len(columns) != channels or not all(isinstance(name, str) for name in columns):
             raise ValueError(f"it names {len(columns)} columns, its network has {channels} channels")
-        if features not in FEATURES:
+        if features not in ("M", "S", "MS"):
             raise ValueError(f"its features are {features!r}")
         if mean.shape != (channels,) or scale.shape != (channels,):
             raise ValueError("its scaler is of another size than its network")
@@ -81,7 +126,7 @@ class TrainedSeries:
             frequency=check_frequency(data["frequency"]),
             date_column=str(data.get("date_column", "date")),
             features=features,
-            precision=str(modern_config(config.get("training", {})).get("precision", "fp32")),
+            precision=str(config["run"]["config"]["precision"]),
         )
 
 
@@ -94,7 +139,7 @@ class Forecaster:
 
     def __init__(
         self,
-        network: ForecastNetwork,
+        network: Model,
         series: TrainedSeries,
         intervals: Intervals | None = None,
         device: torch.device | None = None,
@@ -115,9 +160,9 @@ class Forecaster:
             UserError: there is none, it is damaged, or its parts do not fit together.
         """
         folder = find_checkpoint(folder)
-        network, config = load_forecast_network(folder)
+        network = models.load(folder, merge=True)
         try:
-            series = TrainedSeries.from_config(config, network.config.channels)
+            series = TrainedSeries.from_config(network.stored.extras, network.config.channels)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UserError) as error:
             reason = error if isinstance(error, UserError | ValueError) else repr(error)
             raise UserError(
@@ -130,6 +175,11 @@ class Forecaster:
     def columns(self) -> tuple[str, ...]:
         """The columns that a table needs; their order does not matter."""
         return self.series.columns
+
+    @property
+    def lookback(self) -> int:
+        """Return how many rows before the first forecast one are needed."""
+        return max(self.network.config.seq_len, self.network.lookback)
 
     def reading(self, date_col: str | None = None, fill: str | None = None, irregular_dates: bool = False) -> Reading:
         """How a table is to be read for this network."""
@@ -194,7 +244,7 @@ class Forecaster:
         config, series = self.network.config, self.series
         steps = config.pred_len if predict_len is None else predict_len
         self._check(frame, steps)
-        rows = (frame.values[-config.seq_len :] - series.mean) / series.scale
+        rows = (frame.values[-self.lookback :] - series.mean) / series.scale
         frame.check_distance(rows)
         dates = future_dates(frame.dates[-1], frame.frequency, steps)
         ahead = self._roll(torch.from_numpy(rows.astype(np.float32))[None], steps)[0].double().cpu().numpy()
@@ -222,10 +272,10 @@ class Forecaster:
                 f"{frame.source} has a row every {frame.frequency}, the network was trained on one every "
                 f"{series.frequency}: bring the table to that step, or train on this one."
             )
-        if len(frame.values) < config.seq_len:
+        if len(frame.values) < self.lookback:
             raise UserError(
-                f"{frame.source} has {len(frame.values)} rows, the network looks back {config.seq_len} (--seq_len in "
-                "training): give a table that reaches further back."
+                f"{frame.source} has {len(frame.values)} rows, the model looks back {self.lookback} (--seq_len in "
+                "training, or a season): give a table that reaches further back."
             )
         if steps > config.pred_len and series.features == "MS":
             raise UserError(
@@ -239,7 +289,7 @@ class Forecaster:
         parts = []
         with torch.inference_mode(), self._autocast():
             for _ in range(0, steps, self.network.config.pred_len):
-                parts.append(self.network(window).float())
+                parts.append(self.network(window).forecast.float())
                 window = torch.cat([window, parts[-1]], dim=1)[:, -window.shape[1] :]
         return torch.cat(parts, dim=1)[:, :steps]
 

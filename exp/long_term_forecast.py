@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from data_provider.config import DataConfig
 from data_provider.factory import ForecastData, load_data
-from data_provider.windows import Batch, Split, make_loader
+from data_provider.windows import Split, make_loader
 from exp.base import Experiment
-from exp.window_test import WindowTest, forecasts, scored_targets
+from exp.evaluation import WindowTest, references, scored_targets
 from utils.conformal import Intervals, Residuals, coverage_lines
-from utils.device import environment
+from utils.errors import shown_path
 from utils.metrics import ErrorSums
-from utils.results import RECORD, append_block, comparison, run_title, save_metrics
+from utils.results import RECORD, append_block, comparison, save_metrics
 from utils.skill import save_skill, verdict
 
 logger = logging.getLogger(__name__)
@@ -34,19 +33,22 @@ class LongTermForecast(Experiment):
         self.data = load_data(self.config.data)
         self._train_loader = make_loader(
             self.data.windows[Split.TRAIN],
-            self.config.batch_size * self.config.accumulate,
+            self.config.training.batch_size * self.config.training.accumulate,
             shuffle_seed=self.config.seed,
-            workers=self.config.surroundings.num_workers,
+            workers=self.config.runtime.num_workers,
             pin=self.device.type == "cuda",
         )
 
     @property
-    def channels(self) -> int:
-        return len(self.data.columns)
+    def scored(self) -> slice:
+        """Return the channels that loss and metrics look at."""
+        return self.data.scored
+
+    def sizes(self) -> dict[str, int]:
+        return {"channels": len(self.data.columns), "season": self.data.season}
 
     def data_record(self) -> dict[str, Any]:
         return {
-            "name": self.config.data.data,
             "source": self.data.source,
             "columns": list(self.data.columns),
             "features": self.config.data.features,
@@ -63,7 +65,7 @@ class LongTermForecast(Experiment):
         few_shot = "" if config.percent == 100 else f", {config.percent} % of the training rows"
         return [
             f"data: {data.source}, {len(data.dates):,} rows, {data.dates[0]} to {data.dates[-1]} ({data.frequency})",
-            f"channels: {self.channels} ({config.features}), target {config.target}",
+            f"channels: {len(data.columns)} ({config.features}), target {config.target}",
             f"windows of {config.seq_len} -> {config.pred_len}: {counts}; {len(self._train_loader)} training batches"
             f"{few_shot}",
             *(f"note: {note}" for note in data.notes),
@@ -75,25 +77,15 @@ class LongTermForecast(Experiment):
     def generators(self) -> dict[str, torch.Generator]:
         return {"order": self._train_loader.generator}
 
-    def batch_loss(self, batch: Batch) -> Tensor:
-        loss = self.config.loss
-        x, y = (part.to(self.device, non_blocking=True) for part in batch[:2])
-        with self.compute.autocast():
-            output = self.network.model(x, text_branch=loss.needs_text_branch)
-        scored = self.data.scored
-        text = None if output.text_forecast is None else output.text_forecast[..., scored]
-        return loss(output.forecast[..., scored], y[..., scored], text, output.time_features, output.text_features)
-
     def validate(self) -> float:
         sums = ErrorSums(self.config.data.pred_len, len(self.data.scored_columns))
-        for batch, forecast in forecasts(self, self.data, Split.VAL, "validation"):
+        for batch, forecast in self.predictor.batches(self.data, Split.VAL, "validation"):
             sums.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
         return sums.mse if self.compute.is_main else math.nan
 
     def test(self) -> list[dict[str, Any]]:
-        config, half_widths = self.config, self._half_widths()
-        keep = self.folder if self._on_own_data else None
-        return self.score_on(self.data, config.data, config.results, config.pictures, self.tested_on, half_widths, keep)
+        half_widths, keep = self._half_widths(), self.folder if self._on_own_data else None
+        return self.score_on(self.data, self.config.data, self.config.results, self.config.pictures, half_widths, keep)
 
     def score_on(
         self,
@@ -101,41 +93,68 @@ class LongTermForecast(Experiment):
         config: DataConfig,
         results: Path,
         pictures: Path,
-        more: Mapping[str, Any],
         half_widths: Mapping[float, np.ndarray],
         keep: Path | None = None,
+        tested_on: str | None = None,
     ) -> list[dict[str, Any]]:
-        """Score the network on a series, leave arrays, pictures and figures, return the record (the main process).
+        """Score the model on a series, leave arrays, pictures and figures, and return the record (rank 0).
 
         Args:
-            results, pictures: folders. more: what the record holds beside the figures.
-            half_widths: of prediction intervals by level, (H, scored channels), standardised.
-            keep: the checkpoint's folder, to keep the verdict beside it.
+            data: the series.
+            config: its flags.
+            results: folder for arrays and figures.
+            pictures: folder for pictures.
+            half_widths: of prediction intervals by level, (H, scored channels), standardized.
+            keep: folder of the checkpoint, to keep the verdict beside it.
+            tested_on: name of the series, where it is not the one trained on.
         """
-        scored = WindowTest(self, data, config, results, pictures, half_widths).run()
-        if scored is None:
+        name, runtime = self.config.model, self.config.runtime
+        tested = WindowTest(
+            predictor=self.predictor,
+            data=data,
+            name=name,
+            references=references(data, config.data, config.pred_len, name),
+            results=results,
+            pictures=pictures,
+            title=self._title(data, config),
+            half_widths=half_widths,
+            save_arrays=bool(runtime.save_arrays),
+            inverse=runtime.inverse,
+        ).run()
+        if tested is None:
             return []
-        reports, coverage = scored
-        record = {**self._record(reports, results), **({"intervals": coverage} if coverage else {}), **more}
+        reports, coverage = tested
+        arrays = "original units" if runtime.inverse else "standardised"
+        own = {metric: reports[name]["standardised"][metric] for metric in ("mse", "mae")}
+        intervals = {"intervals": coverage} if coverage else {}
+        record = self.record(
+            results / RECORD, {**own, "metrics": reports, "arrays": arrays, **intervals}, {}, tested_on
+        )
         if keep:
             self._keep(lambda: save_skill(keep, record))
-        append_block(Path(f"results_{self.config.task_name}.txt"), self._summary(record))
+        append_block(self.config.summary_file, self.summary(record, self._score_lines(record)))
         save_metrics(results, record)
-        for line in (*comparison(reports), *coverage_lines(coverage), *verdict(reports, self.config.model)):
+        for line in (*comparison(reports), *coverage_lines(coverage), *verdict(reports, name)):
             logger.info(line)
         logger.info("figures: %s", results / RECORD)
         logger.info("pictures: %s", pictures)
         return [record]
 
+    def _title(self, data: ForecastData, config: DataConfig) -> str:
+        own = self.config.data
+        name = shown_path(Path(data.source).name) if config.data == "custom" else config.data
+        trained = "" if config is own else f", trained on {own.data},"
+        return f"{self.config.model}{trained} on {name}"
+
     @property
     def _on_own_data(self) -> bool:
         """Whether the data are those of training: only what is measured on them, in their scale, goes with them."""
         same = self.training.get("data_digest") in (None, self.trained_on)
-        return same and not self.config.surroundings.loaded_from
+        return same and not self.config.runtime.loaded_from
 
     def _half_widths(self) -> dict[float, np.ndarray]:
         """Of the prediction intervals asked for; from the validation split, or from a checkpoint tested elsewhere."""
-        levels = self.config.surroundings.interval
+        levels = self.config.runtime.levels
         shape = (self.config.data.pred_len, len(self.data.scored_columns))
         if self._on_own_data:
             intervals = self._calibrate(shape)
@@ -143,7 +162,7 @@ class LongTermForecast(Experiment):
                 return {}
             self._keep(lambda: intervals.save(self.folder))
         elif intervals := Intervals.load(self.folder, shape):
-            trained = np.array(self.stored_data["scaler"]["scale"])[self.data.scored]
+            trained = np.array(self.model.stored.extras["data"]["scaler"]["scale"])[self.data.scored]
             intervals = intervals.scaled(trained / self.data.scaler.scale_[self.data.scored])
         else:
             logger.info("note: %s holds no prediction intervals", self.folder)
@@ -153,12 +172,12 @@ class LongTermForecast(Experiment):
     def _calibrate(self, shape: tuple[int, int]) -> Intervals | None:
         """Prediction intervals from the errors on the validation windows (the main process)."""
         residuals = Residuals(len(self.data.windows[Split.VAL]), *shape)
-        for batch, forecast in forecasts(self, self.data, Split.VAL, "calibration"):
+        for batch, forecast in self.predictor.batches(self.data, Split.VAL, "calibration"):
             residuals.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
         if not self.compute.is_main:
             return None
-        intervals = residuals.intervals(self.config.surroundings.interval)
-        for level, half_width in intervals.at(self.config.surroundings.interval).items():
+        intervals = residuals.intervals(self.config.runtime.levels)
+        for level, half_width in intervals.at(self.config.runtime.levels).items():
             if missing := np.isnan(half_width).mean():
                 logger.info(
                     "note: %d validation windows are too few for a %g %% interval at %.0f %% of the steps; "
@@ -174,40 +193,13 @@ class LongTermForecast(Experiment):
         except OSError as error:
             logger.info("note: %s cannot be written to (%s)", self.folder, error.strerror or error)
 
-    def _record(self, reports: dict[str, Any], results: Path) -> dict[str, Any]:
-        figures = reports[self.config.model]["standardised"]
-        return {
-            "setting": self.config.setting,
-            "task_name": self.config.task_name,
-            "model": self.config.model,
-            "data": self.config.data.data,
-            "seq_len": self.config.data.seq_len,
-            "pred_len": self.config.data.pred_len,
-            "seed": self.config.seed,
-            "mse": figures["mse"],
-            "mae": figures["mae"],
-            "backbone": self.network.backbone,
-            "word_embeddings": self.network.words,
-            "best": self.best,
-            "training": self.training,
-            "arrays": "original units" if self.config.surroundings.inverse else "standardised",
-            "metrics": reports,
-            "config": self.identity,
-            "data_digest": self.digests[results / RECORD],
-            "environment": environment(self.device),
-        }
-
-    def _summary(self, record: Mapping[str, Any]) -> list[str]:
-        config = self.config
-        words = record["word_embeddings"].get("llm") or "unknown origin"
-        windows = record["metrics"][config.model]["windows"]
-        intervals = record.get("intervals", {}).items()
-        figures = {name: report["standardised"] for name, report in record["metrics"].items() if name != config.model}
+    def _score_lines(self, record: Mapping[str, Any]) -> list[str]:
+        scores, model = record["scores"], self.config.model
+        windows = scores["metrics"][model]["windows"]
+        figures = {name: report["standardised"] for name, report in scores["metrics"].items() if name != model}
+        intervals = scores.get("intervals", {}).items()
         return [
-            config.setting,
-            f"{run_title(record)}, seed {config.seed}, backbone {self.network.backbone_name}, words of {words}, "
-            f"best epoch {self.best.get('epoch')}",
-            f"mse:{record['mse']:.6f}, mae:{record['mae']:.6f} (standardised, {windows} windows)",
+            f"mse:{scores['mse']:.6f}, mae:{scores['mae']:.6f} (standardised, {windows} windows)",
             *(f"{name} mse:{f['mse']:.6f}, mae:{f['mae']:.6f}" for name, f in figures.items()),
             *(f"coverage of {level}: {f['coverage']:.4f}" for level, f in intervals if f["coverage"] is not None),
         ]

@@ -14,20 +14,19 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from exp.config import RunConfig
-from exp.stored import is_trained
-from models import CALF
-from utils.checkpoint import BEST, read_checkpoint, write_checkpoint
+from exp.runs import is_trained
+from models.base import Model
+from models.checkpoint import read_stored, write_checkpoint
 from utils.compute import Compute
 from utils.errors import UserError
 from utils.files import save_tensors
-from utils.records import modern_config
 
 logger = logging.getLogger(__name__)
 
 STATE = "resume.safetensors"
 PROGRESS = "progress"
 # What may differ between a stopped training and the one that goes on from its folder.
-FREE = ("train_epochs", "patience", "model_id", "description")
+FREE = ("run.train_epochs", "run.patience", "run.model_id", "run.des")
 
 Scheduler = torch.optim.lr_scheduler.LambdaLR
 Generators = Mapping[str, torch.Generator]
@@ -48,10 +47,10 @@ class TrainingState:
 
     @classmethod
     def of(
-        cls, model: CALF, optimiser: torch.optim.Adam, scheduler: Scheduler, compute: Compute, generators: Generators
+        cls, model: Model, optimizer: torch.optim.Adam, scheduler: Scheduler, compute: Compute, generators: Generators
     ) -> "TrainingState":
         """What there is now; a call of every process, as on CUDA each has random numbers of its own."""
-        adam = optimiser.state_dict()
+        adam = optimizer.state_dict()
         tensors = {f"model.{name}": tensor for name, tensor in _trained(model).items()}
         for index, moments in adam["state"].items():
             tensors |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
@@ -99,7 +98,7 @@ class TrainingState:
         return cls(tensors, progress, folder)
 
     def restore(
-        self, model: CALF, optimiser: torch.optim.Adam, scheduler: Scheduler, compute: Compute, generators: Generators
+        self, model: Model, optimizer: torch.optim.Adam, scheduler: Scheduler, compute: Compute, generators: Generators
     ) -> None:
         """Put everything back where :meth:`of` found it.
 
@@ -118,7 +117,7 @@ class TrainingState:
                 if kind == "adam":
                     index, _, moment = rest.partition(".")
                     moments.setdefault(int(index), {})[moment] = tensor
-            optimiser.load_state_dict({"state": moments, "param_groups": self.progress["groups"]})
+            optimizer.load_state_dict({"state": moments, "param_groups": self.progress["groups"]})
             scheduler.load_state_dict(self.progress["scheduler"])
             if compute.accelerator.scaler is not None and self.progress["scaler"]:
                 compute.accelerator.scaler.load_state_dict(self.progress["scaler"])
@@ -152,7 +151,7 @@ def find_state(
     Raises:
         UserError: ``--resume`` names a folder without a usable state, or the run's own is damaged.
     """
-    resume, own = config.surroundings.resume, _own_state(config, trained_on, fingerprints)
+    resume, own = config.runtime.resume, _own_state(config, trained_on, fingerprints)
     if resume in ("auto", "never"):
         return own if resume == "auto" else None
     folder = Path(resume)
@@ -164,11 +163,9 @@ def find_state(
     state = TrainingState.load(folder)
     if reason := _misfit(state, config, trained_on, fingerprints, FREE):
         raise UserError(f"--resume {resume} does not fit this run: {reason}.")
-    done = len(state.progress["history"])
-    if done > config.train_epochs:
-        raise UserError(
-            f"--resume {resume}: {done} epochs are finished there, more than --train_epochs {config.train_epochs}."
-        )
+    done, most = len(state.progress["history"]), config.training.train_epochs
+    if done > most:
+        raise UserError(f"--resume {resume}: {done} epochs are finished there, more than --train_epochs {most}.")
     if own is not None and len(own.progress["history"]) >= done:
         return own  # this run went on from there before, and was stopped itself
     if folder.resolve() != config.checkpoint.resolve() and compute.is_main:
@@ -182,7 +179,7 @@ def clear_state(folder: Path) -> None:
 
 
 def _own_state(config: RunConfig, trained_on: str, fingerprints: Mapping[str, str]) -> TrainingState | None:
-    if config.surroundings.resume == "never" or not (config.checkpoint / STATE).is_file():
+    if config.runtime.resume == "never" or not (config.checkpoint / STATE).is_file():
         return None
     if is_trained(config):  # the training ended, and was killed before it had cleared its state
         return None
@@ -197,7 +194,7 @@ def _misfit(
     state: TrainingState, config: RunConfig, trained_on: str, fingerprints: Mapping[str, str], free: tuple[str, ...]
 ) -> str | None:
     """Why a run cannot go on from a state; None where it can."""
-    here, there = config.identity, modern_config(state.progress["identity"])
+    here, there = (_flat(identity) for identity in (config.identity, state.progress["identity"]))
     for name in sorted({*here, *there} - {*free}):
         if here.get(name) != there.get(name):
             return f"{name} is {here.get(name)} here and {there.get(name)} there"
@@ -209,17 +206,25 @@ def _misfit(
 
 def _take_best(state: TrainingState, config: RunConfig) -> None:
     """Copy the best epoch so far into this run's own checkpoint."""
-    tensors, content = read_checkpoint(state.source)
-    best = content.pop(BEST)
-    if best != state.progress["best"] and len(state.progress["history"]) >= config.train_epochs:
+    stored = read_stored(state.source)
+    if stored.best != state.progress["best"] and len(state.progress["history"]) >= config.training.train_epochs:
         raise UserError(
-            f"--resume {state.source}: its network is of epoch {best.get('epoch')}, which was not finished when it was "
-            f"stopped; give more than --train_epochs {config.train_epochs}."
+            f"--resume {state.source}: its network is of epoch {stored.best.get('epoch')}, which was not finished when "
+            f"it was stopped; give more than --train_epochs {config.training.train_epochs}."
         )
-    content = {**content, "training": config.identity}
-    content.pop("format", None)
-    write_checkpoint(config.checkpoint, tensors, content, best)
+    model = {"name": stored.name, "config": stored.config, "origin": stored.origin}
+    tensors = stored.read({name: torch.empty(shape, device="meta") for name, shape in stored.shapes.items()})
+    extras = {**stored.extras, "run": {**stored.extras["run"], "config": config.identity["run"]}}
+    write_checkpoint(config.checkpoint, model, tensors, extras, stored.best)
 
 
-def _trained(model: CALF) -> dict[str, Tensor]:
+def _flat(identity: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested values by dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in identity.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
+
+
+def _trained(model: Model) -> dict[str, Tensor]:
     return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}

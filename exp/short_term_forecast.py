@@ -5,29 +5,30 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from data_provider.m4 import M4Config, read_m4
-from data_provider.m4_windows import FlatSeries, M4Batch, M4Samples, last_windows
-from data_provider.windows import make_loader
-from exp.base import Experiment, Score
+from data_provider.config import M4Config
+from data_provider.datasets import find_dataset
+from data_provider.m4 import M4Data
+from data_provider.windows import FlatSeries, M4Samples, last_windows, make_loader
+from exp.base import Experiment
 from exp.config import RESULTS
-from utils.baselines import naive, seasonal_naive
-from utils.device import environment
+from exp.evaluation import BASELINES
+from exp.training import Score
+from models.config import ModelConfig
 from utils.files import write_table
-from utils.losses import Masked
 from utils.m4.naive2 import naive2
 from utils.m4.records import pool_records, same_family
 from utils.m4.scores import Scores, score, seasonal_scale
 from utils.plots import plot_series
 from utils.progress import Progress
 from utils.records import read_records
-from utils.results import RECORD, append_block, run_title, save_record
+from utils.results import RECORD, append_block, save_record
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ class ShortTermForecast(Experiment):
     def load_data(self) -> None:
         config = self._m4
         self.pattern = config.pattern
-        self.data = read_m4(config.folder, self.pattern)
+        spec = find_dataset(config.data)
+        self.data: M4Data = resolve_name(spec.read)(config, spec)
         self.series = FlatSeries(self.data.values, self.data.offsets)
         self._held_out = 0 if config.selects_on_test else self.pattern.horizon
         samples = M4Samples(
@@ -54,7 +56,7 @@ class ShortTermForecast(Experiment):
         )
         self._train_loader = make_loader(
             samples,
-            self.config.batch_size * self.config.accumulate,
+            self.config.training.batch_size * self.config.training.accumulate,
             shuffle_seed=self.config.seed,
             drop_last=False,
         )
@@ -67,13 +69,11 @@ class ShortTermForecast(Experiment):
     def _m4(self) -> M4Config:
         return self.config.data
 
-    @property
-    def channels(self) -> int:
-        return 1
+    def sizes(self) -> dict[str, int]:
+        return {"channels": 1, "season": self.pattern.season}
 
     def data_record(self) -> dict[str, Any]:
         return {
-            "name": self._m4.data,
             "source": self.data.source,
             "columns": ["value"],
             "seasonal_patterns": self.pattern.name,
@@ -102,14 +102,6 @@ class ShortTermForecast(Experiment):
     def generators(self) -> dict[str, torch.Generator]:
         return {"order": self._train_loader.generator, "cuts": self._train_loader.dataset.generator}
 
-    def batch_loss(self, batch: M4Batch) -> Tensor:
-        loss = self.config.loss
-        x, y, mask = (part.to(self.device, non_blocking=True) for part in batch)
-        with self.compute.autocast():
-            output = self.network.model(x, text_branch=loss.needs_text_branch)
-        masked = Masked(mask, x, self.pattern.season)
-        return loss(output.forecast, y, output.text_forecast, output.time_features, output.text_features, masked)
-
     def validate(self) -> float:
         forecast = self._forecast_all(self._held_out, "validation")
         if not np.isfinite(forecast).all():
@@ -132,8 +124,16 @@ class ShortTermForecast(Experiment):
             write_table(place, self.data.ids, forecast, names)
         picture = self.config.pictures / "series.png"
         self._draw(forecasts, picture)
-        record = self._record(self._score(forecasts))
-        append_block(Path(f"results_{self.config.task_name}.txt"), self._summary(record))
+        scores = self._score(forecasts)
+        own = {metric: getattr(scores[self.config.model], metric) for metric in ("smape", "mase", "mape", "owa")}
+        selected_on = "test" if self._m4.selects_on_test else "validation"
+        naive2 = "computed" if self.data.naive2 is None else "official"
+        record = self.record(
+            self.config.results / RECORD,
+            {**own, "metrics": {name: asdict(s) for name, s in scores.items()}},
+            {"selected_on": selected_on, "naive2": naive2},
+        )
+        append_block(self.config.summary_file, self.summary(record, _score_lines(record)))
         save_record(self.config.results, record)
         for line in _report(record):
             logger.info(line)
@@ -144,20 +144,24 @@ class ShortTermForecast(Experiment):
 
     def _forecast_all(self, before_end: int, name: str) -> np.ndarray:
         """The forecasts (N, H) that follow the value ``before_end`` before the end of each training series."""
-        x = last_windows(self.series, self._m4.seq_len, before_end)
-        parts = x.split(self.eval_batch_size)
-        with self.evaluating():
-            forecasts = [self.forecast_together(part) for part in Progress(parts, name, len(parts))]
+        x = last_windows(self.series, max(self._m4.seq_len, self.model.lookback), before_end)
+        predictor = self.predictor
+        parts = x.split(predictor.batch_size)
+        with predictor.evaluating():
+            forecasts = [predictor.forecast_sharded(part) for part in Progress(parts, name, len(parts))]
         return torch.cat(forecasts)[..., 0].double().numpy()
 
     def _baselines(self) -> dict[str, np.ndarray]:
-        """The forecasts (N, H) that need no network."""
+        """Return the forecasts (N, H) that need no training, computed in float64."""
         values, offsets, pattern = self.data.values, self.data.offsets, self.pattern
-        column, ends = values[:, None], offsets[1:]
+        series, found = FlatSeries(values, offsets, np.float64), {}
+        for name, kind in BASELINES.items():
+            model = kind(ModelConfig(1, pattern.horizon, 1, pattern.season))
+            if kind.__name__ != self.config.model:
+                found[name] = model(last_windows(series, model.lookback, 0)).forecast[..., 0].numpy()
         official = self.data.naive2
         return {
-            "naive": naive(column, ends, pattern.horizon)[..., 0],
-            "seasonal_naive": seasonal_naive(column, ends, pattern.horizon, pattern.season)[..., 0],
+            **found,
             "naive2": naive2(values, offsets, pattern.horizon, pattern.season) if official is None else official,
         }
 
@@ -179,56 +183,23 @@ class ShortTermForecast(Experiment):
             f"{self.config.model} on M4 {self.pattern.name}{selected}",
         )
 
-    def _record(self, scores: Mapping[str, Scores]) -> dict[str, Any]:
-        own = scores[self.config.model]
-        return {
-            "setting": self.config.setting,
-            "task_name": self.config.task_name,
-            "model": self.config.model,
-            "data": self._m4.data,
-            "seasonal_patterns": self.pattern.name,
-            "selected_on": "test" if self._m4.selects_on_test else "validation",
-            "naive2": "official" if self.data.naive2 is not None else "computed",
-            "seq_len": self._m4.seq_len,
-            "pred_len": self._m4.pred_len,
-            "seed": self.config.seed,
-            "smape": own.smape,
-            "mase": own.mase,
-            "mape": own.mape,
-            "owa": own.owa,
-            "backbone": self.network.backbone,
-            "word_embeddings": self.network.words,
-            "best": self.best,
-            "training": self.training,
-            "metrics": {name: asdict(s) for name, s in scores.items()},
-            "config": self.identity,
-            "data_digest": self.digests[self.config.results / RECORD],
-            "environment": environment(self.device),
-            **self.tested_on,
-        }
 
-    def _summary(self, record: Mapping[str, Any]) -> list[str]:
-        words = record["word_embeddings"].get("llm") or "unknown origin"
-        return [
-            self.config.setting,
-            f"{run_title(record)}, seed {self.config.seed}, backbone {self.network.backbone_name}, words of {words}, "
-            f"best epoch {self.best.get('epoch')}",
-            *(
-                f"{name} smape:{_shown(s['smape'])}, mase:{_shown(s['mase'])}, mape:{_shown(s['mape'])}, "
-                f"owa:{_shown(s['owa'])}"
-                for name, s in record["metrics"].items()
-            ),
-        ]
+def _score_lines(record: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name} smape:{_shown(s['smape'])}, mase:{_shown(s['mase'])}, mape:{_shown(s['mape'])}, owa:{_shown(s['owa'])}"
+        for name, s in record["scores"]["metrics"].items()
+    ]
 
 
 def _report(record: Mapping[str, Any]) -> Iterator[str]:
     """The scores of the pattern, and M4's table over all patterns run with the same seed and backbone."""
     found, _ = read_records(RESULTS)
     family = [other for other in found if same_family(record, other.content)]
-    family.sort(key=lambda other: (other.content.get("setting") == record["setting"], other.modified))
-    selected = ", selected on test" if record["selected_on"] == "test" else ""
+    setting = record["run"]["setting"]
+    family.sort(key=lambda other: (other.content["run"]["setting"] == setting, other.modified))
+    selected = ", selected on test" if record["data"]["selected_on"] == "test" else ""
     yield ""
-    yield f"M4, seed {record['seed']}{selected}"
+    yield f"M4, seed {record['run']['seed']}{selected}"
     yield f"  {'':<10}{'forecast':<16}{'sMAPE':>10}{'MASE':>10}{'MAPE':>10}{'OWA':>10}"
     for group in pool_records([other.content for other in family]).values():
         for i, (name, scores) in enumerate(group.scores.items()):
@@ -246,13 +217,13 @@ def _shown(value: float | None) -> str:
 
 def _verdict(record: Mapping[str, Any]) -> Iterator[str]:
     """In words: does the model beat the forecasts that need none?"""
-    scores, model = record["metrics"], record["model"]
-    selected = ", selected on test" if record["selected_on"] == "test" else ""
-    for name in ("naive2", "seasonal_naive"):
+    scores, model, data = record["scores"]["metrics"], record["model"]["name"], record["data"]
+    selected = ", selected on test" if data["selected_on"] == "test" else ""
+    for name in (name for name in ("naive2", "seasonal_naive") if name in scores):
         measure = "owa" if scores[model]["owa"] is not None else "smape"
         ours, theirs = scores[model][measure], scores[name][measure]
         relation = "beats" if ours < theirs else "does NOT beat"
         yield (
-            f"{model} {relation} the {name.replace('_', ' ')} forecast on {record['seasonal_patterns']}: "
+            f"{model} {relation} the {name.replace('_', ' ')} forecast on {data['config']['seasonal_patterns']}: "
             f"{'OWA' if measure == 'owa' else 'sMAPE'} {ours:.4f} against {theirs:.4f}{selected}."
         )

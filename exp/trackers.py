@@ -65,7 +65,7 @@ def start_tracker(
     Args:
         history: figures of the epochs before, of a training that goes on.
     """
-    accelerator, log = compute.accelerator, config.surroundings.log
+    accelerator, log = compute.accelerator, config.runtime.log
     trackers: list[GeneralTracker] = []
     if compute.is_main and log == "csv":
         trackers = [CSVTracker(config.results / LOG, history)]

@@ -1,37 +1,108 @@
-"""The one training loop: epochs, early stopping, what is saved and logged after each."""
+"""Train anything that fulfils a small protocol: epochs, early stopping, what is saved and logged after each."""
 
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
+from data_provider.windows import Batch
+from exp.config import RunConfig
 from exp.resume import TrainingState, clear_state, find_state
 from exp.trackers import start_tracker
-from utils.checkpoint import TRAINING
+from models.base import Model, ParameterGroup
+from models.checkpoint import TRAINING
+from utils.compute import Compute
 from utils.device import environment, peak_memory
 from utils.errors import UserError
 from utils.files import write_json
-from utils.fingerprint import fingerprint
 from utils.plots import plot_losses
 from utils.progress import Progress, clock
-from utils.schedule import EarlyStopping
-
-if TYPE_CHECKING:
-    from exp.base import Experiment
+from utils.schedule import EarlyStopping, Schedule
 
 logger = logging.getLogger(__name__)
 
 LOSSES = "loss.png"
 
 
-class FiniteLoss:
-    """Sums the losses of an epoch and raises UserError at one that is not finite.
+class Score(NamedTuple):
+    """What chooses the best epoch.
 
-    On CUDA a loss is looked at one step later, so that the host never waits for the card.
+    Attributes:
+        name: for people.
+        key: in records.
+    """
+
+    name: str
+    key: str
+
+
+class Trainable(Protocol):
+    """What the loop needs to know of whatever it trains.
+
+    Attributes:
+        config: flags of the run.
+        compute: device, processes and precision.
+        model: on its device.
+        score: what ``validate`` returns.
+        best: the best epoch so far and its score.
+        trained_on: digest of the data.
+    """
+
+    config: RunConfig
+    compute: Compute
+    model: Model
+    score: Score
+    best: dict[str, Any]
+    trained_on: str
+
+    def train_batches(self) -> DataLoader:
+        """Return batches of ``--batch_size`` times ``--accumulate`` windows, shuffled anew at each iteration."""
+
+    def generators(self) -> Mapping[str, torch.Generator]:
+        """Return the random generators that the training batches depend on, by name."""
+
+    def batch_loss(self, batch: Batch) -> Tensor:
+        """Return the training loss of a batch, a mean over its windows."""
+
+    def validate(self) -> float:
+        """Return the score of the current weights on the whole validation split; lower is better. Rank 0's counts."""
+
+    def save_best(self, epoch: int, score: float) -> None:
+        """Keep the model as it is now."""
+
+
+def build_optimizer(groups: list[ParameterGroup], learning_rate: float) -> torch.optim.Adam:
+    """Make Adam over named groups, each at its constant rate or at ``learning_rate``."""
+    parameters = [
+        {"params": group.parameters, "lr": group.constant_rate or learning_rate, "name": group.name} for group in groups
+    ]
+    return torch.optim.Adam(parameters, fused=True)
+
+
+def build_scheduler(
+    optimizer: torch.optim.Adam, groups: list[ParameterGroup], schedule: Schedule
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Make a scheduler that steps once an epoch; groups with a constant rate keep it."""
+
+    def constant(epoch: int) -> float:
+        return 1.0
+
+    def scheduled(epoch: int) -> float:
+        return schedule.rate(epoch) / schedule.learning_rate
+
+    factors = [constant if group.constant_rate else scheduled for group in groups]
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
+
+
+class FiniteLoss:
+    """Sums the losses of an epoch, and raises UserError at one that is not finite.
+
+    On CUDA a loss is read one step later, so that the host never waits for the card.
     """
 
     def __init__(self, epoch: int, device: torch.device, precision: str) -> None:
@@ -40,12 +111,12 @@ class FiniteLoss:
         self.total, self.steps = 0.0, 0
 
     def add(self, loss: Tensor) -> None:
-        """Take the loss of the next step."""
+        """Add the loss of the next step."""
         seen, self._unseen = (self._unseen, loss) if self._late else (loss, None)
         self._look(seen)
 
     def finish(self) -> float:
-        """The mean loss of the epoch."""
+        """Return the mean loss of the epoch."""
         self._look(self._unseen)
         return self.total / self.steps
 
@@ -59,23 +130,24 @@ class FiniteLoss:
 
 
 class Training:
-    """One training of an experiment's network, from its start or from where an earlier one was stopped.
+    """Trains a model from its start, or from where an earlier training was stopped.
 
-    What an epoch leaves is saved after it, so that whatever ends the process, the next one goes on from there.
+    Everything that the next epoch depends on is saved after each epoch: whatever ends the process, the next one goes on
+    from there.
     """
 
-    def __init__(
-        self,
-        experiment: "Experiment",
-        optimiser: torch.optim.Adam,
-        scheduler: torch.optim.lr_scheduler.LambdaLR,
-    ) -> None:
-        self.experiment, self.config, self.compute = experiment, experiment.config, experiment.compute
-        self.model, self.optimiser, self.scheduler = experiment.network.model, optimiser, scheduler
-        self.parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-        self.stopping = EarlyStopping(self.config.patience)
-        self.history: list[dict[str, Any]] = []  # of each epoch, the same in every repetition
-        self.log: list[dict[str, Any]] = []  # the same, and how fast it was
+    def __init__(self, trainable: Trainable) -> None:
+        self.trainable, self.config, self.compute = trainable, trainable.config, trainable.compute
+        self.model, self.score = trainable.model, trainable.score
+        groups, schedule = self.model.parameter_groups(), self.config.schedule
+        self.optimizer = build_optimizer(groups, schedule.learning_rate)
+        self.scheduler = build_scheduler(self.optimizer, groups, schedule)
+        self.plan = self.config.training
+        self.frozen = self.model.frozen_parts()
+        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.stopping = EarlyStopping(self.plan.patience)
+        self.history: list[dict[str, Any]] = []  # figures of each epoch that every repetition gives
+        self.log: list[dict[str, Any]] = []  # these figures, and how fast the epoch was
         self.seconds = 0.0
         self.epochs_saved = 0
 
@@ -83,7 +155,7 @@ class Training:
         """Train until the epochs or the patience run out; the best epoch is on disk at the end.
 
         Returns:
-            the record of the training.
+            the record of the training: seconds, machine, losses of every epoch.
 
         Raises:
             UserError: a loss is not finite, or the state to go on from cannot be used. What was saved before stays.
@@ -97,20 +169,19 @@ class Training:
             raise
         folder, record = self.config.checkpoint, self._record()
         if self.compute.is_main:
-            plot_losses(self.config.results / LOSSES, self.history, self.experiment.score.key, self.config.setting)
+            plot_losses(self.config.results / LOSSES, self.history, self.score.key, self.config.setting)
             write_json(folder / TRAINING, record)
             clear_state(folder)
-        score = self.experiment.score.name
+        score = self.score.name
         logger.info("best epoch %d, %s %.5f", self.stopping.best_epoch + 1, score, self.stopping.best)
         logger.info("checkpoint: %s", folder)
         return record
 
     def _begin(self) -> None:
         """Take up the state of a training that was stopped, if there is one."""
-        experiment = self.experiment
-        state = find_state(self.config, experiment.trained_on, self._fingerprints, self.compute)
+        state = find_state(self.config, self.trainable.trained_on, self.frozen, self.compute)
         done = 0 if state is None else len(state.progress["history"])
-        if done != (elsewhere := self.compute.tell(done)):
+        if done != (elsewhere := self.compute.broadcast(done)):
             raise UserError(
                 f"{done} finished epochs are saved here and {elsewhere} where the main process is: --checkpoints has "
                 "to be a folder that all nodes share."
@@ -119,18 +190,18 @@ class Training:
             if self.compute.is_main:
                 clear_state(self.config.checkpoint)
             return
-        state.restore(self.model, self.optimiser, self.scheduler, self.compute, experiment.generators())
-        self.stopping = EarlyStopping(self.config.patience, **state.progress["stopping"])
+        state.restore(self.model, self.optimizer, self.scheduler, self.compute, self.trainable.generators())
+        self.stopping = EarlyStopping(self.plan.patience, **state.progress["stopping"])
         self.history, self.log = state.progress["history"], state.progress["log"]
         self.seconds, self.epochs_saved = state.progress["seconds"], len(self.history)
-        experiment.best = state.progress["best"]
-        logger.info("going on after epoch %d of %d (%s)", self.epochs_saved, self.config.train_epochs, state.source)
+        self.trainable.best = state.progress["best"]
+        logger.info("going on after epoch %d of %d (%s)", self.epochs_saved, self.plan.train_epochs, state.source)
 
     def _train(self) -> None:
-        config, score = self.config, self.experiment.score
+        config, score = self.config, self.score
         with start_tracker(config, self.log, self.compute) as track:
             epochs = Progress(
-                range(self.epochs_saved, config.train_epochs), "epochs", config.train_epochs, lines=False,
+                range(self.epochs_saved, self.plan.train_epochs), "epochs", self.plan.train_epochs, lines=False,
                 initial=self.epochs_saved,
             )  # fmt: skip
             for epoch in epochs:
@@ -139,17 +210,17 @@ class Training:
                 self._epoch(epoch, track)
                 epochs.show(val=f"{self.log[-1][score.key]:.4f}", best=f"{self.stopping.best:.4f}")
         if self.stopping.should_stop:
-            logger.info("no better epoch for %d epochs: stopping early", config.patience)
+            logger.info("no better epoch for %d epochs: stopping early", self.plan.patience)
 
     def _epoch(self, epoch: int, track: Callable[[dict[str, Any]], None]) -> None:
-        """One epoch: train, validate, log, save."""
-        config, score, started = self.config, self.experiment.score, time.monotonic()
-        rates = {group["name"]: group["lr"] for group in self.optimiser.param_groups}
+        """Train, validate, log and save one epoch."""
+        config, score, started = self.config, self.score, time.monotonic()
+        rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
         train_loss, samples = self._pass(epoch)
         training_seconds = time.monotonic() - started
-        value = self.compute.tell(self.experiment.validate())
+        value = self.compute.broadcast(self.trainable.validate())
         if not math.isfinite(value):
-            raise UserError(not_finite("validation error", epoch, None, config.precision))
+            raise UserError(not_finite("validation error", epoch, None, self.plan.precision))
         self.scheduler.step()
         best = self.stopping.update(value, epoch)
         self.seconds += time.monotonic() - started
@@ -160,68 +231,69 @@ class Training:
         self.log.append({**figures, **{f"rate_{name}": rate for name, rate in rates.items()}, **pace})
         track(self.log[-1])  # before it is saved: what a kill leaves too much is dropped later, what lacked never came
         self._save(epoch, value, best)
-        left = self.seconds / (epoch + 1) * (config.train_epochs - epoch - 1)
+        left = self.seconds / (epoch + 1) * (self.plan.train_epochs - epoch - 1)
         logger.info(
             "epoch %d/%d | train loss %.5f | %s %.5f%s | rate %.3g | %.0f samples/s | %s elapsed, at most %s left",
-            epoch + 1, config.train_epochs, train_loss, score.name, value, " (best)" if best else "", figures["rate"],
-            speed, clock(self.seconds), clock(left),
+            epoch + 1, self.plan.train_epochs, train_loss, score.name, value, " (best)" if best else "",
+            figures["rate"], speed, clock(self.seconds), clock(left),
         )  # fmt: skip
 
     def _pass(self, epoch: int) -> tuple[float, int]:
-        """One pass over the training batches: the mean loss, and how many windows there were."""
+        """Train on every batch once; return the mean loss and the number of windows."""
         self.model.train()
-        batches = self.experiment.train_batches()
-        losses, samples = FiniteLoss(epoch, self.compute.device, self.config.precision), 0
+        batches = self.trainable.train_batches()
+        losses, samples = FiniteLoss(epoch, self.compute.device, self.plan.precision), 0
         progress = Progress(batches, f"epoch {epoch + 1}", len(batches))
         for batch in progress:
             self._step(batch, losses)
-            samples += len(batch[0])
+            samples += batch.size
             if losses.steps:
                 progress.show(loss=f"{losses.total / losses.steps:.4f}")
         return losses.finish(), samples
 
-    def _step(self, batch: Sequence[Tensor | None], losses: FiniteLoss) -> None:
-        """One step of the optimiser: the batch in parts of ``--batch_size``, each divided among the processes."""
-        self.optimiser.zero_grad(set_to_none=True)
-        if self.config.surroundings.compile:
+    def _step(self, batch: Batch, losses: FiniteLoss) -> None:
+        """Take one step of the optimizer: the batch in parts of ``--batch_size``, each sharded over the processes."""
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.config.runtime.compile_mode:
             torch.compiler.cudagraph_mark_step_begin()  # the memory of the last step's graphs may be used again
-        count, loss = len(batch[0]), torch.zeros((), device=self.compute.device)
-        for first in range(0, count, self.config.batch_size):
-            rows = slice(first, min(first + self.config.batch_size, count))
-            loss += self._backward(_rows(batch, rows), (rows.stop - rows.start) / count)
-        loss = self.compute.sum_step(self.parameters, loss)
+        count, loss = batch.size, torch.zeros((), device=self.compute.device)
+        for first in range(0, count, self.plan.batch_size):
+            rows = slice(first, min(first + self.plan.batch_size, count))
+            loss += self._backward(batch.rows(rows), (rows.stop - rows.start) / count)
+        loss = self.compute.all_reduce(self.parameters, loss)
         losses.add(loss)
         scaler = self.compute.accelerator.scaler
         if scaler is None:
-            self.optimiser.step()
+            self.optimizer.step()
         else:
-            scaler.step(self.optimiser)
+            scaler.step(self.optimizer)
             scaler.update()
 
-    def _backward(self, batch: Sequence[Tensor | None], weight: float) -> Tensor:
-        """Add the gradients of this process's rows; their part of the loss."""
-        share = self.compute.share(len(batch[0]))
-        with self.compute.same_dropout(share):
-            loss = self.experiment.batch_loss(_rows(batch, share.rows)) * (share.weight * weight)
-            scaler = self.compute.accelerator.scaler
-            (loss if scaler is None else scaler.scale(loss)).backward()
+    def _backward(self, batch: Batch, weight: float) -> Tensor:
+        """Add the gradients of this rank's rows, and return their part of the loss."""
+        shard = self.compute.shard(batch.size)
+        loss = self.trainable.batch_loss(batch.rows(shard.rows)) * (shard.weight * weight)
+        scaler = self.compute.accelerator.scaler
+        (loss if scaler is None else scaler.scale(loss)).backward()
         return loss.detach()
 
     def _save(self, epoch: int, value: float, best: bool) -> None:
-        """The network if it is the best so far, then the state to go on from: what a kill between them loses is
-        computed again, to the same numbers."""
+        """Save the model if it is the best so far, then the state to go on from.
+
+        What a kill between the two loses is computed again, with the same numbers.
+        """
         if best:
-            self.experiment.save_best(epoch, value)
-        state = TrainingState.of(self.model, self.optimiser, self.scheduler, self.compute, self.experiment.generators())
+            self.trainable.save_best(epoch, value)
+        state = TrainingState.of(self.model, self.optimizer, self.scheduler, self.compute, self.trainable.generators())
         state.progress |= {
             "stopping": {name: getattr(self.stopping, name) for name in ("best", "best_epoch", "epochs_without")},
             "history": self.history,
             "log": self.log,
             "seconds": self.seconds,
-            "best": self.experiment.best,
+            "best": self.trainable.best,
             "identity": self.config.identity,
-            "data_digest": self.experiment.trained_on,
-            "fingerprints": self._fingerprints,
+            "data_digest": self.trainable.trained_on,
+            "fingerprints": self.frozen,
         }
         if self.compute.is_main:
             state.save(self.config.checkpoint)
@@ -230,34 +302,23 @@ class Training:
     def _record(self) -> dict[str, Any]:
         return {
             "seconds": self.seconds,
-            "data_digest": self.experiment.trained_on,
+            "data_digest": self.trainable.trained_on,
             "environment": {**environment(self.compute.device), "processes": self.compute.processes},
-            "best": self.experiment.best,
+            "best": self.trainable.best,
             "epochs": self.history,
         }
-
-    @property
-    def _fingerprints(self) -> dict[str, str]:
-        """Of what the network holds and does not train."""
-        backbone = self.experiment.network.backbone["fingerprint"]
-        return {"backbone": backbone, "word embeddings": fingerprint({"words": self.model.match.words})}
 
     def _where_it_stands(self) -> str:
         if not self.epochs_saved:
             return "No epoch was finished; the same command begins anew:"
         return (
-            f"{self.epochs_saved} of at most {self.config.train_epochs} epochs are saved in {self.config.checkpoint}; "
+            f"{self.epochs_saved} of at most {self.plan.train_epochs} epochs are saved in {self.config.checkpoint}; "
             "the same command goes on from there:"
         )
 
 
-def _rows(batch: Sequence[Tensor | None], rows: slice) -> Any:
-    """Some rows of a named tuple of tensors."""
-    return type(batch)(*(None if part is None else part[rows] for part in batch))
-
-
 def not_finite(what: str, epoch: int, step: int | None, precision: str) -> str:
-    """What to say of a loss that is not finite, and the remedy."""
+    """Return a message for a loss that is not finite, with the remedy."""
     place = f"epoch {epoch + 1}" + (f", step {step}" if step else "")
     narrow = "float16 holds no numbers above 65,504: choose --precision bf16 or fp32. Otherwise the "
     return (

@@ -36,10 +36,10 @@ class ZeroShotForecast(LongTermForecast):
             data = load_data(config, any_target=True)
         except UserError as error:
             raise of_target(error) from error
-        if len(data.columns) != self.channels:
+        if len(data.columns) != len(self.data.columns):
             raise UserError(
                 f"--target_data {config.data}: {data.source} has {len(data.columns)} channels, "
-                f"{self.config.data.data} ({self.data.source}) has {self.channels}; they have to be as many."
+                f"{self.config.data.data} ({self.data.source}) has {len(self.data.columns)}; they have to be as many."
             )
         return data
 
@@ -65,4 +65,4 @@ class ZeroShotForecast(LongTermForecast):
         pictures = zero_shot_folder(self.config.pictures, name)
         target = self.config.targets[name]
         # Intervals of the source say nothing about another series, and a zero-shot test learns nothing from it.
-        return self.score_on(data, target, folder, pictures, {"target_data": name}, half_widths={})
+        return self.score_on(data, target, folder, pictures, half_widths={}, tested_on=name)

@@ -177,3 +177,15 @@ def _quiet_transformers() -> Iterator[None]:
         transformers.logging.set_verbosity(verbosity)
         if bars:
             transformers.logging.enable_progress_bar()
+
+
+def check_backbone_record(backbone):
+    pass
+
+
+def check_same(backbone, found):
+    name, trained_on = backbone["name"], backbone["fingerprint"]
+    if found != trained_on:
+        raise UserError(
+            f"it was trained on {name} with fingerprint {trained_on}; the {name} found here has {found}. Put the same weights there."
+        )

@@ -2,7 +2,6 @@
 
 import copy
 
-from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from transformers import GPT2Model
 
@@ -21,6 +20,8 @@ def split_branches(gpt2: GPT2Model, lora: LoRA | None) -> tuple[GPT2Model, GPT2M
     text = copy.deepcopy(gpt2, memo=dict(shared))
     if lora is None:
         return gpt2, text
+    from peft import LoraConfig, inject_adapter_in_model  # takes seconds, and forecasts need none of it
+
     adapter = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,

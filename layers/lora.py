@@ -1,21 +1,77 @@
-"""The size of the adapters. Light: a forecast needs it without what trains them."""
+"""Fold low-rank adapters into the weights. Only training needs peft, so nothing here imports it."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from utils.errors import UserError
+import torch
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
 class LoRA:
-    """Low-rank adapters on ``c_attn``: rank, scale alpha / rank, dropout on their input."""
+    """The size of low-rank adapters.
 
-    r: int = 8
-    alpha: int = 32
-    dropout: float = 0.1
+    Attributes:
+        r: rank.
+        alpha: scale times rank.
+        dropout: on the adapters' input.
+    """
 
-    def __post_init__(self) -> None:
-        whole = type(self.r) is int and type(self.alpha) is int
-        if not whole or self.r < 1 or self.alpha < 1 or not 0 <= self.dropout < 1:
-            raise UserError(
-                f"{self}: r and alpha are whole numbers of at least 1, dropout is below 1 and not negative."
-            )
+    r: int
+    alpha: int
+    dropout: float
+
+
+def is_adapted(module: nn.Module) -> bool:
+    """Return whether a module is a layer with adapters of peft."""
+    return hasattr(module, "lora_A")
+
+
+@contextmanager
+def merged(model: nn.Module) -> Iterator[None]:
+    """Fold the adapters of a model into weights of their own within the block.
+
+    The weights that branches share, and the adapters, are neither changed nor rounded.
+    """
+    adapters = [module for module in model.modules() if is_adapted(module)]
+    adapted = [layer for layer in adapters if not layer.disable_adapters]  # none inside another such block
+    frozen = [layer.base_layer.weight for layer in adapted]
+    try:
+        for layer, weight in zip(adapted, frozen, strict=True):
+            folded = weight + layer.get_delta_weight("default")
+            layer.base_layer.weight = nn.Parameter(folded, requires_grad=False)
+            layer.enable_adapters(False)
+        yield
+    finally:
+        for layer, weight in zip(adapted, frozen, strict=True):
+            layer.base_layer.weight = weight
+            layer.enable_adapters(True)
+
+
+def empty_adapters(model: nn.Module, rank: int) -> dict[str, Tensor]:
+    """Return tensors of the shapes that the adapters of ``model`` have, by the names that peft gives them."""
+    found = {}
+    for name, module in _targets(model).items():
+        inputs, outputs = module.weight.shape
+        found[f"{name}.lora_A.default.weight"] = torch.empty(rank, inputs, device="meta")
+        found[f"{name}.lora_B.default.weight"] = torch.empty(outputs, rank, device="meta")
+    return found
+
+
+def merge_adapters(model: nn.Module, prefix: str, adapters: Mapping[str, Tensor], scale: float) -> None:
+    """Fold stored adapters into weights of their own for good.
+
+    Args:
+        model: without adapters.
+        prefix: before the names of its layers in ``adapters``.
+        adapters: as :func:`empty_adapters` names them.
+        scale: alpha / rank.
+    """
+    for name, module in _targets(model).items():
+        down, up = (adapters[f"{prefix}{name}.lora_{part}.default.weight"] for part in "AB")
+        module.weight = nn.Parameter(module.weight + (up @ down).T * scale, requires_grad=False)
+
+
+def _targets(model: nn.Module) -> dict[str, nn.Module]:
+    return {name: module for name, module in model.named_modules() if name.endswith(".c_attn")}

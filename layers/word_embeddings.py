@@ -1,6 +1,8 @@
 """Principal word embeddings: a GPT-2's token table reduced to K words (CALF, section 3.2)."""
 
 import codecs
+import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from torch import Tensor
 
 from utils.errors import UserError
 from utils.files import replacing
+from utils.fingerprint import fingerprint
 
+logger = logging.getLogger(__name__)
 DEFAULT_COMPONENTS = 500
 
 
@@ -113,3 +117,66 @@ def _load_tensor_file(path: Path) -> np.ndarray | Tensor:
     ]
     with torch.serialization.safe_globals(plain_arrays):
         return torch.load(path, map_location="cpu", weights_only=True)
+
+
+class Chosen:
+    def __init__(self, words, origin, path, made):
+        self.words, self.origin, self.path, self.made = words.words, origin, path, made
+        self.full = words
+
+    def save_if_made(self):
+        if self.made:
+            save_word_embeddings(self.path, self.full)
+            logger.info("word embeddings saved to %s", self.path)
+
+
+def choose_word_embeddings(path, backbone, write):
+    token_fingerprint = fingerprint({"wte": backbone.token_table})
+    path = word_embedding_path(path, backbone, token_fingerprint)
+    make = not path.exists()
+    if make:
+        words = _make_words(backbone, token_fingerprint, path, pretend=not write)
+    else:
+        words = load_word_embeddings(path)
+        _check_origin(words, backbone, token_fingerprint, path)
+    origin = {
+        "file": str(path),
+        "llm": words.llm,
+        "token_fingerprint": words.token_fingerprint,
+        "count": len(words.words),
+    }
+    return Chosen(words, origin, path, make)
+
+
+def word_embedding_path(path, backbone, token_fingerprint):
+    if path:
+        return Path(path)
+    name = f"wte_pca_{min(DEFAULT_COMPONENTS, *backbone.token_table.shape)}"
+    if backbone.name == "gpt2" and backbone.init == "pretrained":
+        return Path(f"{name}.pt")
+    return Path(f"{name}_{re.sub(r'[^A-Za-z0-9.-]+', '-', Path(backbone.name).name)}_{token_fingerprint}.pt")
+
+
+def _make_words(backbone, token_fingerprint: str, path: Path, pretend: bool) -> WordEmbeddings:
+    vocabulary, width = backbone.token_table.shape
+    components = min(DEFAULT_COMPONENTS, vocabulary, width)
+    if pretend:
+        logger.info("word embeddings: %s is missing and would be made from the token table", path)
+        return WordEmbeddings(torch.zeros(components, width), backbone.name, token_fingerprint)
+    logger.info("word embeddings: %s is missing; making it from the token table of %s", path, backbone.name)
+    words = principal_words(backbone.token_table, components)
+    return WordEmbeddings(words, f"{backbone.name} ({backbone.init})", token_fingerprint)
+
+
+def _check_origin(words: WordEmbeddings, backbone, token_fingerprint: str, path: Path) -> None:
+    if words.words.shape[1] != backbone.width:
+        raise UserError(
+            f"{path} has word embeddings of width {words.words.shape[1]}, the backbone {backbone.name} has width "
+            f"{backbone.width}. Leave --word_embedding_path out to make a fitting file."
+        )
+    if words.token_fingerprint not in (None, token_fingerprint):
+        raise UserError(
+            f"{path} was made from the token table of {words.llm}, {words.token_fingerprint}; "
+            f"this run's backbone is {backbone.name} ({backbone.init}), {token_fingerprint}. Leave "
+            "--word_embedding_path out to make a fitting file, or, to mix them on purpose, give a bare array (.npy)."
+        )

@@ -1,28 +1,112 @@
-"""The forecasters, by the name they have on the command line.
+"""Find the forecasters by the name they have on the command line. A new model is one more row of ``MODELS``.
 
-They are imported when asked for: transformers and peft take seconds, and a forecast from a checkpoint needs neither.
+Their modules are imported when asked for: PyTorch and transformers take seconds, and ``--help`` needs neither.
 """
 
-from importlib import import_module
+import ast
+import sys
+from pathlib import Path
+from pkgutil import resolve_name
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from models.config import ModelConfig
+from utils.errors import UserError
+
 if TYPE_CHECKING:
-    from models.calf import CALF, CALFOutput, ParameterGroup
-    from models.config import CALFConfig
+    from models.base import Model
 
-MODELS = ("CALF",)
-
-_PLACES = {
-    "CALF": "models.calf",
-    "CALFConfig": "models.config",
-    "CALFOutput": "models.calf",
-    "ParameterGroup": "models.calf",
+MODELS = {
+    "CALF": "models.calf:CALF",
+    "DLinear": "models.dlinear:DLinear",
+    "Naive": "models.naive:Naive",
+    "SeasonalNaive": "models.naive:SeasonalNaive",
 }
-
-__all__ = ["CALF", "MODELS", "CALFConfig", "CALFOutput", "ParameterGroup"]
+# Modules of the project that a Config may use and that import nothing heavy.
+LIGHT = ("models.config", "utils.flags", "utils.errors")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in MODELS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
+    return find_model(name)
+
+
+def find_model(name: str) -> "type[Model]":
+    """Return the class of a model.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    check_name(name)
+    return resolve_name(MODELS[name])
+
+
+def check_name(name: str) -> None:
+    """Raise UserError where no model has a name."""
+    if name not in MODELS:
+        raise UserError(f"--model {name[:40]}: no such model; choose one of {', '.join(MODELS)}.")
+
+
+def find_config(name: str) -> type[ModelConfig]:
+    """Return the ``Config`` of a model without importing PyTorch.
+
+    Of the model's file only the class statement of its Config is run, with the light imports above it. A Config that
+    needs more is imported with all of its file.
+    """
+    check_name(name)
+    place, _, class_name = MODELS[name].partition(":")
+    if place in sys.modules:
+        return find_model(name).Config
+    file = Path(__file__).parent.parent / f"{place.replace('.', '/')}.py"
+    module = ast.parse(file.read_text(encoding="utf-8"))
+    model = next(node for node in module.body if isinstance(node, ast.ClassDef) and node.name == class_name)
+    config = next((node for node in model.body if isinstance(node, ast.ClassDef) and node.name == "Config"), None)
+    if config is None:
+        return ModelConfig
+    light = [node for node in module.body if isinstance(node, ast.ImportFrom) and _is_light(node.module)]
+    names: dict[str, Any] = {"Model": SimpleNamespace(Config=ModelConfig), "__name__": place}
+    try:
+        exec(compile(ast.Module([*light, config], []), str(file), "exec"), names)
+    except NameError:
+        return find_model(name).Config
+    return names["Config"]
+
+
+def _is_light(module: str) -> bool:
+    return module in LIGHT or module.split(".")[0] in sys.stdlib_module_names
+
+
+def load(folder: str | Path, merge: bool = False, **options: Any) -> "Model":
+    """Load whatever model a checkpoint holds, in evaluation mode on the CPU; no code from a file is run.
+
+    Args:
+        folder: a checkpoint folder, or a repository of the Hugging Face hub (``user/name``).
+        merge: fold adapters into the weights, for a model that will only forecast.
+        options: of ``huggingface_hub.snapshot_download``.
+
+    Raises:
+        UserError: there is none, it is damaged, or its parts do not fit together.
+    """
+    from models.checkpoint import find_checkpoint, read_stored
+
+    stored = read_stored(find_checkpoint(folder, **options))
+    if stored.name not in MODELS:
+        raise UserError(f"{folder} holds a model {stored.name[:40]!r}, which is not one of {', '.join(MODELS)}.")
+    return find_model(stored.name).from_stored(stored, merge)
+
+
+def from_public(folder: str | Path) -> "Model":
+    """Load the weights of a public implementation, in evaluation mode.
+
+    Args:
+        folder: holds ``config.json`` (``model``, its name here, and the sizes) and ``weights.safetensors`` with the
+            tensors under that implementation's names.
+
+    Raises:
+        UserError: a file cannot be read, the model is unknown, or the tensors do not fit the sizes.
+    """
+    from models.checkpoint import read_public
+
+    sizes, tensors = read_public(Path(folder))
+    return find_model(str(sizes["model"])).from_public(sizes, tensors)

@@ -6,124 +6,126 @@ arXiv 2403.07300. Section numbers below are the paper's.
 Shapes: B batch, L seq_len, H pred_len, C channels, D width, K principal words, N blocks.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import ModelHubMixin
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import GPT2Model
 
-from layers.backbone import load_backbone
+from layers.backbone import check_backbone_record, check_same, empty_backbone, load_backbone, plain_config
 from layers.branches import split_branches
 from layers.cross_modal_match import CrossModalMatch
 from layers.instance_norm import denormalise, normalise
-from layers.lora import LoRA
+from layers.lora import LoRA, empty_adapters, is_adapted, merge_adapters, merged
 from layers.recomputing import recompute_in_backward
 from layers.token_embedding import ChannelTokenEmbedding
-from layers.word_embeddings import load_word_embeddings
-from models.checkpoints import find_checkpoint
-from models.config import TASKS, CALFConfig, attention_heads
-from models.release import fill, lora_rank, read_release
+from layers.word_embeddings import choose_word_embeddings, load_word_embeddings
+from models.base import Model, Output, ParameterGroup
+from models.calf_release import lora_rank, read_release
+from models.checkpoint import Stored, fill_model
+from models.config import FEATURE_LOSSES, FORECAST_LOSSES, LOSS_HELP, ModelConfig
 from utils.errors import UserError
+from utils.fingerprint import fingerprint
+from utils.flags import FILE, MODEL_NAME, SHARE, SWITCH, WEIGHT, NonZero, choice, flag, from_json, whole
+from utils.losses import CALFLoss
 
 ALIGNMENT_RATE = 1e-4
-MODEL_CARD = """---
-{{ card_data }}
----
-
-# CALF
-
-A forecaster of multivariate time series: the first blocks of GPT-2, aligned with time series
-([Liu et al., AAAI 2025]({{ paper_url }})). `config.json` names its columns, their scale and the step between rows.
-
-```python
-from exp.forecaster import Forecaster
-from models import CALF
-
-future = Forecaster.load("user/name").predict(table)  # pandas in and out, in the units of the table
-model = CALF.from_pretrained("user/name")  # the network itself, on standardised windows
-```
-"""
+RELEASED_HEADS = 12
+RELEASED_TASKS = ("long_term_forecast", "short_term_forecast")
 
 
 @dataclass(frozen=True)
-class CALFOutput:
+class CALFOutput(Output):
     """What CALF computes; in evaluation the forecast alone.
 
     Attributes:
-        forecast: (B, H, C), the time branch's. text_forecast: (B, H, C).
-        time_features, text_features: N+1 projected features (B, C, D) each, shallow to deep.
+        forecast: (B, H, C), of the time branch.
+        text_forecast: (B, H, C), of the text branch.
+        time_features: N+1 projected features (B, C, D) of the time branch, shallow to deep.
+        text_features: N+1 projected features (B, C, D) of the text branch, shallow to deep.
     """
 
-    forecast: Tensor
     text_forecast: Tensor | None = None
     time_features: tuple[Tensor, ...] = ()
     text_features: tuple[Tensor, ...] = ()
 
 
-@dataclass(frozen=True)
-class ParameterGroup:
-    """Parameters that train at one rate: a constant one, or the scheduled ``--learning_rate`` if None."""
-
-    name: str
-    parameters: list[nn.Parameter]
-    constant_rate: float | None = None
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What a checkpoint holds beside the weights.
-
-    Attributes:
-        backbone: ``Backbone.describe()``. extras: the rest of its configuration (data, words, training, best).
-        files: contents of the files beside it, by name.
-    """
-
-    backbone: Mapping[str, Any]
-    extras: Mapping[str, Any]
-    files: Mapping[str, bytes]
-
-
-class CALF(
-    nn.Module,
-    ModelHubMixin,
-    library_name="calf",
-    tags=["time-series-forecasting"],
-    license="apache-2.0",
-    paper_url="https://arxiv.org/abs/2403.07300",
-    model_card_template=MODEL_CARD,
-):
+class CALF(Model):
     """The dual-branch model of section 3.
 
-    ``from_pretrained``, ``save_pretrained`` and ``push_to_hub`` are those of huggingface_hub's mixin, for our own
-    checkpoint folders.
-
     Args:
-        config: sizes and switches.
+        config: sizes and flags.
         gpt2: the first N blocks of a GPT-2 of width D, without token table. It becomes part of the model.
         words: principal word embeddings (K, D).
 
     Raises:
-        UserError: the widths do not fit, there are more channels than positions, or the task is unknown.
+        UserError: the widths do not fit, or there are more channels than positions.
     """
 
-    provenance: Provenance | None = None
+    @dataclass(frozen=True)
+    class Config(Model.Config):
+        """Sizes, backbone, adapters and the three losses."""
 
-    def __init__(self, config: CALFConfig, gpt2: GPT2Model, words: Tensor) -> None:
-        super().__init__()
+        llm: str = flag("gpt2", MODEL_NAME, "the GPT-2: a hub name or a local folder; gpt2-tiny for trials")
+        llm_init: str = flag(
+            "pretrained", choice("pretrained", "random"), "pretrained weights, or random ones (no download)"
+        )
+        gpt_layers: int = flag(6, whole(high=1000), "blocks of it to use", aliases=("gpt_layer",))
+        word_embedding_path: str | None = flag(
+            None, FILE, "file of principal word embeddings (pca.py); made when missing, one per backbone"
+        )
+        lora: int = flag(1, SWITCH, "1 adds LoRA to the time branch; 0 leaves it out")
+        r: int = flag(8, whole(high=10_000), "LoRA rank", needs={"lora": (1,)})
+        lora_alpha: int = flag(32, whole(high=1_000_000), "LoRA scale times rank", needs={"lora": (1,)})
+        lora_dropout: float = flag(0.1, SHARE, "dropout on LoRA's input", needs={"lora": (1,)})
+        task_loss: str = flag("l1", choice(*FORECAST_LOSSES), LOSS_HELP)
+        output_loss: str = flag(
+            "l1",
+            choice(*FORECAST_LOSSES),
+            "forecast against the text branch's, likewise",
+            needs={"output_w": NonZero()},
+        )
+        feature_loss: str = flag(
+            "l1",
+            choice(*FEATURE_LOSSES),
+            "features of both branches: l1, smooth_l1, mse",
+            needs={"feature_w": NonZero()},
+        )
+        task_w: float = flag(1.0, WEIGHT, "weight of the task loss")
+        output_w: float = flag(1.0, WEIGHT, "weight of the output loss")
+        feature_w: float = flag(0.01, WEIGHT, "weight of the feature loss")
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if not (self.task_w or self.output_w or self.feature_w):
+                raise UserError("--task_w, --output_w and --feature_w are all 0: nothing is left to train on.")
+
+        @property
+        def slug(self) -> str:
+            return f"{Path(self.llm).name}-{self.llm_init}{self.gpt_layers}"
+
+        @property
+        def losses(self) -> dict[str, str]:
+            return {"task_loss": self.task_loss, "output_loss": self.output_loss}
+
+    def __init__(self, config: "CALF.Config", gpt2: GPT2Model, words: Tensor) -> None:
+        super().__init__(config)
         width, blocks = gpt2.config.n_embd, gpt2.config.n_layer
         _check_fit(config, gpt2, words)
         heads = attention_heads(width, gpt2.config.n_head)
-        self.config = config
+        self.loss = CALFLoss(
+            config.task_loss, config.output_loss, config.feature_loss, config.task_w, config.output_w, config.feature_w
+        )
         self.embedding = ChannelTokenEmbedding(config.seq_len, width, heads)
         self.match = CrossModalMatch(words, heads)
-        self.time_gpt2, self.text_gpt2 = split_branches(gpt2, config.lora)
+        adapters = LoRA(config.r, config.lora_alpha, config.lora_dropout) if config.lora else None
+        self.time_gpt2, self.text_gpt2 = split_branches(gpt2, adapters)
         self.time_projections = _projections(width, blocks + 1)
         self.text_projections = _projections(width, blocks + 1)
         self.head = nn.Linear(width, config.pred_len)
@@ -131,6 +133,140 @@ class CALF(
         for group in self.parameter_groups():
             for parameter in group.parameters:
                 parameter.requires_grad_(True)
+
+    @classmethod
+    def build(cls, config: "CALF.Config", write: bool = True) -> "CALF":
+        """Make an untrained CALF from the current torch seed.
+
+        Args:
+            config: sizes and flags.
+            write: save word embeddings that had to be made; without it they are neither made nor saved.
+
+        Raises:
+            UserError: the backbone or the word embeddings cannot be had, or do not fit.
+        """
+        backbone = load_backbone(config.llm, config.llm_init, config.gpt_layers)
+        origin = {"backbone": backbone.describe()}
+        words = choose_word_embeddings(config.word_embedding_path, backbone, write)
+        model = cls(config, backbone.gpt2, words.words)
+        if write:
+            words.save_if_made()
+        model.origin = {**origin, "word_embeddings": words.origin}
+        return model
+
+    @classmethod
+    def empty(cls, config: "CALF.Config", origin: Mapping[str, Any]) -> "CALF":
+        gpt2 = empty_backbone(origin["backbone"]["config"])
+        return cls(config, gpt2, torch.zeros(origin["word_embeddings"]["count"], gpt2.config.n_embd))
+
+    @classmethod
+    def restore(cls, config: "CALF.Config", origin: Mapping[str, Any]) -> "CALF":
+        """Make a CALF for the tensors of a checkpoint; a pretrained backbone that it only names is loaded.
+
+        Raises:
+            UserError: that backbone cannot be had, or is not the one trained on.
+        """
+        backbone = origin["backbone"]
+        if backbone["stored"]:
+            return cls.empty(config, origin)
+        loaded = load_backbone(backbone["name"], "pretrained", backbone["config"]["n_layer"], token_table=False)
+        check_same(backbone, loaded.fingerprint)
+        return cls(config, loaded.gpt2, torch.zeros(origin["word_embeddings"]["count"], loaded.width))
+
+    @classmethod
+    def check_origin(cls, origin: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Check what a checkpoint says of backbone and word embeddings.
+
+        Raises:
+            UserError: a part is missing, or cannot be right.
+        """
+        check_backbone_record(origin.get("backbone"))
+        claimed = origin["backbone"]["config"]["n_layer"]
+        blocks = sum(bool(re.fullmatch(r"time_gpt2\.h\.\d+\.ln_1\.weight", name)) for name in shapes)
+        if claimed != blocks:
+            raise UserError(f"it names {claimed} blocks and holds {blocks}")
+        words = origin.get("word_embeddings")
+        if not isinstance(words, dict) or words.get("count") != shapes.get("match.words", (None,))[0]:
+            raise UserError("it does not say how many word embeddings it has")
+
+    @classmethod
+    def from_stored(cls, stored: Stored, merge: bool = False) -> "CALF":
+        """Make the CALF of a checkpoint, in evaluation mode.
+
+        Args:
+            stored: the checkpoint.
+            merge: fold LoRA into the weights of the time branch; peft is then not imported.
+
+        Raises:
+            UserError: its configuration is not possible, or its tensors do not fit it.
+        """
+        if not (merge and stored.config.get("lora")):
+            return super().from_stored(stored)
+        names = {name.replace(".base_layer.", "."): name for name in stored.shapes if ".lora_" not in name}
+        shapes = {plain: stored.shapes[name] for plain, name in names.items()}
+        config = {**stored.config, "lora": 0}
+        model = super().from_stored(replace(stored, config=config, shapes=shapes, names=names))
+        trained = from_json(cls.Config, stored.config)
+        expected = {f"time_gpt2.{name}": t for name, t in empty_adapters(model.time_gpt2, trained.r).items()}
+        adapters = stored.read(expected)
+        merge_adapters(model.time_gpt2, "time_gpt2.", adapters, trained.lora_alpha / trained.r)
+        return model
+
+    def save(self, folder: Path, extras: Mapping[str, Any], best: Mapping[str, Any]) -> None:
+        """Write the model into a checkpoint folder; one that was built by hand is stored whole."""
+        if not self.origin:
+            whole = {"stored": True, "config": plain_config(self.time_gpt2)}
+            named = {"name": "unnamed", "init": "random", "fingerprint": fingerprint(self.frozen_state())}
+            self.origin = {"backbone": {**named, **whole}, "word_embeddings": {"count": len(self.match.words)}}
+        super().save(folder, extras, best)
+
+    def stored_state(self) -> dict[str, Tensor]:
+        """Return what was trained, the words, and the frozen blocks where nobody else has them."""
+        whole = not self.origin or self.origin["backbone"]["stored"]
+        return self.trained_state() | (self.frozen_state() if whole else {})
+
+    def training_loss(self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None)) -> Tensor:
+        """Return the weighted sum of task, output and feature loss (section 3.3); arguments as in ``Model``."""
+        output = self(x, text_branch=self.loss.needs_text_branch)
+        text = None if output.text_forecast is None else output.text_forecast[..., scored]
+        return self.loss(
+            output.forecast[..., scored], y[..., scored], text, output.time_features, output.text_features,
+            self.masked(x, mask),
+        )  # fmt: skip
+
+    def describe(self) -> list[str]:
+        """Return backbone, word embeddings and adapters, in words."""
+        words, config = self.origin["word_embeddings"], self.config
+        origin = f"{words.get('file')}, of {words.get('llm') or 'a backbone it does not name'}"
+        return [
+            f"backbone: {self._backbone_in_words()}, {config.gpt_layers} blocks",
+            f"word embeddings: {len(self.match.words)} words, {origin}",
+            f"LoRA: rank {config.r}, alpha {config.lora_alpha}, dropout {config.lora_dropout:g}"
+            if config.lora
+            else "LoRA: off",
+        ]
+
+    def origin_in_words(self) -> list[str]:
+        """Return backbone and origin of the word embeddings, for the line of a summary."""
+        words = self.origin["word_embeddings"].get("llm") or "unknown origin"
+        return [f"backbone {self._backbone_in_words()}", f"words of {words}"]
+
+    def _backbone_in_words(self) -> str:
+        backbone = self.origin["backbone"]
+        return f"{backbone['name']} ({backbone['init']}, {backbone['fingerprint']})"
+
+    def describe_loss(self) -> str:
+        """Return the three losses and their weights, in words."""
+        loss = self.loss
+        return (
+            f"{loss.task_w:g} task ({loss.task}) + {loss.output_w:g} output ({loss.output}) "
+            f"+ {loss.feature_w:g} feature ({loss.feature})"
+        )
+
+    def frozen_parts(self) -> dict[str, str]:
+        """Return the fingerprints of backbone and word embeddings."""
+        words = fingerprint({"words": self.match.words})
+        return {"backbone": self.origin["backbone"]["fingerprint"], "word embeddings": words}
 
     def forward(self, x: Tensor, text_branch: bool | None = None) -> CALFOutput:
         """Forecast windows ``x`` (B, L, C).
@@ -177,15 +313,6 @@ class CALF(
             ParameterGroup("backbone", [p for p in scheduled if id(p) not in taken]),
         ]
 
-    def trained_state(self) -> dict[str, Tensor]:
-        """Trained tensors and the word embeddings: all that is not the backbone's."""
-        state = {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
-        return state | dict(self.named_buffers())
-
-    def frozen_state(self) -> dict[str, Tensor]:
-        """The backbone's frozen tensors, each once although both branches use it."""
-        return {name: p.detach() for name, p in self.named_parameters() if not p.requires_grad}
-
     @classmethod
     def from_release(
         cls,
@@ -213,9 +340,10 @@ class CALF(
         Raises:
             UserError: a file cannot be read, or its tensors do not fit these sizes.
         """
+        if task_name not in RELEASED_TASKS:
+            raise UserError(f"Task {task_name!r} is unknown; the release has {', '.join(RELEASED_TASKS)}.")
         state = read_release(checkpoint)
         rank = lora_rank(state)
-        lora = None if rank is None else LoRA(rank, lora_alpha, lora_dropout)
         if isinstance(word_embeddings, str | Path):
             words = load_word_embeddings(Path(word_embeddings)).words
         else:
@@ -223,41 +351,14 @@ class CALF(
         backbone = load_backbone(str(llm), "pretrained", gpt_layers, token_table=False)
         # Whole, as the checkpoint brings frozen blocks of its own; now, before the adapters change the names.
         described = {**backbone.describe(), "stored": True}
-        model = cls(CALFConfig(seq_len, pred_len, channels, lora, task_name), backbone.gpt2, words)
-        fill(model, state, str(checkpoint))
-        model.provenance = Provenance(described, {}, {})
+        adapters = {"lora": 0} if rank is None else {"r": rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
+        config = cls.Config(seq_len, pred_len, channels, llm=str(llm), gpt_layers=gpt_layers, **adapters)
+        model = cls(config, backbone.gpt2, words)
+        fill_model(model, state, str(checkpoint))
+        model.origin = {"backbone": described, "word_embeddings": {"count": len(words)}}
         return model.eval()
 
-    @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | Path,
-        *,
-        force_download: bool = False,
-        token: str | bool | None = None,
-        cache_dir: str | Path | None = None,
-        local_files_only: bool = False,
-        revision: str | None = None,
-    ) -> "CALF":
-        """Load a checkpoint folder, or a repository of the Hugging Face hub, in evaluation mode.
-
-        Overrides the mixin's own, which takes config.json for arguments of ``__init__``.
-
-        Raises:
-            UserError: there is none, it is damaged, or its backbone cannot be had.
-        """
-        from models.stored import load_model  # it needs this module
-
-        options = {"force_download": force_download, "token": token, "cache_dir": cache_dir}
-        options |= {"local_files_only": local_files_only, "revision": revision}
-        return load_model(find_checkpoint(pretrained_model_name_or_path, **options)).model
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        from models.stored import save_like_stored  # it needs this module
-
-        save_like_stored(save_directory, self)
-
-    def checkpoint_activations(self) -> None:
+    def recompute_activations(self) -> None:
         """While training keep only the inputs of encoder layer and blocks, and compute the rest again backwards.
 
         The numbers stay the same; a step takes another forward pass and much less memory.
@@ -281,19 +382,8 @@ class CALF(
 
         The tensors that the branches share, and that train, are neither changed nor rounded.
         """
-        adapters = [module for module in self.time_gpt2.modules() if isinstance(module, LoraLayer)]
-        adapted = [layer for layer in adapters if not layer.disable_adapters]  # none inside another such block
-        frozen = [layer.base_layer.weight for layer in adapted]
-        try:
-            for layer, weight in zip(adapted, frozen, strict=True):
-                merged = weight + layer.get_delta_weight("default")
-                layer.base_layer.weight = nn.Parameter(merged, requires_grad=False)
-                layer.enable_adapters(False)
+        with merged(self.time_gpt2):
             yield
-        finally:
-            for layer, weight in zip(adapted, frozen, strict=True):
-                layer.base_layer.weight = weight
-                layer.enable_adapters(True)
 
     def _project_to_horizon(self, state: Tensor) -> Tensor:
         return self.head(state).transpose(1, 2)  # (B, C, D) -> (B, H, C)
@@ -306,7 +396,7 @@ class CALF(
         for module in self.time_gpt2.modules():
             if isinstance(module, nn.LayerNorm):
                 yield module
-            elif isinstance(module, LoraLayer):
+            elif is_adapted(module):
                 yield module.lora_A
                 yield module.lora_B
 
@@ -334,12 +424,13 @@ def _unique(parameters: Iterator[nn.Parameter]) -> Iterator[nn.Parameter]:
     return iter({id(p): p for p in parameters}.values())
 
 
-def _check_fit(config: CALFConfig, gpt2: GPT2Model, words: Tensor) -> None:
-    if config.task_name not in TASKS:
-        raise UserError(f"Task {config.task_name!r} is unknown to CALF; it does {', '.join(TASKS)}.")
+def attention_heads(width: int, backbone_heads: int) -> int:
+    """Return the heads of the attentions before the backbone: 12, as released, where they divide D, else its own."""
+    return RELEASED_HEADS if width % RELEASED_HEADS == 0 else backbone_heads
+
+
+def _check_fit(config: ModelConfig, gpt2: GPT2Model, words: Tensor) -> None:
     width, positions = gpt2.config.n_embd, gpt2.config.n_positions
-    if gpt2.config.n_head < 1:
-        raise UserError(f"A backbone of {gpt2.config.n_head} attention heads cannot be used.")
     if words.ndim != 2 or len(words) == 0 or words.shape[1] != width:
         raise UserError(
             f"The word embeddings have shape {tuple(words.shape)}, (words, {width}) fits the backbone: "
@@ -350,5 +441,5 @@ def _check_fit(config: CALFConfig, gpt2: GPT2Model, words: Tensor) -> None:
             f"{config.channels} channels, but the backbone has {positions} positions and each channel takes one: "
             "use fewer columns."
         )
-    if not torch.isfinite(words).all():
+    if not words.is_meta and not torch.isfinite(words).all():
         raise UserError("The word embeddings hold NaN or infinite values: make them anew with pca.py.")

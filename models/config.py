@@ -1,55 +1,52 @@
-"""The sizes of the forecasters. Light: nothing here imports what builds them."""
+"""Describe what every forecaster is configured by. Light: ``--help`` reads it without PyTorch."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
-from layers.lora import LoRA
 from utils.errors import UserError
+from utils.flags import choice, flag, whole
 
-TASKS = ("long_term_forecast", "short_term_forecast")
-RELEASED_HEADS = 12
+FEATURE_LOSSES = ("l1", "smooth_l1", "mse")
+FORECAST_LOSSES = (*FEATURE_LOSSES, "smape", "mape", "mase")
+SIZES = ("seq_len", "pred_len", "channels", "season")  # follow from the data
+LOSS_HELP = "forecast against truth: l1, smooth_l1, mse; of m4 also smape, mape, mase"
+
+_SIZE = whole(high=100_000_000)  # far beyond any series: larger numbers come from damaged files
 
 
 @dataclass(frozen=True)
-class CALFConfig:
-    """Sizes of a CALF network, apart from those its backbone and word embeddings bring along.
+class ModelConfig:
+    """What a forecaster is built from. Subclasses add their flags (``utils.flags.flag``).
 
     Attributes:
-        seq_len: L, steps the model sees. pred_len: H, steps it forecasts. channels: C.
-        lora: adapters on the time branch, or None for layer norms and positions alone.
+        seq_len: L, steps the model sees.
+        pred_len: H, steps it forecasts.
+        channels: C, columns of the series.
+        season: steps of one season of the data; 1 where there is none.
+        task_loss: the loss between forecast and truth that the model trains on.
+        trains: whether there is anything to train.
     """
+
+    trains: ClassVar[bool] = True
 
     seq_len: int
     pred_len: int
     channels: int
-    lora: LoRA | None = field(default_factory=LoRA)
-    task_name: str = "long_term_forecast"
+    season: int = 1
+    task_loss: str = flag("mse", choice(*FORECAST_LOSSES), LOSS_HELP)
 
     def __post_init__(self) -> None:
-        for name in ("seq_len", "pred_len", "channels"):
-            size = getattr(self, name)
-            if type(size) is not int or size < 1:
-                raise UserError(f"{name} {size!r} is not a whole number of at least 1.")
+        for name in SIZES:
+            value = getattr(self, name)
+            if type(value) is not int or not _SIZE.accepts(value):
+                raise UserError(f"{name} {str(value)[:40]} is not {_SIZE.wanted}.")
 
-    @classmethod
-    def from_json(cls, described: Mapping[str, Any]) -> "CALFConfig":
-        """Out of a checkpoint. Every field has to be there: a default would change the forecast in silence.
+    @property
+    def slug(self) -> str:
+        """Return what tells this configuration from others in the name of a run; empty for nothing."""
+        return ""
 
-        Raises:
-            UserError, TypeError, ValueError, KeyError: a part is missing, unknown or impossible.
-        """
-        lora = described["lora"]
-        return cls(**{**_complete(cls, described), "lora": lora and LoRA(**_complete(LoRA, lora))})
-
-
-def _complete(kind: type, described: Mapping[str, Any]) -> Mapping[str, Any]:
-    wrong = described.keys() ^ {field.name for field in fields(kind)}
-    if wrong:
-        raise ValueError(f"{min(wrong)} is missing or unknown")
-    return described
-
-
-def attention_heads(width: int, backbone_heads: int) -> int:
-    """Heads of the attentions before the backbone: the release's 12 where they divide D, else the backbone's."""
-    return RELEASED_HEADS if width % RELEASED_HEADS == 0 else backbone_heads
+    @property
+    def losses(self) -> dict[str, str]:
+        """Return the losses between forecasts and truth by the name of their flag."""
+        return {"task_loss": self.task_loss}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,26 +12,25 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
-from utils.device import PRECISIONS, processes
-from utils.whole_batch_dropout import WholeBatchDropout
+from utils.command import processes
+from utils.device import PRECISIONS
 
-Told = TypeVar("Told")
+Sent = TypeVar("Sent")
 
 IN_ACCELERATE = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """The part of a batch that one process trains on.
 
     Attributes:
         rows: of the batch; one of them where there are fewer rows than processes, and none is left for this one.
-        weight: share of the rows in the loss of the whole batch. total: rows of the whole batch.
+        weight: share of the rows in the loss of the whole batch.
     """
 
     rows: slice
     weight: float
-    total: int
 
 
 class Compute:
@@ -67,20 +66,14 @@ class Compute:
         """Matrix products in the run's precision."""
         return self.accelerator.autocast()
 
-    def share(self, count: int) -> Share:
-        """This process's part of a batch of ``count`` windows."""
+    def shard(self, count: int) -> Shard:
+        """Return this rank's part of a batch of ``count`` windows."""
         rank = self.accelerator.process_index
         first, last = (count * i // self.processes for i in (rank, rank + 1))
-        return Share(slice(first, last) if first < last else slice(0, 1), (last - first) / count, count)
+        return Shard(slice(first, last) if first < last else slice(0, 1), (last - first) / count)
 
-    def same_dropout(self, share: Share) -> AbstractContextManager:
-        """On several CPU processes: dropout as one process would draw it for the whole batch."""
-        if self.processes == 1 or self.device.type != "cpu":
-            return nullcontext()
-        return WholeBatchDropout(share.rows, share.total)
-
-    def spread(self, work: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """``work(x)``, its rows (dimension 0) divided among the processes; whole on each of them."""
+    def map_rows(self, work: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """Return ``work(x)``, the rows (dimension 0) sharded over all processes; every rank gets it whole."""
         if self.processes == 1:
             return work(x)
         size = math.ceil(len(x) / self.processes)
@@ -88,8 +81,8 @@ class Compute:
         # What the last process has too few of is padded with the last row, and cut off again.
         return self.accelerator.gather(work(x[own.clamp(max=len(x) - 1)]).contiguous())[: len(x)]
 
-    def sum_step(self, parameters: Sequence[nn.Parameter], loss: Tensor) -> Tensor:
-        """Sum gradients, in place, and the loss over all processes; the loss of the whole batch."""
+    def all_reduce(self, parameters: Sequence[nn.Parameter], loss: Tensor) -> Tensor:
+        """Sum gradients (in place) and the loss over all processes; return the loss of the whole batch."""
         if self.processes == 1:
             return loss
         parts = [p.grad for p in parameters if p.grad is not None]
@@ -99,14 +92,14 @@ class Compute:
             grad.copy_(summed.view_as(grad))
         return flat[0]
 
-    def tell(self, value: Told) -> Told:
-        """The main process's value, on each process."""
+    def broadcast(self, value: Sent) -> Sent:
+        """Return the value that rank 0 has, on every rank."""
         return broadcast_object_list([value])[0] if self.processes > 1 else value
 
     def wait(self) -> None:
-        """Until every process has come this far."""
+        """Wait until every rank has come this far."""
         self.accelerator.wait_for_everyone()
 
     def main_first(self) -> AbstractContextManager:
-        """The main process does the work of the block before the others: what it fetches or makes is there for them."""
+        """Run the block on rank 0 first, so that what it fetches or makes is there for the other ranks."""
         return self.accelerator.main_process_first()

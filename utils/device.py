@@ -14,21 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from utils.command import processes
 from utils.errors import UserError
 
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 CLEAR_REFS = Path("/proc/self/clear_refs")
 CGROUP = Path("/sys/fs/cgroup")
-
-
-def processes() -> int:
-    """How many processes a launcher (accelerate launch, torchrun) has started for this run."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def is_main_process() -> bool:
-    """Whether this process is the one that speaks and writes."""
-    return processes() == 1 or int(os.environ.get("RANK", "0")) == 0
 
 
 def pick_device(name: str, use_gpu: bool = True, gpu: int = 0) -> torch.device:

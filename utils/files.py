@@ -50,6 +50,11 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return the contents of a regular file."""
+    return path.read_bytes()
+
+
 def clear_leftovers(folder: Path) -> None:
     """Remove the temporary files of a killed run; nobody else may be writing in the folder."""
     for leftover in folder.rglob(".*.tmp"):

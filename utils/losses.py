@@ -62,28 +62,20 @@ class CALFLoss:
     """The weighted sum of CALF's three losses; a term of weight 0 is not computed.
 
     Attributes:
-        task, output, feature: loss names; ``l1``, ``smooth_l1`` or ``mse``, and for M4 task and output
-            also ``smape``, ``mape``, ``mase``.
-        task_w, output_w, feature_w: their weights.
+        task: name of the loss between forecast and truth.
+        output: name of the loss between the forecasts of both branches.
+        feature: name of the loss between the features of both branches.
+        task_w: weight of the task loss.
+        output_w: weight of the output loss.
+        feature_w: weight of the feature loss.
     """
 
-    task: str = "l1"
-    output: str = "l1"
-    feature: str = "l1"
-    task_w: float = 1.0
-    output_w: float = 1.0
-    feature_w: float = 0.01
-
-    def __post_init__(self) -> None:
-        for flag, name, known in (
-            ("--task_loss", self.task, {**PLAIN_LOSSES, **MASKED_LOSSES}),
-            ("--output_loss", self.output, {**PLAIN_LOSSES, **MASKED_LOSSES}),
-            ("--feature_loss", self.feature, PLAIN_LOSSES),
-        ):
-            if name not in known:
-                raise UserError(f"{flag} {name}: no such loss; choose one of {', '.join(known)}.")
-        if not (self.task_w or self.output_w or self.feature_w):
-            raise UserError("--task_w, --output_w and --feature_w are all 0: nothing is left to train on.")
+    task: str
+    output: str
+    feature: str
+    task_w: float
+    output_w: float
+    feature_w: float
 
     @property
     def needs_text_branch(self) -> bool:
@@ -109,18 +101,18 @@ class CALFLoss:
         """
         loss = forecast.new_zeros((), dtype=torch.float32)
         if self.task_w:
-            loss = loss + self.task_w * _compare(self.task, forecast, target, masked)
+            loss = loss + self.task_w * compare(self.task, forecast, target, masked)
         if self.output_w:
-            loss = loss + self.output_w * _compare(self.output, forecast, text_forecast, masked)
+            loss = loss + self.output_w * compare(self.output, forecast, text_forecast, masked)
         if self.feature_w:
             pairs = zip(reversed(time_features), reversed(text_features), strict=True)
-            compare = PLAIN_LOSSES[self.feature]
-            terms = (FEATURE_DECAY**i * compare(a.float(), b.float()) for i, (a, b) in enumerate(pairs))
+            distance = PLAIN_LOSSES[self.feature]
+            terms = (FEATURE_DECAY**i * distance(a.float(), b.float()) for i, (a, b) in enumerate(pairs))
             loss = loss + self.feature_w * sum(terms)
         return loss
 
 
-def _compare(name: str, forecast: Tensor, target: Tensor, masked: Masked | None) -> Tensor:
+def compare(name: str, forecast: Tensor, target: Tensor, masked: Masked | None) -> Tensor:
     if name in PLAIN_LOSSES:
         known = 1.0 if masked is None else masked.mask
         return PLAIN_LOSSES[name](forecast.float() * known, target.float() * known)

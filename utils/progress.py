@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from utils.device import is_main_process
+from utils.command import is_main_process, raise_if_stopped
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +39,14 @@ class Progress:
     def __iter__(self) -> Iterator[Any]:
         if not self._bar.disable:
             with logging_redirect_tqdm():
-                yield from self._bar
+                for item in self._bar:
+                    yield item
+                    raise_if_stopped()
             return
         start = said = time.monotonic()
         for done, item in enumerate(self._bar, start=1):
             yield item
+            raise_if_stopped()
             now = time.monotonic()
             if self._lines and now - said >= SECONDS_BETWEEN_LINES and done < self._total:
                 left = (now - start) / done * (self._total - done)

@@ -3,9 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from utils.errors import UserError
+from utils.flags import RATE, SWITCH, choice, flag, whole
 
-LRADJ = ("type1", "type2", "type3", "type4")
 MINIMUM_RATE = 1e-8
 
 
@@ -13,27 +12,24 @@ MINIMUM_RATE = 1e-8
 class Schedule:
     """Learning rate per epoch for the scheduled parameters.
 
-    Attributes:
-        learning_rate: the rate of the first epoch.
-        cosine: anneal with half-period ``tmax`` epochs down to 1e-8, and up again after it, as the
-            released code does; otherwise follow ``lradj``.
-        lradj: type1 and type3 fall to 0.9 of the rate per epoch after the fourth; type2 and type4
-            multiply by ``decay_fac`` per epoch, type2 from the third epoch on, type4 from the second.
+    With ``cos`` the rate falls for ``tmax`` epochs along half a cosine to 1e-8, and rises again after them, as in the
+    released code. Else ``lradj`` says how: type1 and type3 take 0.9 of the rate per epoch after the fourth; type2 and
+    type4 multiply by ``decay_fac`` per epoch, type2 from the third epoch on, type4 from the second.
     """
 
-    learning_rate: float
-    cosine: bool = True
-    tmax: int = 20
-    lradj: str = "type1"
-    decay_fac: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.lradj not in LRADJ:
-            raise UserError(f"--lradj {self.lradj}: no such schedule; choose one of {', '.join(LRADJ)}.")
+    learning_rate: float = flag(1e-4, RATE, "of all parameters without a constant rate of their own")
+    cos: int = flag(1, SWITCH, "1: cosine schedule, rising again after tmax epochs as in the release; 0: --lradj")
+    tmax: int = flag(20, whole(), "epochs of half a cosine period", needs={"cos": (1,)})
+    lradj: str = flag(
+        "type1", choice("type1", "type2", "type3", "type4"), "schedule without cosine", needs={"cos": (0,)}
+    )
+    decay_fac: float = flag(
+        0.5, RATE, "factor per epoch of type2 and type4", needs={"cos": (0,), "lradj": ("type2", "type4")}
+    )
 
     def rate(self, epoch: int) -> float:
         """The learning rate in ``epoch``, counted from 0."""
-        if self.cosine:
+        if self.cos:
             span = self.learning_rate - MINIMUM_RATE
             return MINIMUM_RATE + span * (1 + math.cos(math.pi * epoch / self.tmax)) / 2
         if self.lradj in ("type1", "type3"):

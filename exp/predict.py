@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import torch
@@ -12,10 +13,8 @@ from data_provider.config import data_file
 from data_provider.datasets import find_dataset
 from data_provider.reading.frame import Frame, read_frame
 from data_provider.reading.timezones import written_dates
-from data_provider.sample import make_sample
 from exp.config import RunConfig
-from exp.forecast import CSV, Forecast
-from exp.forecaster import Forecaster
+from exp.forecaster import CSV, Forecast, Forecaster
 from utils.device import pick_device
 from utils.files import alone_in
 from utils.plots import plot_future
@@ -33,11 +32,11 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
     Raises:
         UserError: checkpoint or file cannot be used, or do not fit each other.
     """
-    place = config.surroundings
-    forecaster = Forecaster.load(folder, pick_device(place.device, place.use_gpu, place.gpu))
+    runtime = config.runtime
+    forecaster = Forecaster.load(folder, pick_device(runtime.device, runtime.use_gpu, runtime.gpu))
     frame = _read(config, forecaster)
     with _one_thread():
-        forecast = forecaster.forecast(frame, place.predict_len, place.interval)
+        forecast = forecaster.forecast(frame, runtime.predict_len, runtime.levels)
     logger.info("")
     for line in skill_lines(folder):
         logger.info(line)
@@ -63,9 +62,9 @@ def _one_thread() -> Iterator[None]:
 
 
 def _read(config: RunConfig, forecaster: Forecaster) -> Frame:
-    if config.data.data == "sample":
-        return make_sample().frame.arrange(forecaster.columns)
     spec = find_dataset(config.data.data)
+    if spec.made:
+        return resolve_name(spec.read)(config.data, spec).arrange(forecaster.columns)
     reading = forecaster.reading(config.data.date_col, config.data.fill, spec.irregular_dates)
     return read_frame(data_file(config.data, spec), reading)
 

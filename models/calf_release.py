@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from utils.errors import UserError
 
@@ -64,30 +64,3 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     ):
         raise UserError(f"{path} holds no state dict of tensors.")
     return state
-
-
-def fill(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy ``state`` into ``model``, whose branches share tensors that the release stores twice.
-
-    Raises:
-        UserError: a tensor is missing, unexpected, of another shape, not finite, or differs between the branches.
-    """
-    own = model.state_dict()  # names the tensors of both branches, shared ones twice
-    required = own.keys() - dict(model.named_buffers()).keys()
-    wrong_shape = [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
-    not_finite = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
-    for problem, names in (
-        ("lacks", required - state.keys()),
-        ("has, unexpectedly,", state.keys() - own.keys()),
-        ("has in another shape", wrong_shape),
-        ("has NaN or infinite values in", not_finite),
-    ):
-        if names:
-            raise UserError(
-                f"{source} {problem} {min(names)} ({len(names)} such tensors): check the sizes it is loaded with."
-            )
-    for name, tensor in state.items():
-        own[name].copy_(tensor)
-    for name, tensor in state.items():
-        if not torch.equal(own[name], tensor.to(own[name].dtype)):
-            raise UserError(f"{source}: {name} differs between the branches, which share it here.")

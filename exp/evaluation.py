@@ -1,0 +1,229 @@
+"""Forecast windows with a trained model, and score it on every window beside the forecasts that need no training."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data_provider.datasets import find_dataset
+from data_provider.factory import ForecastData
+from data_provider.windows import Batch, Split, make_loader
+from models.base import Model
+from models.config import ModelConfig
+from models.naive import Naive, SeasonalNaive
+from utils.compute import Compute
+from utils.conformal import Coverage
+from utils.files import ArrayWriter
+from utils.metrics import ErrorSums
+from utils.plots import plot_forecast
+from utils.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+BASELINES: dict[str, type[Model]] = {"naive": Naive, "seasonal_naive": SeasonalNaive}
+MOST_TOKENS = 4096  # enough to keep the cores or the card busy; a model's memory grows with them
+MOST_OUTPUTS = 2**21  # 8 MB in float32; scoring holds about ten times that
+
+# Origins (B,), the row of each forecast's first step -> standardized forecasts (B, H, scored channels) in float64.
+Reference = Callable[[Tensor], Tensor]
+
+
+def evaluation_batch_size(channels: int, pred_len: int) -> int:
+    """Return how many windows to evaluate at once, at least one.
+
+    Args:
+        channels: C; models of this field have a token for each.
+        pred_len: H; a window's forecast has H · C values.
+    """
+    return max(1, min(MOST_TOKENS // channels, MOST_OUTPUTS // (channels * pred_len)))
+
+
+class Predictor:
+    """Forecasts windows with a model.
+
+    Args:
+        model: on its device.
+        compute: device, processes and precision.
+        batch_size: windows at once, over all processes.
+        workers: processes of the loader.
+    """
+
+    def __init__(self, model: Model, compute: Compute, batch_size: int, workers: int = 0) -> None:
+        self.model, self.compute, self.batch_size, self.workers = model, compute, batch_size, workers
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Keep the whole model in evaluation mode within the block, its adapters merged."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            with self.model.merged_adapters():
+                yield
+        finally:
+            self.model.train(training)
+
+    def forecast(self, x: Tensor) -> Tensor:
+        """Return the forecast (B, H, C) of windows (B, L, C), in float32 on the device."""
+        with torch.inference_mode(), self.compute.autocast():
+            return self.model(x.to(self.compute.device, non_blocking=True)).forecast.float()
+
+    def forecast_sharded(self, x: Tensor) -> Tensor:
+        """Return the forecast on the CPU, the rows sharded over all processes; a call of every rank."""
+        return self.compute.map_rows(self.forecast, x).cpu()
+
+    def batches(self, data: ForecastData, split: Split, name: str) -> Iterator[tuple[Batch, Tensor]]:
+        """Yield every batch of a split with its forecast (B, H, scored channels), on the CPU in float32.
+
+        Each rank forecasts its rows; rank 0 alone is handed batches and forecasts, whole.
+
+        Args:
+            data: the series.
+            split: which of its windows.
+            name: for the progress.
+        """
+        loader = make_loader(
+            data.windows[split].looking_back(self.model.lookback, data.source),
+            self.batch_size,
+            workers=self.workers,
+            pin=self.compute.device.type == "cuda",
+        )
+        with self.evaluating():
+            for batch in Progress(loader, name, len(loader)):
+                forecast = self.forecast_sharded(batch.x)[..., data.scored]
+                if self.compute.is_main:
+                    yield batch, forecast
+
+
+def scored_targets(batch: Batch, data: ForecastData) -> Tensor | None:
+    """Return which targets (B, H, scored channels) count: not those that were filled in. None where all do."""
+    return None if batch.known is None else batch.known[..., data.scored]
+
+
+def references(data: ForecastData, name: str, pred_len: int, model: str) -> dict[str, Reference]:
+    """Return forecasts to compare a model with, by their name in records.
+
+    Args:
+        data: the series.
+        name: of the data set, whose best possible forecast may be known.
+        pred_len: H.
+        model: its name; it is not compared with itself.
+    """
+    found = {
+        key: _baseline(kind, data, pred_len)
+        for key, kind in BASELINES.items()
+        if kind.__name__ != model and (data.has_season or kind is not SeasonalNaive)
+    }
+    best = find_dataset(name).best_forecast
+    if best:
+        forecast = resolve_name(best)
+        mean, scale = data.scaler.mean_[data.scored], data.scaler.scale_[data.scored]
+        found["best_possible"] = lambda origins: torch.from_numpy(
+            (forecast(data.scored_columns, origins.numpy(), pred_len) - mean) / scale
+        )
+    return found
+
+
+def _baseline(kind: type[Model], data: ForecastData, pred_len: int) -> Reference:
+    """Return the forecasts of a model without training, computed in float64 from as far back as it looks."""
+    values = torch.from_numpy(data.series.values[:, data.scored])
+    model = kind(ModelConfig(1, pred_len, values.shape[1], data.season)).eval()
+    steps = torch.arange(-model.lookback, 0)
+    return lambda origins: model(values[origins[:, None] + steps]).forecast
+
+
+@dataclass(frozen=True)
+class WindowTest:
+    """Scores a model on the test split of a series.
+
+    Attributes:
+        predictor: of the model; the series need not be the one that it was trained on.
+        data: the series.
+        name: of the model.
+        references: forecasts to compare it with.
+        results: folder for the arrays.
+        pictures: folder for the pictures.
+        title: of the pictures.
+        half_widths: of prediction intervals by level, (H, scored channels), standardized; empty for none.
+        save_arrays: write ``pred.npy`` and ``true.npy``.
+        inverse: write them in the data's units.
+    """
+
+    predictor: Predictor
+    data: ForecastData
+    name: str
+    references: Mapping[str, Reference]
+    results: Path
+    pictures: Path
+    title: str
+    half_widths: Mapping[float, np.ndarray]
+    save_arrays: bool
+    inverse: bool
+
+    def run(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Write arrays and pictures, and return the scores.
+
+        Returns:
+            ``ErrorSums.report`` of the model and of each reference, by name; and ``Coverage.report``. None on every
+            rank but 0.
+        """
+        coverage = Coverage(self.half_widths)
+        sums = self._score(coverage)
+        if not self.predictor.compute.is_main:
+            return None
+        self._draw_pictures()
+        columns, scale = self.data.scored_columns, self._scale
+        return {name: s.report(columns, scale) for name, s in sums.items()}, coverage.report(columns, scale)
+
+    def _score(self, coverage: Coverage) -> dict[str, ErrorSums]:
+        """Sum exact errors of model and references on the same windows; the arrays stream to disk."""
+        data, windows = self.data, self.data.windows[Split.TEST]
+        shape = (len(windows), windows.pred_len, len(data.scored_columns))
+        sums = {name: ErrorSums(*shape[1:]) for name in (self.name, *self.references)}
+        with ExitStack() as stack:
+            files = []
+            if self.save_arrays and self.predictor.compute.is_main:
+                paths = [self.results / f"{name}.npy" for name in ("pred", "true")]
+                files = [stack.enter_context(ArrayWriter(path, shape)) for path in paths]
+            for batch, forecast in self.predictor.batches(data, Split.TEST, "test"):
+                truth, known = batch.y[..., data.scored], scored_targets(batch, data)
+                sums[self.name].add(forecast, truth, known)
+                coverage.add(forecast, truth, known)
+                for name, reference in self.references.items():
+                    sums[name].add(reference(batch.origins), truth, known)
+                for file, values in zip(files, (forecast, truth), strict=False):
+                    values = values.numpy()
+                    file.append(self._original_units(values) if self.inverse else values)
+        return sums
+
+    @property
+    def _scale(self) -> np.ndarray:
+        return self.data.scaler.scale_[self.data.scored]
+
+    def _original_units(self, values: np.ndarray) -> np.ndarray:
+        return values * self._scale + self.data.scaler.mean_[self.data.scored]
+
+    def _draw_pictures(self) -> None:
+        """Draw the first, the middle and the last test window, in the data's units."""
+        data = self.data
+        windows = data.windows[Split.TEST].looking_back(self.predictor.model.lookback, data.source)
+        chosen = sorted({0, len(windows) // 2, len(windows) - 1})
+        batch = windows.__getitems__(chosen)
+        with self.predictor.evaluating():
+            drawn = self.predictor.forecast(batch.x)[..., data.scored].cpu().numpy()
+        for i, index in enumerate(chosen):
+            history, truth = (part[..., data.scored] for part in windows.window(index))
+            first = int(batch.origins[i]) - len(history)
+            plot_forecast(
+                self.pictures / f"window_{index:05d}.png",
+                data.dates[first : first + len(history) + len(truth)],
+                *(self._original_units(part) for part in (history, truth, drawn[i])),
+                data.scored_columns,
+                f"{self.title}, test window {index}",
+            )

@@ -1,0 +1,42 @@
+"""Describe what is about to run: model, what trains at which rate, and how."""
+
+from collections.abc import Iterator
+
+from exp.config import RunConfig
+from models.base import Model
+from utils.compute import Compute
+from utils.device import has_fast_bfloat16
+
+ROW = "{:<18} {:4d} tensors {:>12,} parameters"
+
+
+def describe_model(model: Model) -> Iterator[str]:
+    """Yield what is special about the model, and the counts of what trains and what is frozen."""
+    yield from model.describe()
+    for group in model.parameter_groups():
+        count = sum(p.numel() for p in group.parameters)
+        rate = f"{group.constant_rate:g}, constant" if group.constant_rate else "--learning_rate"
+        yield ROW.format(f"trains: {group.name}", len(group.parameters), count) + f" at {rate}"
+    frozen = model.frozen_state().values()
+    if frozen:
+        yield ROW.format("frozen", len(frozen), sum(tensor.numel() for tensor in frozen))
+
+
+def describe_training(config: RunConfig, model: Model, compute: Compute, eval_batch_size: int) -> Iterator[str]:
+    """Yield loss, learning rate, precision, batches and patience."""
+    if not config.trains:
+        yield f"{config.model} does not train; evaluation in batches of {eval_batch_size}"
+        return
+    plan, schedule = config.training, config.schedule
+    yield f"loss: {model.describe_loss()}"
+    course = f"cosine, tmax {schedule.tmax}" if schedule.cos else schedule.lradj
+    precision = compute.describe_precision()
+    yield f"learning rate: {schedule.learning_rate:g}, {course}; matrix products in {precision}"
+    if plan.precision == "bf16" and not has_fast_bfloat16(compute.device):
+        yield "note: this CPU has no instructions for bfloat16; float32 may be faster here"
+    summed = "" if plan.accumulate == 1 else f", {plan.accumulate} of them a step"
+    divided = "" if compute.processes == 1 else f", divided among {compute.processes} processes"
+    yield (
+        f"at most {plan.train_epochs} epochs of batches of {plan.batch_size}{summed}{divided}, patience "
+        f"{plan.patience}; evaluation in batches of {eval_batch_size}"
+    )

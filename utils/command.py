@@ -1,0 +1,145 @@
+"""Run a command of the project: its errors are one message, its stops are never lost. Light: it imports no PyTorch."""
+
+import argparse
+import logging
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import NoReturn
+
+from utils.errors import Terminated, UserError, shown_path
+
+LOGGERS = ("calf", "exp", "utils", "data_provider", "models", "layers")
+_received: list[int] = []  # signals that were to end the process
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors are one message, without all flags before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\nSee {self.prog} --help.\n")
+
+
+def processes() -> int:
+    """Return how many processes a launcher (accelerate launch, torchrun) has started for this run.
+
+    Raises:
+        UserError: the variables of a launcher are there and make no sense.
+    """
+    count, rank = _whole_number("WORLD_SIZE", 1), _whole_number("RANK", 0)
+    if count < 1 or not 0 <= rank < count:
+        raise UserError(f"WORLD_SIZE={count} and RANK={rank} in the environment do not fit together; unset both.")
+    if count > 1 and not os.environ.get("MASTER_ADDR"):
+        raise UserError(
+            f"WORLD_SIZE={count} is set in the environment, but no launcher started this process: unset it, or use "
+            "torchrun or accelerate launch."
+        )
+    return count
+
+
+def is_main_process() -> bool:
+    """Return whether this process is the one that speaks and writes."""
+    return processes() == 1 or _whole_number("RANK", 0) == 0
+
+
+def _whole_number(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal():
+        raise UserError(f"{name}={text} in the environment is not a whole number; unset it.")
+    return int(text)
+
+
+def run_command(function: Callable[[], None], command: str, again: str = "What was there before is whole.") -> int:
+    """Run a command and return its exit code: 0, 2 with one message for wrong input, 130 or 143 when stopped.
+
+    A bug ends with its traceback.
+
+    Args:
+        function: what the command does.
+        command: as it was typed, to tell how to go on.
+        again: what to say of the files after a stop or a failed write.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.raiseExceptions = False  # a reader that stops early, like head, is no error
+    _received.clear()
+    try:
+        main = is_main_process()
+        for name in LOGGERS:
+            logging.getLogger(name).setLevel(logging.INFO if main else logging.WARNING)
+        with _stops():
+            function()
+            raise_if_stopped()
+    except UserError as error:
+        return give_up(str(error), 2)
+    except OSError as error:  # a full disk, a read-only folder
+        name = shown_path(error.filename) if error.filename else "a file"
+        return give_up(f"{name}: {error.strerror or error}. {again}", 2)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name in sys.modules or find_spec(error.name.split(".")[0]):
+            raise  # a part of the project, not of its environment
+        wanted = f"this Python ({sys.executable}) lacks {error.name}"
+        return give_up(f"{wanted}: python -m pip install -r requirements.txt, or use the scripts.", 2)
+    except KeyboardInterrupt as stop:
+        return _stopped(stop, command, again)
+    return 0
+
+
+def raise_if_stopped() -> None:
+    """Raise KeyboardInterrupt if a signal has asked the process to end.
+
+    Python drops an exception that a signal's handler raises inside the garbage collector; loops look here, too.
+    """
+    if _received:
+        raise Terminated if _received[-1] == signal.SIGTERM else KeyboardInterrupt
+
+
+def ignore_stops() -> None:
+    """Leave stops to the parent process, in a process that works for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def typed(program: str, argv: Sequence[str] | None) -> str:
+    """Return a command as it was typed."""
+    return shlex.join(["python", *program.split(), *(sys.argv[1:] if argv is None else argv)])
+
+
+def give_up(message: str, code: int) -> int:
+    """Print a command's last message, after all that it said before; return its exit code."""
+    sys.stdout.flush()
+    rank = os.environ.get("RANK", "0")
+    print(f"error{'' if rank == '0' else f' in process {rank}'}: {message}", file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _stops() -> Iterator[None]:
+    """End the process on SIGTERM as on Ctrl-C within the block: with all files whole."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        _received.append(number)
+        raise_if_stopped()
+
+    if threading.current_thread() is not threading.main_thread():  # Python lets no other thread set a handler
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stopped(stop: KeyboardInterrupt, command: str, again: str) -> int:
+    """Say what is saved and how to go on."""
+    by, code = ("by SIGTERM", 143) if isinstance(stop, Terminated) else ("by hand", 130)
+    notes = getattr(stop, "__notes__", [f"{again} The same command goes on from here:"])
+    several = processes() > 1
+    shown = f"the launcher's with {command.removeprefix('python ')}" if several else command
+    return give_up("\n".join([f"stopped {by}.", *notes, f"  {shown}"]), code) if is_main_process() else code
