@@ -4,38 +4,14 @@ A simple model writes ``Config``, ``__init__`` and ``forward``; all else here ha
 H pred_len, C channels.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
 
-import torch
-from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
-from models.checkpoint import Stored, copy_side_files, fill_model, find_checkpoint, read_stored, write_checkpoint
-from models.config import ModelConfig
-from utils.errors import UserError, shown_path
-from utils.flags import from_json
+from models.storage import StorableModel
 from utils.losses import Masked, compare
-
-MODEL_CARD = """---
-{{ card_data }}
----
-
-# A forecaster of time series
-
-`config.json` names the model, its columns, their scale and the step between rows.
-
-```python
-import models
-from exp.forecaster import Forecaster
-
-future = Forecaster.load("user/name").predict(table)  # pandas in and out, in the units of the table
-model = models.load("user/name")  # the network itself, on standardized windows
-```
-"""
 
 
 @dataclass(frozen=True)
@@ -64,63 +40,8 @@ class ParameterGroup:
     constant_rate: float | None = None
 
 
-class Model(
-    nn.Module,
-    ModelHubMixin,
-    library_name="calf",
-    tags=["time-series-forecasting"],
-    license="apache-2.0",
-    model_card_template=MODEL_CARD,
-):
-    """A forecaster of windows.
-
-    Attributes:
-        Config: its configuration; those of its fields that are flags are what the model reads.
-        config: the configuration in use.
-        origin: where its parts come from (a backbone, word embeddings), as JSON for records and checkpoints.
-        stored: what else its checkpoint holds; None for a model that was not loaded.
-    """
-
-    Config: ClassVar[type[ModelConfig]] = ModelConfig
-    config: ModelConfig
-    stored: Stored | None = None
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.origin: dict[str, Any] = {}
-
-    @classmethod
-    def build(cls, config: ModelConfig, write: bool = True) -> Self:
-        """Make an untrained model from the current torch seed.
-
-        Args:
-            config: its configuration.
-            write: whether files that had to be made may be saved for later runs.
-        """
-        return cls(config)
-
-    @classmethod
-    def empty(cls, config: ModelConfig, origin: Mapping[str, Any]) -> Self:
-        """Make a model with the shapes of a checkpoint's, whatever its numbers; called on the meta device."""
-        return cls(config)
-
-    @classmethod
-    def restore(cls, config: ModelConfig, origin: Mapping[str, Any]) -> Self:
-        """Make a model for the tensors of a checkpoint to be put in, with what the checkpoint does not hold.
-
-        Raises:
-            UserError: a part that the checkpoint only names cannot be had.
-        """
-        return cls.empty(config, origin)
-
-    @classmethod
-    def check_origin(cls, origin: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Check what a checkpoint says of the model's parts, before anything is built from it.
-
-        Raises:
-            UserError: a part is missing, or cannot be right.
-        """
+class Model(StorableModel):
+    """A forecaster of windows. Those fields of its ``Config`` that are flags are what the model reads."""
 
     def forward(self, x: Tensor) -> Output:
         """Forecast (B, H, C) windows ``x`` (B, L, C)."""
@@ -168,19 +89,6 @@ class Model(
         """Return fingerprints of what the model holds and does not train, by name."""
         return {}
 
-    def trained_state(self) -> dict[str, Tensor]:
-        """Return the trained tensors and all buffers."""
-        state = {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
-        return state | dict(self.named_buffers())
-
-    def frozen_state(self) -> dict[str, Tensor]:
-        """Return the tensors that do not train, each once."""
-        return {name: p.detach() for name, p in self.named_parameters() if not p.requires_grad}
-
-    def stored_state(self) -> dict[str, Tensor]:
-        """Return the tensors that a checkpoint has to hold."""
-        return self.trained_state() | self.frozen_state()
-
     @contextmanager
     def merged_adapters(self) -> Iterator[None]:
         """Fold adapters into the weights within the block, so that a forecast pays nothing for them."""
@@ -191,82 +99,3 @@ class Model(
 
     def compile_parts(self, mode: str = "default") -> None:
         """Compile the model's parts with ``torch.compile`` in one of its modes."""
-
-    @classmethod
-    def from_public(cls, sizes: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
-        """Make a model with the weights of a public implementation, in evaluation mode.
-
-        Args:
-            sizes: values for the fields of ``Config`` by name; others are ignored.
-            tensors: the weights, under that implementation's names.
-
-        Raises:
-            UserError: the tensors do not fit the sizes.
-        """
-        known = {one.name: sizes[one.name] for one in fields(cls.Config) if one.name in sizes}
-        model = cls.build(cls.Config(**{name: int(v) if isinstance(v, bool) else v for name, v in known.items()}))
-        fill_model(model, cls.translate_public(tensors), f"the public {cls.__name__}")
-        return model.eval()
-
-    @classmethod
-    def translate_public(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the tensors of a public implementation under the names they have here."""
-        return dict(tensors)
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
-        """Load a checkpoint folder, or a repository of the Hugging Face hub, in evaluation mode.
-
-        Args:
-            pretrained_model_name_or_path: the folder, or ``user/name``.
-            options: of ``huggingface_hub.snapshot_download``: revision, token, cache_dir, force_download,
-                local_files_only.
-
-        Raises:
-            UserError: there is none, it is damaged, it holds another model, or a part of it cannot be had.
-        """
-        stored = read_stored(find_checkpoint(pretrained_model_name_or_path, **options))
-        if stored.name != cls.__name__:
-            raise UserError(f"{pretrained_model_name_or_path} holds a {stored.name[:40]}, not a {cls.__name__}.")
-        return cls.from_stored(stored)
-
-    @classmethod
-    def from_stored(cls, stored: Stored, merge: bool = False) -> Self:
-        """Make the model of a checkpoint, in evaluation mode.
-
-        Args:
-            stored: the checkpoint.
-            merge: fold adapters into the weights, for a model that will only forecast.
-
-        Raises:
-            UserError: its configuration is not possible, or its tensors do not fit it.
-        """
-        where = shown_path(stored.folder)
-        try:
-            config = from_json(cls.Config, stored.config)
-            cls.check_origin(stored.origin, stored.shapes)
-        except UserError as error:
-            raise UserError(f"{where} cannot be loaded: the model's configuration is damaged: {error}") from error
-        with torch.device("meta"):  # sizes that a file claims take no memory before they are compared
-            stored.check_shapes(cls.empty(config, stored.origin).stored_state())
-        model = cls.restore(config, stored.origin)
-        stored.fill(model.stored_state())
-        model.origin, model.stored = dict(stored.origin), stored
-        return model.eval()
-
-    def save(self, folder: Path, extras: Mapping[str, Any], best: Mapping[str, Any]) -> None:
-        """Write the model into a checkpoint folder.
-
-        Args:
-            folder: the folder.
-            extras: what else ``config.json`` has to hold, the same for every epoch.
-            best: the epoch and its score.
-        """
-        described = {"name": type(self).__name__, "config": asdict(self.config), "origin": self.origin}
-        write_checkpoint(folder, described, self.stored_state(), extras, best)
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        extras, best = (self.stored.extras, self.stored.best) if self.stored else ({}, {})
-        self.save(save_directory, extras, best)
-        if self.stored:
-            copy_side_files(self.stored.folder, save_directory)

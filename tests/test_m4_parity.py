@@ -13,11 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data_provider.config import M4Config
+from data_provider.datasets import find_dataset
 from data_provider.m4 import M4Data, read_m4
+from data_provider.windows import FlatSeries, last_windows
+from models.base import Model
+from models.config import ModelConfig
+from models.naive import Naive, SeasonalNaive
 from tests.helpers.places import DATASETS, GOLDEN, golden_cases
-from utils.baselines import naive, seasonal_naive
 from utils.m4.naive2 import naive2
-from utils.m4.patterns import find_pattern
+from utils.m4.patterns import Pattern, find_pattern
 from utils.m4.scores import Scores, score, seasonal_scale
 
 FILES = golden_cases("m4/*.json")
@@ -46,7 +51,7 @@ def load(file: Path) -> M4Data:
 
 @cache
 def read_once(name: str) -> M4Data:
-    return read_m4(FOLDER, find_pattern(name))
+    return read_m4(M4Config(seasonal_patterns=name, root_path=str(FOLDER)), find_dataset("m4"))
 
 
 def official_naive2(data: M4Data) -> np.ndarray:
@@ -59,6 +64,13 @@ def score_of(forecast: np.ndarray, data: M4Data, season: int, reference: Scores 
     return score(forecast, data.test, seasonal_scale(data.values, data.offsets, season), reference)
 
 
+def untrained(kind: type[Model], data: M4Data, pattern: Pattern) -> np.ndarray:
+    """The forecasts (N, H) of a model that needs no training."""
+    model = kind(ModelConfig(1, pattern.horizon, 1, pattern.season))
+    series = FlatSeries(data.values, data.offsets, np.float64)
+    return model(last_windows(series, model.lookback, 0)).forecast[..., 0].numpy()
+
+
 def forecasts_of(method: str, file: Path, data: M4Data) -> list[np.ndarray]:
     """Recorded and our own forecasts of a method, (N, H) each; skips where there are none."""
     pattern, found = find_pattern(file.stem), []
@@ -68,9 +80,9 @@ def forecasts_of(method: str, file: Path, data: M4Data) -> list[np.ndarray]:
             rows = {row[0]: row[1 : 1 + pattern.horizon] for row in csv.reader(lines)}
         found.append(np.array([rows[name] for name in data.ids], dtype=np.float64))
     if method == "Naive":
-        found.append(naive(data.values[:, None], data.offsets[1:], pattern.horizon)[..., 0])
+        found.append(untrained(Naive, data, pattern))
     if method == "sNaive":
-        found.append(seasonal_naive(data.values[:, None], data.offsets[1:], pattern.horizon, pattern.season)[..., 0])
+        found.append(untrained(SeasonalNaive, data, pattern))
     if method == "Naive2":
         found.append(official_naive2(data))
     if not found:

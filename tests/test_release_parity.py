@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from exp.base import build_optimiser
-from models import CALF, CALFOutput
-from models.release import release_name
+from exp.training import build_optimizer
+from models.calf import CALF, CALFOutput
+from models.calf_release import release_name
 from tests.helpers.places import GOLDEN, golden_cases
 from utils.losses import CALFLoss, Masked
 
@@ -119,10 +119,10 @@ def test_the_number_of_trainable_parameters_equals_the_release(case: Case) -> No
 def test_the_training_trajectory_follows_the_release(case: Case) -> None:
     groups = case.model.parameter_groups()
     assert groups[0].constant_rate == case.meta["lr_proj"]
-    optimiser = build_optimiser(groups, case.meta["lr"])
+    optimizer = build_optimizer(groups, case.meta["lr"])
     for step, expected in enumerate(case.recorded["trajectory"]):
         loss = case.loss(case.combinations[0], case.model.branches(case.arrays["x"]))
         assert loss.item() == pytest.approx(expected, rel=1e-4), f"step {step}"
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()

@@ -1,0 +1,67 @@
+"""Every registered model against the public implementation of its paper: every golden case that names one.
+
+Each case holds weights, inputs, forecasts and gradient norms of a public implementation: the loss is the mean squared
+error over all elements, everything in evaluation mode.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import models
+from models.base import Model
+from tests.helpers.places import GOLDEN, golden_cases
+
+CASES = [
+    file.parent
+    for file in golden_cases("peers/*/config.json")
+    if json.loads(file.read_text())["model"] in models.MODELS
+]
+FORECAST = 1e-5
+
+pytestmark = pytest.mark.skipif(not CASES, reason=f"no golden peers under {GOLDEN} (CALF_GOLDEN)")
+per_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+
+
+def load(case: Path) -> tuple[Model, dict[str, torch.Tensor], dict[str, Any]]:
+    arrays = {name: torch.from_numpy(values) for name, values in np.load(case / "io.npz").items()}
+    return models.from_public(case), arrays, json.loads((case / "config.json").read_text())
+
+
+@per_case
+def test_the_forecast_equals_the_public_one(case: Path) -> None:
+    model, arrays, _ = load(case)
+    with torch.no_grad():
+        forecast = model(arrays["x"]).forecast
+    torch.testing.assert_close(forecast, arrays["y_hat"], rtol=0, atol=FORECAST)
+
+
+@per_case
+def test_the_number_of_parameters_equals_the_public_one(case: Path) -> None:
+    model, _, config = load(case)
+    assert sum(p.numel() for p in model.parameters()) == config["parameters"]["total"]
+    trained = sum(p.numel() for group in model.parameter_groups() for p in group.parameters)
+    assert trained == config["parameters"]["trainable"]
+
+
+@per_case
+def test_the_gradient_norm_of_every_parameter_equals_the_public_one(case: Path) -> None:
+    model, arrays, _ = load(case)
+    recorded = json.loads((case / "grads.json").read_text())
+    loss = torch.nn.functional.mse_loss(model(arrays["x"]).forecast, arrays["y"])
+    loss.backward()
+    assert loss.item() == pytest.approx(recorded["loss"], abs=1e-5)
+    public = load_file(case / "weights.safetensors")
+    # Every element carries the number of the public tensor that it comes from, whatever is rearranged.
+    numbers = {name: torch.full_like(tensor, i) for i, (name, tensor) in enumerate(public.items())}
+    origins, gradients = model.translate_public(numbers), dict(model.named_parameters())
+    for i, name in enumerate(public):
+        parts = [gradients[own].grad[origin == i] for own, origin in origins.items() if own in gradients]
+        norm = torch.cat(parts).norm().item()
+        if recorded["grad_norms"].get(name) is not None:
+            assert norm == pytest.approx(recorded["grad_norms"][name], rel=1e-4, abs=1e-5), name
