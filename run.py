@@ -120,9 +120,12 @@ def _train_and_test(config: "RunConfig", args: argparse.Namespace) -> list[dict[
     from exp.experiments import experiment_of
     from exp.resume import clear_state
     from exp.stored import finished, is_trained
+    from utils.files import clear_after_kill
     from utils.results import run_figures, run_title
 
     kind = experiment_of(config)
+    if not args.dry_run and is_main_process():
+        clear_after_kill(config.checkpoint, config.results, config.pictures)
     if not (args.dry_run or args.overwrite):
         if records := finished(config):
             logger.info("%s is finished; --overwrite repeats it", config.setting)

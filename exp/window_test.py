@@ -16,7 +16,7 @@ from data_provider.factory import ForecastData
 from data_provider.windows import Batch, Split, make_loader
 from exp.base import Experiment
 from utils.conformal import Coverage
-from utils.files import ArrayWriter
+from utils.files import writing_array
 from utils.metrics import ErrorSums
 from utils.plots import plot_forecast
 from utils.progress import Progress
@@ -94,20 +94,19 @@ class WindowTest:
         sums = {name: ErrorSums(pred_len, channels) for name in (model, *baselines)}
         shape = (len(data.windows[Split.TEST]), pred_len, channels)
         with ExitStack() as stack:
-            files = []
+            arrays = []
             if place.save_arrays and self._experiment.compute.is_main:
-                files = [
-                    stack.enter_context(ArrayWriter(self._results / f"{name}.npy", shape)) for name in ("pred", "true")
-                ]
+                paths = (self._results / "pred.npy", self._results / "true.npy")
+                arrays = [stack.enter_context(writing_array(path, shape)) for path in paths]
             for batch, forecast in forecasts(self._experiment, data, Split.TEST, "test"):
                 truth, known = batch.y[..., data.scored], scored_targets(batch, data)
                 sums[model].add(forecast, truth, known)
                 self._coverage.add(forecast, truth, known)
                 for name, baseline in baselines.items():
                     sums[name].add(torch.from_numpy(baseline(batch.origins.numpy())), truth, known)
-                for file, values in zip(files, (forecast, truth), strict=False):
+                for append, values in zip(arrays, (forecast, truth), strict=False):
                     values = values.numpy()
-                    file.append(self._original_units(values) if place.inverse else values)
+                    append(self._original_units(values) if place.inverse else values)
         return sums
 
     @property
