@@ -1,4 +1,4 @@
-"""The size of the adapters. Light: a forecast needs it without what trains them."""
+"""Describe the size of LoRA adapters, without importing the library that trains them."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,13 @@ from utils.errors import UserError
 
 @dataclass(frozen=True)
 class LoRA:
-    """Low-rank adapters on ``c_attn``: rank, scale alpha / rank, dropout on their input."""
+    """Low-rank adapters on the attention of a language model (Hu et al., arXiv 2106.09685).
+
+    Attributes:
+        r: rank.
+        alpha: scale of the adapters times the rank.
+        dropout: on the adapters' input.
+    """
 
     r: int = 8
     alpha: int = 32

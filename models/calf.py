@@ -22,7 +22,7 @@ from transformers import GPT2Model
 from layers.backbone import load_backbone
 from layers.branches import split_branches
 from layers.cross_modal_match import CrossModalMatch
-from layers.instance_norm import denormalise, normalise
+from layers.instance_norm import denormalize, normalize
 from layers.lora import LoRA
 from layers.recomputing import recompute_in_backward
 from layers.token_embedding import ChannelTokenEmbedding
@@ -138,17 +138,17 @@ class CALF(
         The text branch and the features exist for the training losses; they are computed while training,
         or when ``text_branch`` asks for them.
         """
-        normal, statistics = normalise(x)
+        normal, statistics = normalize(x)
         time_tokens = self.embedding(normal)  # (B, C, D)
         if not (self.training if text_branch is None else text_branch):
             time_state, _ = _run_branch(self.time_gpt2, time_tokens, None)
-            return CALFOutput(denormalise(self._project_to_horizon(time_state), statistics))
+            return CALFOutput(denormalize(self._project_to_horizon(time_state), statistics))
         text_tokens = self.match(time_tokens)  # (B, C, D)
         time_state, time_features = _run_branch(self.time_gpt2, time_tokens, self.time_projections)
         text_state, text_features = _run_branch(self.text_gpt2, text_tokens, self.text_projections)
         return CALFOutput(
-            denormalise(self._project_to_horizon(time_state), statistics),
-            denormalise(self._project_to_horizon(text_state), statistics),
+            denormalize(self._project_to_horizon(time_state), statistics),
+            denormalize(self._project_to_horizon(text_state), statistics),
             time_features,
             text_features,
         )
@@ -223,7 +223,7 @@ class CALF(
         backbone = load_backbone(str(llm), "pretrained", gpt_layers, token_table=False)
         # Whole, as the checkpoint brings frozen blocks of its own; now, before the adapters change the names.
         described = {**backbone.describe(), "stored": True}
-        model = cls(CALFConfig(seq_len, pred_len, channels, lora, task_name), backbone.gpt2, words)
+        model = cls(CALFConfig(seq_len, pred_len, channels, lora, task_name), backbone.model, words)
         fill(model, state, str(checkpoint))
         model.provenance = Provenance(described, {}, {})
         return model.eval()

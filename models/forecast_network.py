@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from layers.gpt2_stack import GPT2Stack
 from layers.hub import read_gpt2
-from layers.instance_norm import denormalise, normalise
+from layers.instance_norm import denormalize, normalize
 from layers.token_embedding import ChannelTokenEmbedding
 from models.config import CALFConfig, attention_heads
 from models.stored_backbone import check_record, check_same, is_stored
@@ -43,10 +43,10 @@ class ForecastNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Forecast (B, H, C) of windows ``x`` (B, L, C), both standardised."""
-        normal, statistics = normalise(x)
+        normal, statistics = normalize(x)
         tokens = self.embedding(normal)  # (B, C, D)
         state = self.time_gpt2(tokens) + tokens
-        return denormalise(self.head(state).transpose(1, 2), statistics)  # (B, C, D) -> (B, H, C)
+        return denormalize(self.head(state).transpose(1, 2), statistics)  # (B, C, D) -> (B, H, C)
 
 
 def load_forecast_network(folder: Path) -> tuple[ForecastNetwork, dict[str, Any]]:

@@ -95,7 +95,7 @@ def _stored_backbone(backbone: Mapping[str, Any]) -> GPT2Model:
         return empty_backbone(backbone["config"])
     loaded = load_backbone(backbone["name"], "pretrained", backbone["config"]["n_layer"], token_table=False)
     check_same(backbone, loaded.fingerprint)
-    return loaded.gpt2
+    return loaded.model
 
 
 def _fill(model: CALF, tensors: Mapping[str, Tensor], whole: bool, folder: Path) -> None:
