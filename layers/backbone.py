@@ -56,15 +56,16 @@ class Stack:
     @property
     def positions(self) -> int | None:
         """Return how many tokens the table of learned positions allows; None where there is no such table."""
-        return None if self.position_table is None else self.model.config.max_position_embeddings
+        return self.model.config.max_position_embeddings if self.position_tables else None
 
     @property
     def blocks(self) -> nn.ModuleList:
         return self.model.get_submodule(self.family.blocks)
 
     @property
-    def position_table(self) -> nn.Module | None:
-        return None if self.family.positions is None else self.model.get_submodule(self.family.positions)
+    def position_tables(self) -> list[nn.Module]:
+        """Return the table of learned positions in a list, which is empty for a family without one."""
+        return [] if self.family.positions is None else [self.model.get_submodule(self.family.positions)]
 
     @property
     def norms(self) -> list[nn.Module]:

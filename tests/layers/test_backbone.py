@@ -23,7 +23,7 @@ from layers.backbone import (
     empty_backbone,
     load_backbone,
 )
-from layers.branches import adapters, split_branches, trained_parts
+from layers.branches import split_branches
 from layers.families import FAMILIES
 from layers.lora import LoRA
 from tests.conftest import LAYERS, POSITIONS, VOCABULARY, WIDTH, save_gpt2
@@ -412,14 +412,13 @@ def test_the_branches_start_with_equal_numbers_and_lora_goes_to_the_time_branch(
     assert adapted == ([] if lora is None else [f"h.{i}.attn.c_attn.lora_A.default.weight" for i in range(2)])
 
 
-def test_positions_norms_and_adapters_train_and_all_else_is_shared(tiny_gpt2: Path) -> None:
-    time, text = split_branches(load_backbone(str(tiny_gpt2), "pretrained", 2).model, LoRA(r=2))
-    assert (len(adapters(time)), len(adapters(text))) == (2, 0)
-    own = {id(p) for branch in (time, text) for part in trained_parts(branch) for p in part.parameters()}
-    assert len(own) == 2 * (1 + 5 * 2) + 2 * 2  # positions, five norms, two factors for each of two blocks
-    frozen = [{id(p) for p in branch.parameters()} - own for branch in (time, text)]
-    assert frozen[0] == frozen[1]
-    assert len(frozen[0]) == 2 * 8
+def test_the_branches_have_positions_and_norms_of_their_own_and_share_all_else(tiny_gpt2: Path) -> None:
+    time, text = split_branches(load_backbone(str(tiny_gpt2), "pretrained", 2).model, None)
+    own, other = ({id(p) for p in branch.parameters()} for branch in (time, text))
+    parts = [*Stack(time).position_tables, *Stack(time).norms]
+    assert own - other == {id(p) for part in parts for p in part.parameters()}
+    assert len(own - other) == len(other - own) == 1 + 5 * 2
+    assert len(own & other) == 2 * 8
 
 
 def test_without_adapters_peft_is_not_imported(tiny_gpt2: Path) -> None:
