@@ -17,8 +17,8 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from layers.families import FAMILIES, NO_SPECIAL_TOKENS, Family, checked_config, quiet_transformers
 from layers.hub import CONFIG, WEIGHTS, find_model, first_line
-from utils.errors import UserError
-from utils.files import read_regular, shown_path
+from utils.errors import UserError, shown_path
+from utils.files import read_regular
 from utils.fingerprint import fingerprint
 
 Initialization = Literal["pretrained", "random"]

@@ -18,8 +18,7 @@ from torch import nn
 from transformers import GPT2Model, PreTrainedConfig, PreTrainedModel
 from transformers.activations import ACT2FN
 
-from utils.errors import UserError
-from utils.files import shown_path
+from utils.errors import UserError, shown_path
 
 # transformers warns of special tokens outside a small vocabulary.
 NO_SPECIAL_TOKENS: dict[str, int | None] = {"bos_token_id": None, "eos_token_id": None}

@@ -9,8 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from utils.errors import UserError
-from utils.files import shown_path
+from utils.errors import UserError, shown_path
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from numpy.lib import format as npy_format
 from torch import Tensor
 
 from layers.backbone import Backbone
-from utils.errors import UserError
-from utils.files import check_regular, replacing, shown_path
+from utils.errors import UserError, shown_path
+from utils.files import check_regular, replacing
 from utils.fingerprint import fingerprint
 
 logger = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from utils.errors import UserError
-from utils.files import check_regular, save_tensors, shown_path
+from utils.errors import UserError, shown_path
+from utils.files import check_regular, save_tensors
 
 INTERVALS = "intervals.safetensors"
 PERCENTS = tuple(percent / 100 for percent in range(1, 100))

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -13,6 +14,12 @@ class UserError(Exception):
 
 class Terminated(KeyboardInterrupt):
     """The process was told to end (SIGTERM)."""
+
+
+def shown_path(path: str | Path) -> str:
+    """Return a path as text that can be printed: bytes that are no UTF-8 and control characters escaped."""
+    text = str(path).encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def give_up(message: str, code: int) -> int:

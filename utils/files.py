@@ -19,15 +19,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from utils.errors import UserError
+from utils.errors import UserError, shown_path
 
 LOCK = ".lock"
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # a full or broken disk
-
-
-def shown_path(path: str | Path) -> str:
-    """Return a path, or another name from outside, as printable text: escape bytes that are no UTF-8 and controls."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
 
 
 def check_regular(path: Path, limit: int) -> None:

@@ -14,7 +14,8 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from utils.files import replacing, shown_path
+from utils.errors import shown_path
+from utils.files import replacing
 
 MOST_CHANNELS = 7
 ON_A_PAGE, MOST_PAGES = 8, 8

@@ -10,17 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from utils.errors import UserError
-from utils.files import (
-    check_regular,
-    read_regular,
-    replacing,
-    save_tensors,
-    shown_path,
-    write_json,
-    write_table,
-    writing_array,
-)
+from utils.errors import UserError, shown_path
+from utils.files import check_regular, read_regular, replacing, save_tensors, write_json, write_table, writing_array
 
 
 @pytest.fixture(params=[0o022, 0o077], ids=oct)
