@@ -1,4 +1,4 @@
-"""Progress that suits where it goes: moving bars on a terminal, a plain line now and then elsewhere."""
+"""Show progress: a moving bar on a terminal, a line now and then in a log."""
 
 import logging
 import sys
@@ -17,10 +17,16 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class Progress:
-    """Iterate over ``items`` and show how far it is, with figures and the time left.
+    """Iterate over items and show how many are done, with figures and the time left.
 
-    On a terminal it is a tqdm bar; elsewhere a log line at most every 30 seconds, so that a log stays readable,
-    or none at all without ``lines``. ``initial`` items were done before.
+    On a terminal this is a tqdm bar, elsewhere a log line at most every 30 seconds.
+
+    Args:
+        items: what to iterate over.
+        name: printed before the count.
+        total: number of items.
+        lines: whether to write log lines where there is no terminal.
+        initial: number of items that were done before.
     """
 
     def __init__(self, items: Iterable[Any], name: str, total: int, lines: bool = True, initial: int = 0) -> None:
@@ -55,38 +61,8 @@ class Progress:
                 said = now
 
 
-class ByteProgress:
-    """How much of a file has arrived: a bar on a terminal, elsewhere a log line at most every 30 seconds."""
-
-    def __init__(self, name: str, total: int | None, done: int = 0) -> None:
-        options = {"unit": "B", "unit_scale": True, "leave": False, "dynamic_ncols": True}
-        self._bar = tqdm(desc=name, total=total, initial=done, disable=not sys.stderr.isatty(), **options)
-        self._name, self._total, self._done = name, total, done
-        self._said = time.monotonic()
-
-    def add(self, count: int) -> None:
-        """``count`` more bytes are there."""
-        self._done += count
-        self._bar.update(count)
-        if self._bar.disable and time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
-            self._said = time.monotonic()
-            of = f" of {megabytes(self._total)}" if self._total else ""
-            logger.info("  %s: %s%s", self._name, megabytes(self._done), of)
-
-    def __enter__(self) -> "ByteProgress":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.close()
-
-
-def megabytes(count: int) -> str:
-    """Bytes as ``2.6 MB``."""
-    return f"{count / 1e6:,.1f} MB"
-
-
 def clock(seconds: float) -> str:
-    """Seconds as ``1:02:03`` or ``2:03``."""
+    """Write seconds as ``1:02:03`` or ``2:03``."""
     hours, rest = divmod(round(seconds), 3600)
     minutes, rest = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
