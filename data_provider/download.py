@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_provider.datasets import DATASETS, datasets_root
-from utils.errors import UserError, give_up
+from utils.command import Parser, run_command, typed
+from utils.errors import UserError
 from utils.m4.patterns import PATTERNS
 
 logger = logging.getLogger("calf")
+COMMAND = "-m data_provider.download"
 SILENCE = 30.0  # seconds without a new byte on disk after which a transfer is stopped
 UNKNOWN = 100 << 20  # at most so many bytes; GitHub takes no larger file
 MIRROR = "HF_ENDPOINT=https://hf-mirror.com names a mirror of huggingface.co."
@@ -102,36 +104,34 @@ class NotFetched(Exception):
     """A file cannot be had; the message says why."""
 
 
-def fetch_dataset(name: str, root: Path, overwrite: bool) -> bool:
-    """Bring the files of a data set to their places below ``root``; return whether all is well.
+def fetch_dataset(name: str, root: Path, overwrite: bool) -> list[str]:
+    """Bring the files of a data set to their places below ``root``; return a message for what is not as published.
 
     Raises:
         OSError: a file on disk cannot be read or written.
     """
-    published, missing, reasons = True, [], []
+    messages, missing, reasons = [], [], []
     for file in PUBLISHED[name]:
         try:
-            published &= _bring(file, root, overwrite)
+            messages += _bring(file, root, overwrite)
         except NotFetched as error:
             missing.append(root / file.place)
             reasons.append(f"{missing[-1].name}: {error}")
     if missing:
-        kind, needed = ("note", ", and not needed: Naive2 is then computed") if name == OPTIONAL else ("error", "")
         files, page = " and ".join(path.name for path in missing), PUBLISHED[name][0].page
+        by_hand = f"By hand: get {files} from {page} and put it into {missing[0].parent}."
         mirror = "" if PUBLISHED[name][0].url else f" {MIRROR}"
-        by_hand = f"By hand: get {files} from {page} and put it into {missing[0].parent}.{mirror}"
-        print(f"{kind}: {name}: not fetched{needed}. {by_hand}", *reasons, sep="\n  ", file=sys.stderr)
-    return name == OPTIONAL or (published and not missing)
+        messages.append("\n  ".join([f"{name}: not fetched. {by_hand}{mirror}", *reasons]))
+    return messages
 
 
-def _bring(file: PublicFile, root: Path, overwrite: bool) -> bool:
-    """Fetch a file unless it is on disk; return whether what is on disk then is the published one."""
+def _bring(file: PublicFile, root: Path, overwrite: bool) -> list[str]:
+    """Fetch a file unless it is on disk; return a message if another file is kept there."""
     found = file.find(root)
     differs = compare(found)[1] if found else ""
-    if found and (not differs or not overwrite):
-        kept = f"not the published file ({differs}); kept. --overwrite replaces it."
-        logger.info("%s: %s", found, kept if differs else "already there, as published")
-        return not differs
+    if found and not (differs and overwrite):
+        logger.info("%s: already there%s", found, "" if differs else ", as published")
+        return [f"{found}: not the published file ({differs}); kept. --overwrite replaces it."] if differs else []
     target = found or root / file.place
     folder = target.with_name(f".{target.name}.part")
     shutil.rmtree(folder, ignore_errors=True)  # left by a killed process
@@ -152,7 +152,7 @@ def _bring(file: PublicFile, root: Path, overwrite: bool) -> bool:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     logger.info("%s: fetched, %.1f MB, as published", target, target.stat().st_size / 1e6)
-    return True
+    return []
 
 
 def _from_hub(place: str, folder: Path) -> Path:
@@ -207,6 +207,7 @@ def _watched(folder: Path, name: str, *failures: type[Exception]) -> Iterator[No
         yield
     except (OSError, ValueError, RuntimeError, *failures) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            error.filename = error.filename or str(folder.parent)
             raise
         said = str(error.__cause__ or error).strip() or type(error).__name__
         raise NotFetched("".join(filter(str.isprintable, said.partition("\n")[0]))) from error
@@ -262,8 +263,7 @@ def present(root: Path) -> list[str]:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    command = "python -m data_provider.download"
-    parser = argparse.ArgumentParser(command, description=__doc__, epilog=MIRROR, allow_abbrev=False)
+    parser = Parser(f"python {COMMAND}", description=__doc__, epilog=MIRROR, allow_abbrev=False)
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help=f"{CHOICES}, m4/Hourly, …")
     add("--root", type=Path, default=datasets_root(), help="folder of all data sets ($CALF_DATASETS or ./datasets)")
@@ -273,27 +273,26 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def run(args: argparse.Namespace) -> None:
+    """Carry out what the command line asks for; raise UserError where a needed file is not there as published."""
+    names = choose(args.names)
+    if args.present or args.status:
+        for line in present(args.root) if args.present else status(args.root, names or PUBLISHED):
+            print(line)
+    elif not names:
+        raise UserError(f"name a data set to fetch: {', '.join(GROUPS)}, … (--help has them all).")
+    else:
+        messages = {name: "\n".join(fetch_dataset(name, args.root, args.overwrite)) for name in names}
+        if optional := messages.pop(OPTIONAL, ""):
+            logger.info("Not needed, Naive2 is computed where its file is missing: %s", optional)
+        if failures := "\n".join(filter(None, messages.values())):
+            raise UserError(failures)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command: exit code 0, 2 with a message for what could not be had, 130 when stopped by hand."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
-    logger.setLevel(logging.INFO)
+    """Run the command; return its exit code: 2 where a needed file is not there as published."""
     args = build_parser().parse_args(argv)
-    try:
-        names = choose(args.names)
-        if args.present or args.status:
-            for line in present(args.root) if args.present else status(args.root, names or PUBLISHED):
-                print(line)
-            return 0
-        if not names:
-            raise UserError(f"name a data set to fetch: {', '.join(GROUPS)}, … (--help has them all).")
-        complete = [fetch_dataset(name, args.root, args.overwrite) for name in names]
-        return 0 if all(complete) else 2
-    except UserError as error:
-        return give_up(str(error), 2)
-    except OSError as error:  # a full disk, a read-only folder
-        return give_up(f"{error.filename or args.root}: {error.strerror or error}. What was there before is whole.", 2)
-    except KeyboardInterrupt:
-        return give_up("stopped by hand; run the same command again to go on.", 130)
+    return run_command(lambda: run(args), typed(COMMAND, argv))
 
 
 if __name__ == "__main__":
