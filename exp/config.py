@@ -20,7 +20,6 @@ from utils.conformal import parse_levels
 from utils.device import PRECISIONS, has_bfloat16, pick_device
 from utils.errors import UserError
 from utils.losses import MASKED_LOSSES, PLAIN_LOSSES, CALFLoss
-from utils.records import modern_config
 from utils.results import RECORD
 from utils.schedule import Schedule
 
@@ -177,7 +176,7 @@ class RunConfig:
             UserError: a part is missing, unknown or cannot be used.
         """
         try:
-            content = modern_config(identity)
+            content = dict(identity)
             data, lora = dict(content.pop("data")), content.pop("lora")
             kind = M4Config if data["data"] == "m4" else DataConfig
             return cls(

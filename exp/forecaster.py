@@ -31,7 +31,6 @@ from utils.checkpoint import CONFIG
 from utils.conformal import Intervals, check_levels
 from utils.device import pick_device
 from utils.errors import UserError
-from utils.records import modern_config
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ class TrainedSeries:
             frequency=check_frequency(data["frequency"]),
             date_column=str(data.get("date_column", "date")),
             features=features,
-            precision=str(modern_config(config.get("training", {})).get("precision", "fp32")),
+            precision=str(config.get("training", {}).get("precision", "fp32")),
         )
 
 

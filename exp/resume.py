@@ -20,7 +20,6 @@ from utils.checkpoint import BEST, read_checkpoint, write_checkpoint
 from utils.compute import Compute
 from utils.errors import UserError
 from utils.files import save_tensors
-from utils.records import modern_config
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +196,7 @@ def _misfit(
     state: TrainingState, config: RunConfig, trained_on: str, fingerprints: Mapping[str, str], free: tuple[str, ...]
 ) -> str | None:
     """Why a run cannot go on from a state; None where it can."""
-    here, there = config.identity, modern_config(state.progress["identity"])
+    here, there = config.identity, state.progress["identity"]
     for name in sorted({*here, *there} - {*free}):
         if here.get(name) != there.get(name):
             return f"{name} is {here.get(name)} here and {there.get(name)} there"

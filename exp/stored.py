@@ -13,7 +13,6 @@ from exp.config import RunConfig, Surroundings
 from exp.digests import digest_to_train, digests_of_outcomes
 from utils.checkpoint import CONFIG, WEIGHTS, read_best, read_config, read_training
 from utils.errors import UserError
-from utils.records import modern_config, modern_record
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ def _read_record(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return modern_record(record) if isinstance(record, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _identity(folder: Path) -> Any:
@@ -74,7 +73,7 @@ def _identity(folder: Path) -> Any:
         identity = read_config(folder).get("training")
     except UserError:
         return None
-    return modern_config(identity) if isinstance(identity, dict) else None
+    return identity if isinstance(identity, dict) else None
 
 
 def trained_config(folder: Path, surroundings: Surroundings) -> RunConfig:

@@ -1,4 +1,4 @@
-"""What a run leaves behind for people and programs: a table, a JSON record, a line in a text file."""
+"""Write what a run leaves for people and programs: a JSON record, a table on the screen, a block in a text file."""
 
 import errno
 import math
@@ -13,7 +13,7 @@ import numpy as np
 from utils.files import in_turn, replacing, write_json
 
 RECORD = "metrics.json"
-FIGURES = ("mse", "mae", "smape", "mase", "mape", "owa")
+FORMAT = 2  # of the record; increased when its keys change
 MOST_CHANNELS = 21  # printed; the record has them all
 SCALES = {"standardised": "the standardised scale, as in papers", "original_units": "the data's units"}
 
@@ -24,14 +24,15 @@ def save_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def save_metrics(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write ``metrics.npy``: MAE, MSE, RMSE, standardised; then ``metrics.json``, the whole record."""
+    """Write ``metrics.npy`` (MAE, MSE and RMSE, standardised), then ``metrics.json``."""
+    scores = record["scores"]
     with replacing(folder / "metrics.npy") as temporary, temporary.open("wb") as file:
-        np.save(file, np.array([record["mae"], record["mse"], math.sqrt(record["mse"])]))
+        np.save(file, np.array([scores["mae"], scores["mse"], math.sqrt(scores["mse"])]))
     save_record(folder, record)
 
 
 def append_block(path: Path, lines: Iterable[str]) -> None:
-    """Append one block, whole or not at all, however many runs do so at once."""
+    """Append one block of text, whole or not at all, however many runs do so at once."""
     block = ("\n".join(lines) + "\n\n").encode()
     with in_turn(path), path.open("ab", buffering=0) as file:
         end = file.tell()
@@ -44,64 +45,79 @@ def append_block(path: Path, lines: Iterable[str]) -> None:
             raise
 
 
+def format_metric(value: float) -> str:
+    """Return a metric with four decimals; a small one, of which these would hide most, with four digits."""
+    return f"{value:.4f}" if value == 0 or abs(value) >= 0.01 else f"{value:.4g}"
+
+
+def printable(text: str) -> str:
+    """Return a text from a file as one line that every terminal and every file can hold."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
+
+
 def comparison(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Lines of two tables, one per scale: MSE and MAE of each forecast, overall, per quarter, per channel.
+    """Yield the lines of two tables, one per scale: MSE and MAE of each forecast, overall, per quarter, per channel.
 
     Args:
         reports: ``ErrorSums.report`` by name of the forecast, the model first.
     """
     for scale, title in SCALES.items():
-        figures = {name: report[scale] for name, report in reports.items()}
-        width = max(18, *(len(row) + 2 for row, _ in _rows(figures)))
+        metrics = {name: report[scale] for name, report in reports.items()}
+        width = max(18, *(len(row) + 2 for row, _ in _rows(metrics)))
         yield ""
         yield f"Test errors in {title}"
-        yield " " * width + "".join(f"{name.replace('_', ' '):>24}" for name in figures)
-        yield " " * width + f"{'MSE':>14}{'MAE':>10}" * len(figures)
-        for row, cells in _rows(figures):
+        yield " " * width + "".join(f"{name.replace('_', ' '):>24}" for name in metrics)
+        yield " " * width + f"{'MSE':>14}{'MAE':>10}" * len(metrics)
+        for row, cells in _rows(metrics):
             numbers = "".join(f"{_number(cell['mse']):>14}{_number(cell['mae']):>10}" for cell in cells)
             yield f"  {row:<{width - 2}}{numbers}"
-        hidden = len(next(iter(figures.values()))["per_channel"]) - MOST_CHANNELS
+        hidden = len(next(iter(metrics.values()))["per_channel"]) - MOST_CHANNELS
         if hidden > 0:
             yield f"  … and {hidden} more channels in metrics.json"
     yield ""
 
 
-def _rows(figures: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[Mapping[str, float]]]]:
-    first = next(iter(figures.values()))
-    yield "all", list(figures.values())
+def _rows(metrics: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[Mapping[str, float]]]]:
+    first = next(iter(metrics.values()))
+    yield "all", list(metrics.values())
     for i, part in enumerate(first["per_quarter"]):
-        yield f"steps {part['steps'][0]}-{part['steps'][1]}", [f["per_quarter"][i] for f in figures.values()]
+        yield f"steps {part['steps'][0]}-{part['steps'][1]}", [one["per_quarter"][i] for one in metrics.values()]
     for name in list(first["per_channel"])[:MOST_CHANNELS]:
-        yield name, [f["per_channel"][name] for f in figures.values()]
+        yield name, [one["per_channel"][name] for one in metrics.values()]
 
 
 def _number(value: float | None) -> str:
     if value is None:
         return "none"  # every target was filled in
-    return f"{value:.4f}" if abs(value) < 10_000 else f"{value:.3g}"
+    return format_metric(value) if abs(value) < 10_000 else f"{value:.3g}"
 
 
 def run_title(record: Mapping[str, Any]) -> str:
-    """What a record is about: model, data, windows, and whatever makes its figures of another kind."""
-    data = f"M4 {record['seasonal_patterns']}" if "seasonal_patterns" in record else record["data"]
-    tested = f", tested on {record['target_data']} (zero-shot)" if "target_data" in record else ""
-    selected = ", selected on test" if record.get("selected_on") == "test" else ""
-    return f"{record['model']} on {data}, {record['seq_len']} -> {record['pred_len']}{tested}{selected}"
+    """Return what a run was about: model, data, window lengths, and what makes its metrics of another kind."""
+    data, model = record["data"], record["model"]
+    pattern = data["config"].get("seasonal_patterns")
+    name = f"M4 {pattern}" if pattern else data["name"]
+    steps = " -> ".join(str(model["config"][size]) for size in ("seq_len", "pred_len") if size in model["config"])
+    tested = f", tested on {data['target_data']} (zero-shot)" if "target_data" in data else ""
+    selected = ", selected on test" if data.get("selected_on") == "test" else ""
+    return f"{model['name']} on {name}, {steps}{tested}{selected}"
 
 
 def run_figures(record: Mapping[str, Any]) -> str:
-    """The figures of a record in a few words."""
-    return ", ".join(f"{name}:{record[name]:.4f}" for name in FIGURES if record.get(name) is not None)
+    """Return the metrics of a run in a few words."""
+    metrics = {name: record["scores"][name] for name in record["task"]["metrics"]}
+    return ", ".join(f"{name}:{format_metric(value)}" for name, value in metrics.items() if value is not None)
 
 
 def over_seeds(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Mean and sample standard deviation of several runs that differ in their seed."""
+    """Return mean and sample standard deviation of runs that differ in their seed, as two lines."""
     first = records[0]
-    seeds = ", ".join(str(record["seed"]) for record in records)
-    backbone = f"{first['backbone']['name']} ({first['backbone']['init']})"
+    seeds = ", ".join(str(record["run"]["seed"]) for record in records)
+    backbone = first["model"]["origin"].get("backbone")
+    network = f", backbone {backbone['name']} ({backbone['init']})" if backbone else ""
     parts = []
-    for name in FIGURES:
-        values = [record.get(name) for record in records]
+    for name in first["task"]["metrics"]:
+        values = [record["scores"][name] for record in records]
         if None not in values:
             parts.append(f"{name}:{statistics.mean(values):.6f} ± {statistics.stdev(values):.6f}")
-    return [f"{run_title(first)}, backbone {backbone}, mean ± std over seeds {seeds}", ", ".join(parts)]
+    return [f"{run_title(first)}{network}, mean ± std over seeds {seeds}", ", ".join(parts)]

@@ -1,4 +1,4 @@
-"""Is the model worth using? In plain words, against the forecasts that need none."""
+"""Compare a model with forecasts that need no training, and phrase the verdict."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.files import write_json
+from utils.results import format_metric, printable
 
 TEST = "test.json"
 
@@ -16,19 +17,35 @@ SIMPLE = {
 MOST_NAMES = 12
 
 
+def compare(model: str, rival: str, metric: str, own: float, other: float) -> str:
+    """Return a sentence that says whether a model beats a rival: lower is better.
+
+    Args:
+        model: its name.
+        rival: what it is compared with, in words.
+        metric: its title.
+        own: the metric of the model.
+        other: the metric of the rival.
+    """
+    relation = "equals" if _equal(own, other) else "beats" if own < other else "does NOT beat"
+    return f"{model} {relation} the {rival}: {metric} {format_metric(own)} against {format_metric(other)}."
+
+
 def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[str]:
-    """Lines that say whether the model beats the simple forecasts, and what to use where it does not.
+    """Yield lines that say whether the model beats the simple forecasts, and what to use where it does not.
 
     Args:
         reports: ``ErrorSums.report`` by name of the forecast.
+        model: its name.
     """
     mse = {name: report["standardised"]["mse"] for name, report in reports.items()}
     simple = [name for name in SIMPLE if name in mse]
     for name in simple:
-        relation = "beats" if mse[model] < mse[name] else "does NOT beat"
-        yield f"{model} {relation} the {SIMPLE[name][0]}: MSE {mse[model]:.4f} against {mse[name]:.4f}."
+        yield compare(model, SIMPLE[name][0], "MSE", mse[model], mse[name])
     best = min(simple, key=mse.__getitem__, default=None)
-    if best and not mse[model] < mse[best]:
+    if best and _equal(mse[model], mse[best]):
+        yield f"For these data the {SIMPLE[best][0]} ({SIMPLE[best][1]}) is as good as {model}."
+    elif best and not mse[model] < mse[best]:
         title, how = SIMPLE[best]
         yield f"The better choice for these data is the {title} ({how}): use that, not {model}."
     elif lost := [f"{column} ({title})" for column, title in _lost(reports, model, simple)]:
@@ -36,29 +53,38 @@ def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[st
     if "best_possible" in mse:
         yield (
             f"The best possible forecast, which knows the recipe of this data, has MSE "
-            f"{mse['best_possible']:.4f}; {model} is at {mse[model] / mse['best_possible']:.2f} times that."
+            f"{format_metric(mse['best_possible'])}; {model} is at {mse[model] / mse['best_possible']:.2f} times that."
         )
 
 
 def save_skill(folder: Path, record: Mapping[str, Any]) -> None:
-    """Put the figures of a test beside its checkpoint, so that a later forecast can tell them."""
-    reports = {name: {"standardised": report["standardised"]} for name, report in record["metrics"].items()}
-    windows = record["metrics"][record["model"]]["windows"]
-    write_json(folder / TEST, {"model": record["model"], "windows": windows, "metrics": reports})
+    """Save the metrics of a test next to its checkpoint, so that a later forecast can show them."""
+    model, scores = record["model"]["name"], record["scores"]["metrics"]
+    reports = {name: {"standardised": report["standardised"]} for name, report in scores.items()}
+    write_json(folder / TEST, {"model": model, "windows": scores[model]["windows"], "metrics": reports})
 
 
 def skill_lines(folder: Path) -> list[str]:
-    """What the test of a checkpoint says of it; that there was none, where there was none."""
+    """Return what the test of a checkpoint showed; where there is none to read, a line that says so."""
+    path = folder / TEST
+    unknown = "whether it beats a naive forecast is not known."
+    if not path.is_file():
+        return [f"{folder} has not been tested: {unknown}"]
     try:
-        record = json.loads((folder / TEST).read_text(encoding="utf-8"))
-        lines = list(verdict(record["metrics"], record["model"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return [f"{folder} has not been tested: whether it beats a naive forecast is not known."]
-    return [f"On the {record['windows']:,} windows of the test split:", *(f"  {line}" for line in lines)]
+        record = json.loads(path.read_text(encoding="utf-8"))
+        lines = [f"  {printable(line)}" for line in verdict(record["metrics"], record["model"])]
+        return [f"On the {int(record['windows']):,} windows of the test split:", *lines]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        return [f"{path} cannot be read: {unknown} Test the checkpoint again: --is_training 0 --load {folder}."]
+
+
+def _equal(own: float, other: float) -> bool:
+    """Return whether two metrics are equal in the digits that are shown."""
+    return format_metric(own) == format_metric(other)
 
 
 def _lost(reports: Mapping[str, Mapping[str, Any]], model: str, simple: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Columns on which a simple forecast is at least as good, with the name of the best of them."""
+    """Yield the columns on which a simple forecast is at least as good, with the name of the best of them."""
     columns = {name: reports[name]["standardised"]["per_channel"] for name in (model, *simple)}
     for column, own in columns[model].items():
         if own["mse"] is None or not simple:

@@ -1,38 +1,45 @@
-"""M4's table over the runs of single patterns."""
+"""Combine the runs of single patterns of M4 into one table."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from utils.m4.scores import Group, Scores, pool
-from utils.records import SHORT_TERM
 
-COMPARED = ("model", "seed", "selected_on")
+# Parts of a model's configuration in which the runs of one table may differ: its sizes, which follow from the pattern,
+# and how it was trained.
+MAY_DIFFER = frozenset(
+    {"seq_len", "pred_len", "channels", "season"}
+    | {"task_loss", "output_loss", "feature_loss", "task_w", "output_w", "feature_w"}
+)
 
 
 def same_family(record: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two runs of M4 belong in one average: same model, seed, choice of the epoch, and backbone.
-
-    How they were trained may differ, as it may between the data sets of any table.
-    """
-    return other["task_name"] == SHORT_TERM and _family(record) == _family(other)
+    """Return whether two runs of M4 belong in one average: equal model, backbone, seed and choice of the epoch."""
+    return _family(record) == _family(other)
 
 
 def pool_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Group]:
-    """M4's groups from the records of one family; of several runs of a pattern the last counts."""
+    """Return M4's groups from the records of one family; of several runs of a pattern the last counts."""
     return pool(
         {
-            record["seasonal_patterns"]: {name: Scores(**scores) for name, scores in record["metrics"].items()}
+            record["data"]["config"]["seasonal_patterns"]: {
+                name: Scores(**scores) for name, scores in record["scores"]["metrics"].items()
+            }
             for record in records
         }
     )
 
 
 def _family(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    backbone = record["backbone"]
+    data, model = record["data"], record["model"]
+    backbone = model["origin"].get("backbone", {})
     return (
-        *(record[name] for name in COMPARED),
-        record.get("target_data"),
-        backbone["name"],
-        backbone["init"],
-        record["config"]["gpt_layers"],
+        record["task"]["name"],
+        record["run"]["seed"],
+        data.get("selected_on"),
+        data.get("target_data"),
+        model["name"],
+        {name: value for name, value in model["config"].items() if name not in MAY_DIFFER},
+        backbone.get("name"),
+        backbone.get("init"),
     )
