@@ -117,7 +117,7 @@ def _rows(shown: pd.DataFrame, published: pd.DataFrame) -> Iterator[Row]:
 
 
 def _rows_of(block: Block, run: set[str], printed: Sequence[str]) -> Iterator[Row]:
-    """Yield the rows of one block: the horizons or patterns that were run and, of a published model, those published."""
+    """Yield the rows of one block: what was run and, for a model with published figures, what is published."""
     horizons = sorted({*printed, *run}, key=by_size)
     averaged = printed or horizons
     groups = {horizon: [horizon] for horizon in horizons} | ({AVERAGE: averaged} if len(averaged) > 1 else {})
