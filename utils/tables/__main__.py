@@ -31,12 +31,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def write_tables(tables: Tables, folder: Path) -> list[Path]:
-    """Write both files and return where they are."""
-    texts = {"tables.md": to_markdown(tables), "tables.csv": to_csv(tables)}
-    for name, text in texts.items():
-        with replacing(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
+    """Write both files and return where they are.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    texts = {folder / "tables.md": to_markdown(tables), folder / "tables.csv": to_csv(tables)}
+    try:
+        for path, text in texts.items():
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--output {folder} cannot be written: {error.strerror or error}.") from error
+    return list(texts)
 
 
 def summary(tables: Tables) -> Iterator[str]:
@@ -65,8 +72,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         paths = write_tables(tables, Path(args.output))
     except UserError as error:
         return give_up(str(error), 2)
-    except OSError as error:
-        return give_up(f"--output {args.output} cannot be written: {error.strerror or error}.", 2)
     for line in (*summary(tables), *(f"written: {path}" for path in paths)):
         logger.info("%s", line)
     return 0

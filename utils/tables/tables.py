@@ -169,21 +169,27 @@ def _window_scores(run: Any) -> Iterator[tuple[Any, ...]]:
     scores = run.record["scores"]
     for metric in run.record["task"]["metrics"]:
         yield run.block, run.horizon, run.seed, OURS, metric, scores[metric]
-        for name in BASELINES:
-            report = look_up(scores, f"metrics.{name}")
+        for name, key in _baselines(run.record).items():
+            report = scores["metrics"].get(key)
             score = look_up(look_up(report, "standardised") or report, metric)
             if is_number(score):
                 yield run.block, run.horizon, run.seed, name, metric, score
 
 
+def _baselines(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the keys of the baselines' scores; a model that is a baseline, such as SeasonalNaive, stands for itself."""
+    model = record["model"]["name"]
+    return {name: model if model.lower() == name.replace("_", "") else name for name in BASELINES}
+
+
 def _pooled_scores(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
     """Yield group, forecaster, metric and score for each group of M4 that is complete in one seed's records."""
-    names = {records[0]["model"]["name"]: OURS, **{name: name for name in BASELINES}}
+    keys = {OURS: records[0]["model"]["name"], **_baselines(records[0])}
     for group in pool_records(records).values():
-        if not group.missing:
-            for name in names.keys() & group.scores.keys():
-                scores = asdict(group.scores[name])
-                yield from ((group.name, names[name], metric, score) for metric, score in scores.items())
+        for name, key in keys.items():
+            if key in group.scores and not group.missing:
+                scores = asdict(group.scores[key])
+                yield from ((group.name, name, metric, score) for metric, score in scores.items())
 
 
 def _averages(scores: pd.DataFrame, rows: Iterable[Row]) -> pd.DataFrame:

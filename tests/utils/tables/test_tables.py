@@ -62,6 +62,13 @@ def test_a_baseline_without_any_error_is_shown() -> None:
     assert rows("long_term", long_term(naive=0.0))["ETTh1", "random", "96"].loc["mse", "naive"] == 0
 
 
+def test_a_model_that_is_a_baseline_stands_in_the_column_of_that_baseline() -> None:
+    windows, pattern = long_term(model="SeasonalNaive", mse=0.3), m4("Hourly", model="SeasonalNaive", smape=14.0)
+    del windows["scores"]["metrics"]["seasonal_naive"]
+    assert rows("long_term", windows)["ETTh1", "SeasonalNaive", "96"].loc["mse", "seasonal_naive"] == 0.3
+    assert rows("m4", pattern)["M4", "SeasonalNaive", "Hourly"].loc["smape", "seasonal_naive"] == 14.0
+
+
 def test_a_metric_that_is_undefined_in_one_seed_has_no_mean() -> None:
     content = long_term(seed=2)
     content["scores"]["mae"] = None
