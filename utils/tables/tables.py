@@ -177,7 +177,7 @@ def _window_scores(run: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _baselines(record: Mapping[str, Any]) -> dict[str, str]:
-    """Return the keys of the baselines' scores; a model that is a baseline, such as SeasonalNaive, stands for itself."""
+    """Return the keys of the scores of the baselines; a model such as SeasonalNaive is a baseline itself."""
     model = record["model"]["name"]
     return {name: model if model.lower() == name.replace("_", "") else name for name in BASELINES}
 
