@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from utils.errors import UserError, give_up
+from utils.command import Parser, run_command, typed
+from utils.errors import UserError
 from utils.files import replacing
 from utils.tables.records import read_records
 from utils.tables.tables import AVERAGE, CELL, Tables, make_tables
@@ -18,8 +19,8 @@ from utils.tables.write import TITLES, titles_of, to_csv, to_markdown
 logger = logging.getLogger("calf")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         "python -m utils.tables",
         description=__doc__.splitlines()[0],
         allow_abbrev=False,
@@ -64,17 +65,15 @@ def summary(tables: Tables) -> Iterator[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Return exit code 0, or 2 after one message when a folder cannot be used."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
-    logger.setLevel(logging.INFO)
     args = build_parser().parse_args(argv)
-    try:
+
+    def work() -> None:
         tables = make_tables(*read_records(Path(args.results)))
         paths = write_tables(tables, Path(args.output))
-    except UserError as error:
-        return give_up(str(error), 2)
-    for line in (*summary(tables), *(f"written: {path}" for path in paths)):
-        logger.info("%s", line)
-    return 0
+        for line in (*summary(tables), *(f"written: {path}" for path in paths)):
+            logger.info("%s", line)
+
+    return run_command(work, typed("-m utils.tables", argv))
 
 
 if __name__ == "__main__":
