@@ -1,214 +1,298 @@
-"""Fetch public data sets to where they are read: ``python -m data_provider.download ETT``."""
+"""Fetch public data sets to the places where they are read: ``python -m data_provider.download ETT``."""
 
 import argparse
+import errno
+import hashlib
 import logging
 import os
 import shutil
+import signal
 import sys
+import time
 import zipfile
-import zlib
-from collections.abc import Sequence
-from enum import Enum
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
-from data_provider.datasets import datasets_root
-from data_provider.sources import GROUPS, PUBLISHED, PublicFile, choose
-from utils.errors import UserError, give_up
-from utils.files import replacing
-from utils.progress import megabytes
-from utils.transfer import TransferError, Unreachable, discard, fetch
+from data_provider.datasets import DATASETS, datasets_root
+from utils.command import Parser, run_command, typed
+from utils.errors import UserError
+from utils.m4.patterns import PATTERNS
 
 logger = logging.getLogger("calf")
+COMMAND = "-m data_provider.download"
+SILENCE = 30.0  # seconds without a new byte on disk after which a transfer is stopped
+UNKNOWN = 100 << 20  # at most so many bytes; GitHub takes no larger file
+MIRROR = "HF_ENDPOINT=https://hf-mirror.com names a mirror of huggingface.co."
+# Fixed commits, so that a later change of a repository does not take the published file away.
+RAW = "https://raw.githubusercontent.com"
+HUB = {"repo_id": "thuml/Time-Series-Library", "revision": "2b66e59ee19dac8f6f19fb5d4997f289fdfea357"}
+M4_URL = f"{RAW}/Mcompetitions/M4-methods/6c1067e5a57161249b17289a565178dc7a3fb3ca/Dataset"
+M4_PAGE = "https://github.com/Mcompetitions/M4-methods/tree/master/Dataset"
+NAIVE2_URL = f"{RAW}/Nixtla/m4-forecasts/e3dce409604c55f1f588f02db439b4cbe9a482a3/forecasts/submission-Naive2.zip"
+NAIVE2_PAGE = "https://github.com/Nixtla/m4-forecasts/tree/master/forecasts"
+# Bytes and SHA-256 of each file. Of large files GitHub shows neither, but git's SHA-1 of the content (40 digits).
+CONTENTS: dict[str, tuple[int, str]] = {
+    "ETTh1.csv": (2_589_657, "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"),
+    "ETTh2.csv": (2_417_960, "a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b"),
+    "ETTm1.csv": (10_360_719, "6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e"),
+    "ETTm2.csv": (9_677_236, "db973ca252c6410a30d0469b13d696cf919648d0f3fd588c60f03fdbdbadd1fd"),
+    "weather.csv": (7_235_425, "34ee981d07313e51da2a50bb600072c8ae4a69cb4b0651f4cb93a069d7a2ba63"),
+    "electricity.csv": (95_581_762, "7e45845d54c5219bad0ae6bc1b5316cf8ff9cead5d33fa998a5a51c2e4a497ad"),
+    "traffic.csv": (136_478_119, "cb06463d56fa17d87f47027cd9389ceae82a69eddee51cdb61480e120dab0b16"),
+    "national_illness.csv": (67_620, "93601f64d2566dc796ca4305adad8b8560c2db1a1ff04543c3bd813a7263570a"),
+    "Yearly-train.csv": (UNKNOWN, "639f4aa455f07fe83776ba2459be782730b45ed6"),
+    "Yearly-test.csv": (1_486_434, "6dc2dd45b3af320389e2d3735cb4b3cdf320b63cbcda15d1a17193ab99702306"),
+    "Quarterly-train.csv": (UNKNOWN, "94ce474ab74463e3db3edb616b5948be6af5079c"),
+    "Quarterly-test.csv": (1_971_754, "bf1cab3b969a744c220cdc148e3829803eaa5da2754270fc4f376e775cd7d0ae"),
+    "Monthly-train.csv": (UNKNOWN, "d956904cd5991422f70598453571572f5e6ba7f3"),
+    "Monthly-test.csv": (UNKNOWN, "c27ca44ca20b15a40da9e96ca1867f1fff7aeecb"),
+    "Weekly-train.csv": (4_015_067, "d478d3f6ed673e6ed3c2cb0fbed5425f72eedd51318ebebeb0b5ecfcefc37714"),
+    "Weekly-test.csv": (44_247, "3b2bc4be8e636e802260dcd843ca3c5da40536a1fbe1ecb3229a97dae4f44688"),
+    "Daily-train.csv": (UNKNOWN, "2393f4c26e7e002b3df8d173d83902ab26596928"),
+    "Daily-test.csv": (576_459, "633b0815626ae266d36872c4d53e95eb93ee8d43e79587fceec519eba3e6b05e"),
+    "Hourly-train.csv": (2_347_115, "ea59b7783573c49077a835ab6465c7d66f1474783360f310988a9a737fbca62f"),
+    "Hourly-test.csv": (132_820, "71a57fccb15e534d973626ada4fb87febf789e9317715b7cc6dd3b5f90db6f42"),
+    "submission-Naive2.zip": (3_564_691, "120efea982b419e0f989505249ade55cdbd0727ea8597f75bdf7bef25b05867c"),
+    "submission-Naive2.csv": (23_409_576, "f9610c625d6dee654ec458dcd07fb39373d065efc33b4f17d94c50b2aef00ef9"),
+}
 
 
-class Outcome(Enum):
-    """What became of a data set; of several files the last in this order counts."""
+class PublicFile(NamedTuple):
+    """A file of a public data set.
 
-    PRESENT = "already there"
-    FETCHED = "fetched"
-    OPTIONAL = "optional, not fetched"
-    KEPT = "kept, though not the published file"
-    FAILED = "not fetched"
+    Attributes:
+        place: path below the folder of all data sets.
+        page: web page for people.
+        url: address of the file or of a zip archive with it; None for files that the Hugging Face hub has at ``place``.
+        elsewhere: second path below the folder of all data sets where the file is read.
+    """
+
+    place: str
+    page: str
+    url: str | None = None
+    elsewhere: str | None = None
+
+    def find(self, root: Path) -> Path | None:
+        """Return where the file lies on disk; None if it does not."""
+        return next(filter(Path.is_file, (root / self.place, root / (self.elsewhere or self.place))), None)
 
 
-class Downloader:
-    """Fetches data sets into a folder; remembers which addresses cannot be reached, so as to ask them once."""
+def _m4(pattern: str, part: str) -> PublicFile:
+    name = f"{pattern}-{part.lower()}.csv"
+    return PublicFile(f"m4/{name}", M4_PAGE, f"{M4_URL}/{part}/{name}", elsewhere=f"m4/{part}/{name}")
 
-    def __init__(self, root: Path, overwrite: bool = False) -> None:
-        self._root = root
-        self._overwrite = overwrite
-        self._unreachable: dict[str, str] = {}
 
-    def get(self, name: str) -> Outcome:
-        """Bring the files of a data set to their places, and say what became of them.
+OPTIONAL = "m4/Naive2"
+TABLES = {name: spec for name, spec in DATASETS.items() if spec.file in CONTENTS}
+PUBLISHED: dict[str, tuple[PublicFile, ...]] = {
+    **{name: (PublicFile(f"{spec.folder}/{spec.file}", spec.url),) for name, spec in TABLES.items()},
+    **{f"m4/{pattern}": (_m4(pattern, "Train"), _m4(pattern, "Test")) for pattern in PATTERNS},
+    OPTIONAL: (PublicFile("m4/submission-Naive2.csv", NAIVE2_PAGE, NAIVE2_URL),),
+}
+GROUPS = {
+    "ETT": [name for name in TABLES if name.startswith("ETT")],
+    "m4": [name for name in PUBLISHED if name not in TABLES],
+    "all": list(PUBLISHED),
+}
+CHOICES = ", ".join([*GROUPS, *TABLES])
 
-        Raises:
-            OSError: a file cannot be read or written.
-        """
-        outcomes, missing, reasons = [], [], []
-        for file in PUBLISHED[name]:
-            try:
-                outcomes.append(self._get_file(file))
-            except TransferError as error:
-                outcomes.append(Outcome.OPTIONAL if file.optional else Outcome.FAILED)
-                missing.append(file)
-                reasons += str(error).splitlines()
-        if missing:
-            _tell_missing(name, missing, reasons, self._root)
-        return max(outcomes, key=list(Outcome).index)
 
-    def _get_file(self, file: PublicFile) -> Outcome:
-        found = file.find(self._root)
-        if found:
-            difference = file.difference(found)
-            if difference is None:
-                logger.info("%s: already there, as published", found)
-                return Outcome.PRESENT
-            if not self._overwrite:
-                logger.info("%s: not the published file (%s); kept. --overwrite replaces it.", found, difference)
-                return Outcome.OPTIONAL if file.optional else Outcome.KEPT
-        target = found or self._root / file.place
-        part = target.with_name(f"{target.name}.part")
-        reasons = []
-        for url in file.urls:
-            try:
-                self._fetch(url, part, file)
-            except TransferError as error:
-                reasons.append(f"{urlsplit(url).hostname}: {error}")
-                continue
-            os.replace(part, target)
-            discard(part)
-            logger.info("%s: fetched, %s, as published", target, megabytes(target.stat().st_size))
-            return Outcome.FETCHED
-        raise TransferError("\n".join(reasons))
+class NotFetched(Exception):
+    """A file cannot be had; the message says why."""
 
-    def _fetch(self, url: str, part: Path, file: PublicFile, again: bool = False) -> None:
-        host = urlsplit(url).netloc
-        if host in self._unreachable:
-            raise TransferError(self._unreachable[host])
-        logger.info("%s: fetching from %s%s", file.name, host, f", {megabytes(file.size)}" if file.size else "")
+
+def fetch_dataset(name: str, root: Path, overwrite: bool) -> list[str]:
+    """Bring the files of a data set to their places below ``root``; return a message for what is not as published.
+
+    Raises:
+        OSError: a file on disk cannot be read or written.
+    """
+    messages, missing, reasons = [], [], []
+    for file in PUBLISHED[name]:
         try:
-            pieced = fetch(url, part, file.name)
-        except Unreachable as error:
-            self._unreachable[host] = str(error)
-            raise
-        difference = _unpack(part, file) if url.endswith(".zip") else None
-        difference = difference or file.difference(part)
-        if difference is None:
-            return
-        discard(part)
-        if pieced and not again:  # what was there before may have been at fault
-            return self._fetch(url, part, file, again=True)
-        raise TransferError(f"it serves another {file.name}: {difference}")
+            messages += _bring(file, root, overwrite)
+        except NotFetched as error:
+            missing.append(root / file.place)
+            reasons.append(f"{missing[-1].name}: {error}")
+    if missing:
+        files, page = " and ".join(path.name for path in missing), PUBLISHED[name][0].page
+        by_hand = f"By hand: get {files} from {page} and put it into {missing[0].parent}."
+        mirror = "" if PUBLISHED[name][0].url else f" {MIRROR}"
+        messages.append("\n  ".join([f"{name}: not fetched. {by_hand}{mirror}", *reasons]))
+    return messages
 
 
-def _unpack(part: Path, file: PublicFile) -> str | None:
-    """Put the file of an archive in the archive's place; says so if it is not in there."""
+def _bring(file: PublicFile, root: Path, overwrite: bool) -> list[str]:
+    """Fetch a file unless it is on disk; return a message if another file is kept there."""
+    found = file.find(root)
+    differs = compare(found)[1] if found else ""
+    if found and not (differs and overwrite):
+        logger.info("%s: already there%s", found, "" if differs else ", as published")
+        return [f"{found}: not the published file ({differs}); kept. --overwrite replaces it."] if differs else []
+    target = found or root / file.place
+    folder = target.with_name(f".{target.name}.part")
+    shutil.rmtree(folder, ignore_errors=True)  # left by a killed process
+    folder.mkdir(parents=True)
     try:
-        with zipfile.ZipFile(part) as archive:
-            inside = [info for info in archive.infolist() if Path(info.filename).name == file.name]
-            # An archive can promise little and unpack to any size; reading stops at the size in its listing.
-            if not inside or inside[0].file_size != file.size:
-                return f"no {file.name} of {file.size:,} bytes in the archive"
-            with archive.open(inside[0]) as packed, replacing(part) as temporary, temporary.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: encrypted, or unknown to us
-        return f"no archive that can be read ({error})"
-    return None
+        logger.info("%s: fetching", target.name)
+        path = _from_url(file.url, folder) if file.url else _from_hub(file.place, folder)
+        content, differs = compare(path)
+        if differs:
+            raise NotFetched(f"the source has another file: {differs}")
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:  # sound, since it is the published one
+                content = archive.read(target.name)
+        path.write_bytes(content)
+        with path.open("rb+") as whole:
+            os.fsync(whole.fileno())  # a machine that stops must not leave the new name with old contents
+        os.replace(path, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    logger.info("%s: fetched, %.1f MB, as published", target, target.stat().st_size / 1e6)
+    return []
 
 
-def _tell_missing(name: str, missing: list[PublicFile], reasons: list[str], root: Path) -> None:
-    """One message for a data set: what failed, and how to get it by hand."""
-    files, folder = " and ".join(file.name for file in missing), (root / missing[0].place).parent
-    by_hand = f"By hand: get {files} from {missing[0].page} and put it into {folder}."
-    why = "".join(f"\n  {reason}" for reason in dict.fromkeys(reasons))
-    if missing[0].optional:
-        logger.info("%s: not fetched, and not needed: Naive2 is then computed. %s%s", name, by_hand, why)
-        return
-    sys.stdout.flush()
-    print(f"error: {name}: not fetched. {by_hand}{why}", file=sys.stderr)
+def _from_hub(place: str, folder: Path) -> Path:
+    from huggingface_hub import constants, errors, get_session, hf_hub_download, logging
+
+    logging.set_verbosity_error()
+    # Transfers by hf_xet cannot be interrupted, and pieces of 10 MB would look like silence.
+    constants.HF_HUB_DISABLE_XET, constants.DOWNLOAD_CHUNK_SIZE = True, 1 << 14
+    client = sys.modules[errors.HTTPError.__module__.partition(".")[0]]  # httpx or httpx2, as the version has it
+    with _watched(folder, Path(place).name, client.HTTPError, client.InvalidURL):
+        get_session().head(constants.ENDPOINT, timeout=10)  # fails at once where the next line would retry for long
+        return Path(hf_hub_download(filename=place, repo_type="dataset", local_dir=folder, token=False, **HUB))
 
 
-def present(root: Path) -> list[str]:
-    """The data sets of which every file is on disk."""
-    return [
-        name
-        for name, files in PUBLISHED.items()
-        if all(file.find(root) for file in files) and not any(file.optional for file in files)
-    ]
+def _from_url(url: str, folder: Path) -> Path:
+    from torch.hub import download_url_to_file
+
+    path = folder / Path(url).name
+    digest = CONTENTS[path.name][1]
+    with _watched(folder, path.name, HTTPException):
+        download_url_to_file(url, str(path), digest if len(digest) == 64 else None, progress=sys.stderr.isatty())
+    return path
 
 
-def status(root: Path, names: Sequence[str]) -> list[str]:
-    """A line for each file: whether it is on disk, and where."""
+@contextmanager
+def _watched(folder: Path, name: str, *failures: type[Exception]) -> Iterator[None]:
+    """Let a library with its own ``failures`` fetch the file ``name``; stop it at too many bytes or a long silence.
+
+    Raises:
+        NotFetched: the library failed, or was stopped.
+        OSError: the disk is full.
+    """
+    limit = CONTENTS[name][0]
+    most, since = 0, time.monotonic()
+
+    def look(*_: object) -> None:
+        nonlocal most, since
+        with suppress(FileNotFoundError):  # renamed meanwhile; the next look sees it
+            size = sum(path.stat().st_size for path in folder.rglob("*"))
+            if size > most:
+                most, since = size, time.monotonic()
+        if most > 2 * limit + (1 << 16):  # line ends may double a file; huggingface_hub writes some bytes beside it
+            raise NotFetched(f"the source sends more than {limit:,} bytes")
+        if time.monotonic() - since > SILENCE:
+            raise NotFetched(f"nothing arrived for {SILENCE:.0f} seconds")
+
+    alarm = hasattr(signal, "setitimer")  # not on Windows, where only the libraries' own limits hold
+    if alarm:
+        before = signal.signal(signal.SIGALRM, look)
+        signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, *failures) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            error.filename = error.filename or str(folder.parent)
+            raise
+        said = str(error.__cause__ or error).strip() or type(error).__name__
+        raise NotFetched("".join(filter(str.isprintable, said.partition("\n")[0]))) from error
+    finally:
+        if alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+
+def compare(path: Path) -> tuple[bytes, str]:
+    """Return the content of ``path`` with published line ends, and how else it differs from the published file."""
+    most, published = CONTENTS[path.name]
+    with path.open("rb") as file:
+        content = file.read(2 * most + 1)  # longer line ends at most double a file; the rest may not fit into memory
+
+    def digest(content: bytes) -> str:
+        git_blob = b"blob %d\0" % len(content)
+        return (hashlib.sha256(content) if len(published) == 64 else hashlib.sha1(git_blob + content)).hexdigest()
+
+    for version in (content, content.replace(b"\r\n", b"\n"), content.replace(b"\n", b"\r\n")):
+        if digest(version) == published:
+            return version, ""
+    return content, f"{path.stat().st_size:,} bytes, digest {digest(content)} instead of {published}"
+
+
+def choose(names: Iterable[str]) -> list[str]:
+    """Return the data sets that names of data sets and of groups mean, each once.
+
+    Raises:
+        UserError: one of the names means none.
+    """
+    meant = {key.lower(): members for key, members in (GROUPS | {name: [name] for name in PUBLISHED}).items()}
+    for name in names:
+        if name.lower() not in meant:
+            raise UserError(f"{name}: no such data set to fetch; choose among {CHOICES}, or a part such as m4/Hourly.")
+    return list(dict.fromkeys(member for name in names for member in meant[name.lower()]))
+
+
+def status(root: Path, names: Iterable[str]) -> list[str]:
+    """Return a line for each file: whether it is on disk, and where."""
     lines = []
     for name in names:
         for file in PUBLISHED[name]:
-            found, part = file.find(root), root / f"{file.place}.part"
-            if found:
-                state = "on disk"
-            elif part.exists():
-                state = f"{megabytes(part.stat().st_size)} so far"
-            else:
-                state = "missing, optional" if file.optional else "missing"
+            found = file.find(root)
+            state = "on disk" if found else "missing, optional" if name == OPTIONAL else "missing"
             lines.append(f"{name:<13} {state:<18} {found or root / file.place}")
     return lines
 
 
+def present(root: Path) -> list[str]:
+    """Return the data sets of which every file is on disk."""
+    return [name for name, files in PUBLISHED.items() if name != OPTIONAL and all(file.find(root) for file in files)]
+
+
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m data_provider.download", description=__doc__, allow_abbrev=False)
-    names = [*GROUPS, *(name for name in PUBLISHED if name not in GROUPS["m4"]), "m4/Hourly, …"]
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
-    parser.add_argument(
-        "--root", type=Path, default=datasets_root(), help="folder of all data sets ($CALF_DATASETS or ./datasets)"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are not the published ones")
-    parser.add_argument("--status", action="store_true", help="fetch nothing; say what is on disk and where")
-    parser.add_argument("--present", action="store_true", help="fetch nothing; print the names of what is on disk")
+    parser = Parser(f"python {COMMAND}", description=__doc__, epilog=MIRROR, allow_abbrev=False)
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help=f"{CHOICES}, m4/Hourly, …")
+    add("--root", type=Path, default=datasets_root(), help="folder of all data sets ($CALF_DATASETS or ./datasets)")
+    add("--overwrite", action="store_true", help="replace files that are not the published ones")
+    add("--status", action="store_true", help="fetch nothing; say what is on disk and where")
+    add("--present", action="store_true", help="fetch nothing; print the names of what is on disk")
     return parser
 
 
-def run(args: argparse.Namespace) -> int:
-    """Carry out what the command line asks for; the exit code.
-
-    Raises:
-        UserError: an unknown name, or none.
-        OSError: a file cannot be read or written.
-    """
+def run(args: argparse.Namespace) -> None:
+    """Carry out what the command line asks for; raise UserError where a needed file is not there as published."""
     names = choose(args.names)
-    if args.present:
-        for name in present(args.root):
-            print(name)
-        return 0
-    if args.status:
-        for line in status(args.root, names or list(PUBLISHED)):
+    if args.present or args.status:
+        for line in present(args.root) if args.present else status(args.root, names or PUBLISHED):
             print(line)
-        return 0
-    if not names:
+    elif not names:
         raise UserError(f"name a data set to fetch: {', '.join(GROUPS)}, … (--help has them all).")
-    downloader = Downloader(args.root, args.overwrite)
-    outcomes = {name: downloader.get(name) for name in names}
-    for outcome in Outcome:
-        if outcome in outcomes.values():
-            logger.info("%s: %s", outcome.value, ", ".join(name for name in names if outcomes[name] is outcome))
-    return 2 if {Outcome.KEPT, Outcome.FAILED} & set(outcomes.values()) else 0
+    else:
+        messages = {name: "\n".join(fetch_dataset(name, args.root, args.overwrite)) for name in names}
+        if optional := messages.pop(OPTIONAL, ""):
+            logger.info("Not needed, Naive2 is computed where its file is missing: %s", optional)
+        if failures := "\n".join(filter(None, messages.values())):
+            raise UserError(failures)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0; 2 with a message for what could not be had; 130 when stopped by hand."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
-    for name in ("calf", "utils"):
-        logging.getLogger(name).setLevel(logging.INFO)
+    """Run the command; return its exit code: 2 where a needed file is not there as published."""
     args = build_parser().parse_args(argv)
-    try:
-        return run(args)
-    except UserError as error:
-        return give_up(str(error), 2)
-    except OSError as error:  # a full disk, a read-only folder
-        again = "What was there before is whole; run the same command again to go on."
-        return give_up(f"{error.filename or args.root}: {error.strerror or error}. {again}", 2)
-    except KeyboardInterrupt:
-        return give_up("stopped by hand; run the same command again to go on from there.", 130)
+    return run_command(lambda: run(args), typed(COMMAND, argv))
 
 
 if __name__ == "__main__":

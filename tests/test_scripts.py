@@ -14,8 +14,8 @@ from data_provider import download
 from data_provider.datasets import DATASETS
 from exp import flags as command_line
 from tests.helpers.shell import ROOT, Shell
-from utils import tables
 from utils.m4.patterns import PATTERNS
+from utils.tables import __main__ as tables
 
 LONG_TERM, FEW_SHOT, ZERO_SHOT = (
     sorted((ROOT / "scripts" / f"{task}_forecasting").glob("*.sh")) for task in ("long_term", "few_shot", "zero_shot")

@@ -3,7 +3,6 @@
 import io
 import logging
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -55,36 +54,6 @@ class Progress(tqdm):
             for item in super().__iter__():
                 yield item
                 raise_if_stopped()
-
-
-class ByteProgress:
-    """How much of a file has arrived: a bar on a terminal, elsewhere a log line at most every 30 seconds."""
-
-    def __init__(self, name: str, total: int | None, done: int = 0) -> None:
-        options = {"unit": "B", "unit_scale": True, "leave": False, "dynamic_ncols": True}
-        self._bar = tqdm(desc=name, total=total, initial=done, disable=not sys.stderr.isatty(), **options)
-        self._name, self._total, self._done = name, total, done
-        self._said = time.monotonic()
-
-    def add(self, count: int) -> None:
-        """``count`` more bytes are there."""
-        self._done += count
-        self._bar.update(count)
-        if self._bar.disable and time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
-            self._said = time.monotonic()
-            of = f" of {megabytes(self._total)}" if self._total else ""
-            logger.info("  %s: %s%s", self._name, megabytes(self._done), of)
-
-    def __enter__(self) -> "ByteProgress":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.close()
-
-
-def megabytes(count: int) -> str:
-    """Bytes as ``2.6 MB``."""
-    return f"{count / 1e6:,.1f} MB"
 
 
 def clock(seconds: float) -> str:

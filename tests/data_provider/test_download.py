@@ -1,29 +1,44 @@
-"""The command that fetches data sets, against a server on this machine."""
+"""The command that fetches data sets, with the real libraries against a server on this machine."""
 
+import errno
 import hashlib
 import io
+import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import pytest
+import torch
 
-from data_provider import download, sources
-from data_provider.sources import PUBLISHED
-from tests.helpers.http_site import Site, nobody_there, serving
-from utils import transfer
-from utils.checksum import Checksum
+from data_provider import download
+from data_provider.datasets import DATASETS
+from data_provider.download import CONTENTS, GROUPS, PUBLISHED
+from tests.helpers.http_site import Page, Site, nobody_there, serving
+from tests.helpers.places import DATASETS as ON_DISK
+from utils.m4.patterns import PATTERNS
 
 HERE = Path(__file__).resolve().parents[2]
 CONTENT = b"date,OT\n" + b"".join(b"2020-01-%02d,%d\n" % (day, day) for day in range(1, 32))
 OTHER = CONTENT.replace(b"31", b"32")
-HTML = b"<!DOCTYPE html><title>Sign in to this network</title>"
+HUB_PAGE = "https://huggingface.co/datasets/thuml/Time-Series-Library"
+ETT = ["ETTh1", "ETTh2", "ETTm1", "ETTm2"]
 
-Download = Callable[..., int]
-Log = Callable[[], str]
+Capture = pytest.CaptureFixture[str]
+
+
+def zipped(content: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_LZMA) as opened:
+        opened.writestr("submission-Naive2.csv", content)
+    return archive.getvalue()
+
+
+ARCHIVE = zipped(CONTENT)
+REAL = dict(CONTENTS)
 
 
 @pytest.fixture
@@ -33,389 +48,284 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CALF_DATASETS", str(tmp_path / "datasets"))
     return tmp_path / "datasets"
 
 
 @pytest.fixture(autouse=True)
-def table(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every data set is CONTENT at /first/<file>, else at /second/<file>, on the site."""
+def sources(site: Site, root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hub and addresses lead to the site; every published file is CONTENT."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(transfer.time, "sleep", lambda _: None)
-    checksum = Checksum("SHA-256", hashlib.sha256(CONTENT).hexdigest())
+    monkeypatch.setattr("time.sleep", lambda _: None)  # between two attempts of a library
+    lead_to(site.address, monkeypatch)
+    for name in list(CONTENTS):
+        content = ARCHIVE if name.endswith(".zip") else CONTENT
+        monkeypatch.setitem(CONTENTS, name, (len(content), hashlib.sha256(content).hexdigest()))
+    yield
+    huggingface_hub.close_session()
+
+
+def lead_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = huggingface_hub.constants
+    template = "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + template)
+    for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_XET", "DOWNLOAD_CHUNK_SIZE"):  # the last two are set by the command
+        monkeypatch.setattr(constants, name, False)
     for name, files in PUBLISHED.items():
-        ours = []
-        for file in files:
-            ending = f"{file.name}.zip" if file.optional else file.name
-            urls = (f"{site.address}/first/{ending}", f"{site.address}/second/{ending}")
-            ours.append(replace(file, urls=urls, checksum=checksum, size=len(CONTENT)))
-        monkeypatch.setitem(sources.PUBLISHED, name, tuple(ours))
+        ours = [file._replace(url=file.url and f"{address}/{Path(file.url).name}") for file in files]
+        monkeypatch.setitem(PUBLISHED, name, tuple(ours))
 
 
-@pytest.fixture
-def command(root: Path) -> Download:
-    return lambda *arguments: download.main([*arguments, "--root", str(root)])
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Log:
-    """What has been logged so far, which a user sees on standard output."""
-    return lambda: "".join(f"{message}\n" for message in caplog.messages)
-
-
-def zipped(content: bytes, name: str = "submission-Naive2.csv") -> bytes:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
-        opened.writestr(name, content)
-    return archive.getvalue()
+def run(*arguments: str) -> int:
+    return download.main(arguments)
 
 
 def files_below(root: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
-def put(path: Path, content: bytes) -> Path:
+def put(path: Path, content: bytes = CONTENT) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
 
 
-def test_a_data_set_is_fetched_to_where_it_is_read(site: Site, root: Path, command: Download) -> None:
-    site.add("/first/ETTh1.csv", CONTENT)
-    assert command("ETTh1") == 0
-    assert (root / "ETT-small" / "ETTh1.csv").read_bytes() == CONTENT
-    assert files_below(root) == ["ETT-small/ETTh1.csv"]
+def test_names_and_groups_are_fetched_to_where_they_are_read(site: Site, root: Path) -> None:
+    names = [*ETT, "weather", "Hourly-train", "Hourly-test"]
+    site.pages = {f"{name}.csv": Page(CONTENT) for name in names}
+    assert run("ett", "Weather", "m4/Hourly", "weather") == 0
+    places = [*(f"ETT-small/{name}.csv" for name in ETT), "m4/Hourly-test.csv", "m4/Hourly-train.csv"]
+    assert files_below(root) == [*places, "weather/weather.csv"]
+    assert all((root / place).read_bytes() == CONTENT for place in places)
+    assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)) == (signal.SIG_DFL, (0, 0))
 
 
-def test_several_names_and_groups_are_fetched_and_summed_up(
-    site: Site, root: Path, command: Download, log: Log
-) -> None:
-    for name in ("ETTh1", "ETTh2", "ETTm1", "ETTm2", "weather", "Hourly-train", "Hourly-test"):
-        site.add(f"/first/{name}.csv", CONTENT)
-    put(root / "ETT-small" / "ETTm2.csv", CONTENT)
-    assert command("ett", "Weather", "m4/Hourly", "weather") == 0
-    assert files_below(root) == [
-        *(f"ETT-small/{name}.csv" for name in ("ETTh1", "ETTh2", "ETTm1", "ETTm2")),
-        "m4/Hourly-test.csv",
-        "m4/Hourly-train.csv",
-        "weather/weather.csv",
-    ]
-    assert log().endswith("already there: ETTm2\nfetched: ETTh1, ETTh2, ETTm1, weather, m4/Hourly\n")
+BAD = {
+    "not there": Page(status=404),
+    "other content": Page(OTHER),
+    "a web page": Page(b"<html>Sign in</html>"),
+    "nothing": Page(),
+    "too short": Page(CONTENT[:50], headers={"Content-Length": str(len(CONTENT))}),
+    "without end": Page(b"x" * 65536, headers={"Content-Length": None}, endless=True),
+    "a byte now and then": Page(CONTENT, pause=0.02),
+    "malformed length": Page(CONTENT, headers={"Content-Length": "many"}),
+    "malformed redirect": Page(status=302, headers={"Location": "http://[::1"}),
+    "redirect to nowhere": Page(status=302, headers={"Location": "http://\x01/"}),
+    "redirect in a circle": Page(status=302, headers={"Location": "weather.csv"}),
+    "corrupt compression": Page(CONTENT[:-1] + b"\n\n", headers={"Content-Encoding": "gzip"}),
+}
 
 
-def test_the_folder_is_that_of_the_environment(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CALF_DATASETS", str(tmp_path / "mine"))
-    site.add("/first/weather.csv", CONTENT)
-    assert download.main(["weather"]) == 0
-    assert files_below(tmp_path) == ["mine/weather/weather.csv"]
-
-
-# --- interruptions ---
-
-
-def test_a_transfer_that_was_stopped_by_hand_goes_on(
-    site: Site, root: Path, command: Download, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def stop(_: float) -> None:
-        raise KeyboardInterrupt
-
-    site.add("/first/ETTh1.csv", CONTENT, cuts=[100])
-    with monkeypatch.context() as patch:
-        patch.setattr(transfer.time, "sleep", stop)
-        assert command("ETTh1") == 130
-    assert capsys.readouterr().err == "error: stopped by hand; run the same command again to go on from there.\n"
-    assert not (root / "ETT-small" / "ETTh1.csv").exists()
-    assert command("ETTh1") == 0
-    assert site.requests == [("/first/ETTh1.csv", None), ("/first/ETTh1.csv", "bytes=100-")]
-    assert files_below(root) == ["ETT-small/ETTh1.csv"]
-    assert (root / "ETT-small" / "ETTh1.csv").read_bytes() == CONTENT
-
-
-def test_a_spoilt_beginning_is_fetched_anew_from_the_same_source(site: Site, root: Path, command: Download) -> None:
-    site.add("/first/ETTh1.csv", CONTENT, cuts=[100, 0, 0, 0])
-    assert command("ETTh1") == 2
-    put(root / "ETT-small" / "ETTh1.csv.part", b"x" * 100)
-    assert command("ETTh1") == 0
-    assert site.requests[-2:] == [("/first/ETTh1.csv", "bytes=100-"), ("/first/ETTh1.csv", None)]
-    assert (root / "ETT-small" / "ETTh1.csv").read_bytes() == CONTENT
-
-
-def test_a_source_whose_wrong_file_also_breaks_is_given_up_for_the_next(
-    site: Site, root: Path, command: Download
-) -> None:
-    site.add("/first/ETTh1.csv", OTHER, cuts=[100, len(OTHER)] * 50)
-    site.add("/second/ETTh1.csv", CONTENT)
-    assert command("ETTh1") == 0
-    assert (root / "ETT-small" / "ETTh1.csv").read_bytes() == CONTENT
-    assert len([path for path, _ in site.requests if path.startswith("/first")]) == 4
-
-
-# --- sources ---
-
-
+@pytest.mark.parametrize("page", BAD.values(), ids=BAD)
 @pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        (OTHER, f"{len(CONTENT)} bytes, SHA-256 {hashlib.sha256(OTHER).hexdigest()} instead of"),
-        (HTML, "a web page: 53 bytes instead of"),
-        (b"", "empty: 0 bytes"),
-    ],
+    ("data", "file", "by_hand"),
+    [("weather", "weather/weather.csv", HUB_PAGE), ("m4/Weekly", "m4/Weekly-test.csv", download.M4_PAGE)],
 )
-def test_what_is_not_the_file_is_not_kept_and_the_next_source_is_asked(
-    site: Site, root: Path, command: Download, capsys: pytest.CaptureFixture[str], body: bytes, said: str
+def test_a_bad_answer_leaves_nothing_and_does_not_stop_the_rest(
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture,
+    page: Page, data: str, file: str, by_hand: str,
+) -> None:  # fmt: skip
+    if page.pause:
+        monkeypatch.setattr(download, "SILENCE", 2.0)
+    place = root / file
+    site.pages = {f"{name}.csv": Page(CONTENT) for name in ("Weekly-train", "Hourly-train", "national_illness")}
+    site.pages[place.name] = page
+    assert run(data, "illness") == 2
+    message = capsys.readouterr().err
+    assert f"error: {data}: not fetched. By hand: get {place.name} from {by_hand} and put it into" in message
+    assert message.count("error:") == 1
+    expected = {"illness/national_illness.csv", *(["m4/Weekly-train.csv"] if data != "weather" else [])}
+    assert set(files_below(root)) == expected
+
+
+def test_without_network_every_data_set_has_its_message(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site.add("/first/ETTh1.csv", body)
-    assert command("ETTh1") == 2
-    assert f"  127.0.0.1: it serves another ETTh1.csv: {said}" in capsys.readouterr().err
+    lead_to(nobody_there(), monkeypatch)
+    assert run("all") == 2
+    message = capsys.readouterr().err + caplog.text
+    for name, files in PUBLISHED.items():
+        assert f"{name}: not fetched" in message
+        assert all(Path(file.place).name in message and file.page in message for file in files)
+    assert message.count("Connection refused") == sum(map(len, PUBLISHED.values()))
     assert not files_below(root)
-    site.add("/second/ETTh1.csv", CONTENT)
-    assert command("ETTh1") == 0
-    assert files_below(root) == ["ETT-small/ETTh1.csv"]
+
+
+def test_a_file_with_converted_line_ends_arrives_as_published(site: Site, root: Path) -> None:
+    site.pages["ETTh1.csv"] = Page(CONTENT.replace(b"\n", b"\r\n"))
+    assert run("ETTh1") == 0
     assert (root / "ETT-small" / "ETTh1.csv").read_bytes() == CONTENT
 
 
-def test_the_error_names_file_expected_and_found_checksum(
-    site: Site, command: Download, capsys: pytest.CaptureFixture[str]
+def test_a_file_is_known_by_its_git_blob_where_nothing_else_is_published(
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.add("/first/ETTh1.csv", OTHER)
-    assert command("ETTh1") == 2
-    message = capsys.readouterr().err
-    for part in ("ETTh1.csv", hashlib.sha256(OTHER).hexdigest(), hashlib.sha256(CONTENT).hexdigest()):
-        assert part in message
-
-
-def test_what_fails_says_how_to_get_it_by_hand_and_the_rest_is_fetched(
-    site: Site, root: Path, command: Download, log: Log, capsys: pytest.CaptureFixture[str]
-) -> None:
-    site.add("/first/Hourly-test.csv", CONTENT)
-    site.add("/first/weather.csv", CONTENT)
-    assert command("ETTh1", "m4/Hourly", "weather") == 2
-    assert capsys.readouterr().err == (
-        "error: ETTh1: not fetched. By hand: get ETTh1.csv from https://github.com/zhouhaoyi/ETDataset and put it "
-        f"into {root}/ETT-small.\n  127.0.0.1: it answers 404 Not Found\n"
-        "error: m4/Hourly: not fetched. By hand: get Hourly-train.csv from "
-        "https://github.com/Mcompetitions/M4-methods/tree/master/Dataset and put it "
-        f"into {root}/m4.\n  127.0.0.1: it answers 404 Not Found\n"
-    )
-    assert log().endswith("fetched: weather\nnot fetched: ETTh1, m4/Hourly\n")
-    assert files_below(root) == ["m4/Hourly-test.csv", "weather/weather.csv"]
-
-
-def test_without_network_every_data_set_has_its_message_and_each_address_is_tried_once(
-    root: Path, command: Download, log: Log, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    address, tried = nobody_there(), []
-    for name, files in PUBLISHED.items():
-        away = tuple(replace(file, urls=(f"{address}/{file.name}",)) for file in files)
-        monkeypatch.setitem(sources.PUBLISHED, name, away)
-    monkeypatch.setattr(download, "fetch", lambda *given: tried.append(given) or transfer.fetch(*given))
-    assert command("all") == 2
-    out, err = log(), capsys.readouterr().err
-    assert len(tried) == 1
-    assert not root.exists()
-    for name, files in PUBLISHED.items():
-        said = f"{name}: not fetched" in (out if files[0].optional else err)
-        assert said
-        assert all(file.name in out + err and file.page in out + err for file in files)
-    assert err.count("it cannot be reached (Connection refused)") == len(PUBLISHED) - 1
-    assert "Traceback" not in err
-
-
-def test_an_address_that_is_not_encrypted_is_not_asked(
-    command: Download, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (file,) = PUBLISHED["weather"]
-    monkeypatch.setitem(sources.PUBLISHED, "weather", (replace(file, urls=("http://example.org/weather.csv",)),))
-    assert command("weather") == 2
-    assert "example.org: http://example.org/weather.csv is not https" in capsys.readouterr().err
-
-
-# --- what is there already ---
+    site.pages = {f"Daily-{part}.csv": Page(b"hello\n") for part in ("train", "test")}
+    monkeypatch.setitem(CONTENTS, "Daily-train.csv", (100, "ce013625030ba8dba906f756967f9e9ca394464a"))
+    assert run("m4/Daily") == 2
+    assert files_below(root) == ["m4/Daily-train.csv"]
 
 
 @pytest.mark.parametrize("content", [CONTENT, CONTENT.replace(b"\n", b"\r\n")])
-def test_a_file_that_is_there_is_checked_and_not_fetched(
-    site: Site, root: Path, command: Download, log: Log, content: bytes
+def test_a_published_file_is_not_fetched_again(site: Site, root: Path, content: bytes) -> None:
+    path = put(root / "weather" / "weather.csv", content)
+    site.pages["weather.csv"] = Page(CONTENT)
+    assert run("weather", "--overwrite") == 0
+    assert (path.read_bytes(), site.requests) == (content, [])
+
+
+@pytest.mark.parametrize("content", [OTHER, CONTENT * 3, b""])
+def test_a_file_of_the_users_own_is_kept_and_the_rest_is_fetched(
+    site: Site, root: Path, capsys: Capture, content: bytes
 ) -> None:
     path = put(root / "weather" / "weather.csv", content)
-    assert command("weather") == 0
-    assert log() == f"{path}: already there, as published\nalready there: weather\n"
-    assert path.read_bytes() == content
-    assert not site.requests
+    site.pages = {"weather.csv": Page(CONTENT), "ETTh1.csv": Page(CONTENT)}
+    assert run("weather", "ETTh1") == 2
+    assert f"{path}: not the published file ({len(content):,} bytes, digest " in capsys.readouterr().err
+    assert (path.read_bytes(), site.requests) == (content, ["ETTh1.csv"])
 
 
-def test_a_file_that_differs_is_kept_and_the_rest_is_fetched(
-    site: Site, root: Path, command: Download, log: Log
+def test_a_file_is_replaced_on_request_once_the_published_one_is_there(
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = put(root / "weather" / "weather.csv", OTHER)
-    site.add("/first/ETTh1.csv", CONTENT)
-    assert command("weather", "ETTh1") == 2
-    out = log()
-    assert f"{path}: not the published file ({len(OTHER)} bytes, SHA-256 " in out
-    assert "kept. --overwrite replaces it.\n" in out
-    assert out.endswith("fetched: ETTh1\nkept, though not the published file: weather\n")
+    path = put(root / "m4" / "Test" / "Hourly-test.csv", OTHER)
+    put(root / "m4" / "Train" / "Hourly-train.csv")
+    assert run("m4/Hourly", "--overwrite") == 2
     assert path.read_bytes() == OTHER
-
-
-def test_a_file_that_differs_is_replaced_on_request_once_the_published_one_is_there(
-    site: Site, root: Path, command: Download
-) -> None:
-    path = put(root / "weather" / "weather.csv", OTHER)
-    assert command("weather", "--overwrite") == 2
-    assert path.read_bytes() == OTHER
-    site.add("/first/weather.csv", CONTENT)
-    assert command("weather", "--overwrite") == 0
-    assert files_below(root) == ["weather/weather.csv"]
+    site.pages["Hourly-test.csv"] = Page(CONTENT)
+    monkeypatch.delenv("CALF_DATASETS")
+    assert run("m4/Hourly", "--overwrite", "--root", str(root)) == 0
     assert path.read_bytes() == CONTENT
-
-
-def test_an_m4_file_in_its_own_folder_is_there(site: Site, root: Path, command: Download) -> None:
-    put(root / "m4" / "Train" / "Hourly-train.csv", CONTENT)
-    put(root / "m4" / "Test" / "Hourly-test.csv", OTHER)
-    site.add("/first/Hourly-test.csv", CONTENT)
-    assert command("m4/Hourly", "--overwrite") == 0
     assert files_below(root) == ["m4/Test/Hourly-test.csv", "m4/Train/Hourly-train.csv"]
-    assert (root / "m4" / "Test" / "Hourly-test.csv").read_bytes() == CONTENT
 
 
-# --- the optional forecasts of Naive2 ---
-
-
-def test_a_file_in_an_archive_is_unpacked(site: Site, root: Path, command: Download) -> None:
-    site.add("/first/submission-Naive2.csv.zip", zipped(CONTENT))
-    assert command("m4/Naive2") == 0
-    assert files_below(root) == ["m4/submission-Naive2.csv"]
-    assert (root / "m4" / "submission-Naive2.csv").read_bytes() == CONTENT
+def test_what_a_killed_download_left_does_not_matter(site: Site, root: Path) -> None:
+    put(root / "weather" / ".weather.csv.part" / "old", b"x" * 100_000)
+    site.pages["weather.csv"] = Page(CONTENT)
+    assert run("weather") == 0
+    assert files_below(root) == ["weather/weather.csv"]
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        (zipped(OTHER), f"{len(OTHER)} bytes, SHA-256"),
-        (zipped(CONTENT + b"x"), f"no submission-Naive2.csv of {len(CONTENT)} bytes in the archive"),
-        (zipped(CONTENT, "notes.txt"), "no submission-Naive2.csv of"),
-        (HTML, "no archive that can be read"),
-        (zipped(CONTENT)[:-10], "no archive that can be read"),
-        (zipped(CONTENT)[:60] + b"\xff" * 20 + zipped(CONTENT)[80:], "no archive that can be read"),
-    ],
+    "body", [ARCHIVE[:-10], ARCHIVE.replace(b"Naive2.csv", b"../../evil"), ARCHIVE[:70] + b"\xff" + ARCHIVE[71:], OTHER]
 )
-def test_without_an_optional_file_nothing_fails(
-    site: Site, root: Path, command: Download, log: Log, body: bytes, said: str
+def test_a_corrupt_archive_is_not_unpacked_even_where_the_library_takes_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, body: bytes
 ) -> None:
-    site.add("/first/submission-Naive2.csv.zip", body)
-    assert command("m4/Naive2") == 0
-    out = log()
-    assert "m4/Naive2: not fetched, and not needed: Naive2 is then computed. By hand: get submission-Naive2.csv" in out
-    assert f"it serves another submission-Naive2.csv: {said}" in out
-    assert out.endswith("optional, not fetched: m4/Naive2\n")
+    def fetch(url: str, place: str, *_: object, **__: object) -> None:
+        Path(place).write_bytes(body)
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+    assert run("m4/Naive2") == 0
+    assert "Not needed, Naive2 is computed where its file is missing: m4/Naive2: not fetched. By hand" in caplog.text
     assert not files_below(root)
 
 
-def test_an_optional_file_that_differs_is_kept_without_failing(root: Path, command: Download) -> None:
-    path = put(root / "m4" / "submission-Naive2.csv", OTHER)
-    assert command("m4/Naive2") == 0
-    assert path.read_bytes() == OTHER
+def test_the_file_in_an_archive_is_unpacked(site: Site, root: Path) -> None:
+    site.pages["submission-Naive2.zip"] = Page(ARCHIVE)
+    assert run("m4/Naive2") == 0
+    assert files_below(root) == ["m4/submission-Naive2.csv"]
+    assert (root / "m4" / "submission-Naive2.csv").read_bytes() == CONTENT
 
 
 # --- what is on disk ---
 
 
-def test_present_names_what_is_on_disk_line_by_line(
-    site: Site, root: Path, command: Download, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert command("--present") == 0
+def test_present_and_status_say_what_is_on_disk(site: Site, root: Path, capsys: Capture) -> None:
+    assert run("--present") == 0
     assert capsys.readouterr().out == ""
-    for place in (
-        "ETT-small/ETTh2.csv", "illness/national_illness.csv", "m4/Hourly-train.csv", "m4/Test/Hourly-test.csv",
-        "m4/Train/Daily-train.csv", "m4/Test/Daily-test.csv", "m4/Weekly-train.csv", "m4/submission-Naive2.csv",
-        "weather/weather.csv.part",
-    ):  # fmt: skip
-        put(root / place, CONTENT)
-    assert command("--present") == 0
-    assert capsys.readouterr() == ("ETTh2\nillness\nm4/Daily\nm4/Hourly\n", "")
+    for place in ("illness/national_illness.csv", "m4/Test/Daily-test.csv", "m4/Daily-train.csv", "m4/Weekly-test.csv"):
+        put(root / place)
+    assert run("--present") == 0
+    assert capsys.readouterr().out == "illness\nm4/Daily\n"
+    assert run("--status", "m4/Daily", "weather", "m4/Naive2") == 0
+    assert [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()] == [
+        ["m4/Daily", f"on disk            {root}/m4/Daily-train.csv"],
+        ["m4/Daily", f"on disk            {root}/m4/Test/Daily-test.csv"],
+        ["weather", f"missing            {root}/weather/weather.csv"],
+        ["m4/Naive2", f"missing, optional  {root}/m4/submission-Naive2.csv"],
+    ]
     assert not site.requests
 
 
-def test_a_shell_script_gets_nothing_but_the_names(root: Path) -> None:
-    put(root / "ETT-small" / "ETTh1.csv", CONTENT)
-    put(root / "illness" / "national_illness.csv", CONTENT)
-    shell = [sys.executable, "-m", "data_provider.download", "--present", "--root", str(root)]
-    ended = subprocess.run(shell, cwd=HERE, capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "ETTh1\nillness\n", "")
-
-
-def test_status_says_of_every_file_whether_it_is_on_disk_and_where(
-    site: Site, root: Path, command: Download, capsys: pytest.CaptureFixture[str]
-) -> None:
-    put(root / "ETT-small" / "ETTh2.csv", CONTENT)
-    put(root / "weather" / "weather.csv.part", b"x" * 1_250_000)
-    put(root / "m4" / "Test" / "Daily-test.csv", CONTENT)
-    assert command("--status") == 0
-    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    assert {name for name, _ in lines} == PUBLISHED.keys()
-    said = [(name, *rest.rsplit(maxsplit=1)) for name, rest in lines]
-    for name, state, place in (
-        ("ETTh1", "missing", "ETT-small/ETTh1.csv"),
-        ("ETTh2", "on disk", "ETT-small/ETTh2.csv"),
-        ("weather", "1.2 MB so far", "weather/weather.csv"),
-        ("m4/Daily", "missing", "m4/Daily-train.csv"),
-        ("m4/Daily", "on disk", "m4/Test/Daily-test.csv"),
-        ("m4/Naive2", "missing, optional", "m4/submission-Naive2.csv"),
-    ):
-        assert (name, f"{state}", str(root / place)) in [(n, s.strip(), p) for n, s, p in said]
-    assert not site.requests
-
-
-def test_status_of_some_data_sets(command: Download, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command("--status", "weather") == 0
-    assert capsys.readouterr().out == f"weather       missing            {root}/weather/weather.csv\n"
+@pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("--status", 0), ("--present", 0), ("ETTh3", 2)])
+def test_what_fetches_nothing_answers_without_the_libraries(argument: str, code: int) -> None:
+    program = (
+        "import sys; from data_provider import download\n"
+        "try: code = download.main(sys.argv[1:])\n"
+        "except SystemExit as end: code = end.code\n"
+        "print({'torch', 'huggingface_hub', 'numpy'} & sys.modules.keys(), code)"
+    )
+    command = [sys.executable, "-c", program, argument]
+    ended = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=60)
+    assert ended.stdout.endswith(f"set() {code}\n")
 
 
 # --- wrong use, and a machine that refuses ---
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["ETTh3"], "ETTh3: no such data set to fetch; choose among ETT, m4, all, ETTh1, "),
-        ([], "name a data set to fetch: ETT, m4, all"),
-        (["--status", "ETTh3"], "ETTh3: no such data set"),
-    ],
-)
-def test_wrong_use_ends_with_one_message(
-    command: Download, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
-) -> None:
-    assert command(*arguments) == 2
+@pytest.mark.parametrize("arguments", [["ETTh3"], ["--status", "weather", "ETTh3"], []])
+def test_wrong_use_ends_with_one_message(capsys: Capture, arguments: list[str]) -> None:
+    assert run(*arguments) == 2
     out, err = capsys.readouterr()
-    assert err.startswith(f"error: {said}")
-    assert err.count("\n") == 1
-    assert not out
-
-
-def test_a_folder_that_cannot_be_written_is_named(
-    site: Site, root: Path, command: Download, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root.write_text("a file where a folder should be")
-    site.add("/first/weather.csv", CONTENT)
-    assert command("weather") == 2
-    err = capsys.readouterr().err
-    assert err.startswith(f"error: {root}")
-    assert err.endswith("What was there before is whole; run the same command again to go on.\n")
-
-
-def test_a_full_disk_is_told_and_what_has_arrived_stays(
-    site: Site, root: Path, command: Download, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    site.add("/first/weather.csv", CONTENT)
-    with monkeypatch.context() as patch:
-        patch.setattr(transfer.ByteProgress, "add", full)  # called between two pieces of a file
-        assert command("weather", "ETTh1") == 2
-    assert capsys.readouterr().err == (
-        f"error: {root}: No space left on device. "
-        "What was there before is whole; run the same command again to go on.\n"
+    assert err.startswith(
+        "error: ETTh3: no such data set to fetch; choose among ETT, m4, all" if arguments else "error: name"
     )
-    assert files_below(root) == ["weather/weather.csv.part", "weather/weather.csv.part.json"]
-    assert command("weather") == 0
+    assert (err.count("\n"), out) == (1, "")
+
+
+def test_a_folder_that_cannot_be_written_is_named(root: Path, capsys: Capture) -> None:
+    root.write_text("a file where a folder should be")
+    assert run("weather", "ETTh1") == 2
+    assert capsys.readouterr().err.startswith(f"error: {root}")
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(("error", "code", "said"), [(FULL, 2, FULL.strerror), (KeyboardInterrupt(), 130, "by hand")])
+@pytest.mark.parametrize("library", ["huggingface_hub.hf_hub_download", "torch.hub.download_url_to_file"])
+def test_a_full_disk_and_a_stop_by_hand_end_the_command(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, library: str, error: Exception, code: int, said: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(library, fail)
+    assert run("weather" if "hub_" in library else "m4/Hourly", "illness") == code
+    message = capsys.readouterr().err
+    assert said in message
+    assert message.count("error:") == 1
+    assert not files_below(root)
+
+
+def test_a_bug_ends_with_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda: None)
+    with pytest.raises(TypeError):
+        run("m4/Hourly")
+
+
+# --- the table ---
+
+
+def test_every_data_set_with_a_page_can_be_fetched_to_where_it_is_read() -> None:
+    for name, spec in DATASETS.items():
+        if spec.url and name != "m4":
+            (file,) = PUBLISHED[name]
+            assert (file.place, file.page) == (f"{spec.folder}/{spec.file}", spec.url)
+    assert PUBLISHED.keys() == {*GROUPS["all"]} == {*download.TABLES, *GROUPS["m4"]}
+    assert GROUPS["m4"] == [*(f"m4/{pattern}" for pattern in PATTERNS), "m4/Naive2"]
+
+
+NEEDED = [file for name, files in PUBLISHED.items() if name != "m4/Naive2" for file in files]
+
+
+@pytest.mark.parametrize("file", NEEDED, ids=lambda file: file.place)
+def test_the_table_knows_real_files(file: download.PublicFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "CONTENTS", REAL)
+    path = file.find(ON_DISK)
+    if path is None:
+        pytest.skip(f"no {file.place} under {ON_DISK} (CALF_DATASETS)")
+    assert download.compare(path)[1] == ""

@@ -19,7 +19,6 @@ from run import parse
 from tests.conftest import Tiny, WriteCsv
 from tests.helpers.commands import succeed, tiny_run
 from utils.errors import UserError
-from utils.records import modern_config
 
 CPU = torch.device("cpu")
 
@@ -112,14 +111,6 @@ def test_a_checkpoint_trained_in_float16_is_tested_on_the_cpu_in_float32(tiny: T
     assert run.main(["--is_training", "0", "--load", str(folder), "--device", "cpu"]) == 0
     (tested,) = (other for other in succeed(tiny()) if other["config"]["precision"] == "fp16")
     assert tested["mse"] == pytest.approx(record["mse"], rel=1e-6)
-
-
-def test_configurations_of_earlier_versions_keep_their_names(write_csv: WriteCsv) -> None:
-    config = RunConfig.from_args(parse(["--data", "custom", "--data_path", str(write_csv())])[0])
-    before = {**config.identity, "use_amp": False}
-    del before["precision"]
-    assert modern_config(before) == config.identity
-    assert RunConfig.from_identity(before, config.surroundings).setting == config.setting
 
 
 def test_each_epoch_is_a_row_of_the_log_and_the_losses_are_drawn(tiny: Tiny, workplace: Path) -> None:

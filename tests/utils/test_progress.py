@@ -6,15 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from utils import progress
-from utils.progress import ByteProgress, Progress, clock, megabytes
+from utils.progress import Progress, clock
 
 
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that the test sets: its last element is the time."""
     now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[-1])
     monkeypatch.setattr("tqdm.std.time", lambda: now[-1])
     return now
 
@@ -81,27 +79,3 @@ def test_an_error_in_the_items_comes_through() -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(Progress(items(), "epoch 1", 2))
-
-
-@pytest.mark.parametrize(("total", "of"), [(4_000_000, " of 4.0 MB"), (None, "")])
-def test_in_a_log_a_transfer_says_every_half_minute_what_has_arrived(
-    seconds: list[float], caplog: pytest.LogCaptureFixture, total: int | None, of: str
-) -> None:
-    caplog.set_level(logging.INFO)
-    with ByteProgress("data.csv", total, done=1_000_000) as progress:
-        for _ in range(5):
-            seconds.append(seconds[-1] + 20)
-            progress.add(500_000)
-    assert caplog.messages == [f"  data.csv: 2.0 MB{of}", f"  data.csv: 3.0 MB{of}"]
-
-
-def test_a_terminal_gets_a_bar_of_bytes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with ByteProgress("data.csv", 4_000_000, done=1_000_000) as progress:
-        progress.add(500_000)
-    assert "1.00M/4.00M" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("count", "text"), [(0, "0.0 MB"), (2_589_657, "2.6 MB"), (1_234_567_890, "1,234.6 MB")])
-def test_sizes_are_told_in_megabytes(count: int, text: str) -> None:
-    assert megabytes(count) == text

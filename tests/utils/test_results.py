@@ -1,4 +1,4 @@
-"""What a run leaves behind."""
+"""Test what a run writes for people and programs."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.helpers.records import long_term, m4
 from utils.metrics import ErrorSums
-from utils.results import append_block, comparison, over_seeds, save_metrics
+from utils.results import append_block, comparison, format_metric, over_seeds, run_figures, run_title, save_metrics
 
 
 def report(error: float, channels: int = 3, pred_len: int = 8) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def report(error: float, channels: int = 3, pred_len: int = 8) -> dict[str, Any]
 
 
 def test_metrics_are_saved_as_json_and_as_an_array(tmp_path: Path) -> None:
-    record = {"mse": 4.0, "mae": 1.5, "seed": 3}
+    record = long_term(mse=4.0, mae=1.5)
     save_metrics(tmp_path / "results", record)
     assert json.loads((tmp_path / "results" / "metrics.json").read_text()) == record
     assert np.load(tmp_path / "results" / "metrics.npy").tolist() == [1.5, 4.0, 2.0]
@@ -59,34 +60,52 @@ def test_more_channels_than_fit_are_counted(channels: int, hidden: int) -> None:
     assert not any(line.startswith("  c21 ") for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.159512, "0.1595"), (1.685313, "1.6853"), (0.048135, "0.0481"), (0.01, "0.0100"), (1234.5, "1234.5000"),
+        (0.0, "0.0000"), (0.00012345, "0.0001234"), (0.0099996, "0.01"), (3.2e-9, "3.2e-09"), (float("nan"), "nan"),
+    ],
+)  # fmt: skip
+def test_a_metric_is_shown_with_four_decimals_or_digits(value: float, text: str) -> None:
+    assert format_metric(value) == text
+
+
+def test_small_errors_can_be_told_apart_in_the_tables() -> None:
+    (line,) = [line for line in comparison({"CALF": report(0.001)}) if line.startswith("  all")][:1]
+    assert line.split() == ["all", "1e-06", "0.001"]
+
+
+@pytest.mark.parametrize(
+    ("record", "title"),
+    [
+        (long_term(pred_len=192), "CALF on ETTh1, 96 -> 192"),
+        (long_term(target="ETTm1"), "CALF on ETTh1, 96 -> 96, tested on ETTm1 (zero-shot)"),
+        (m4("Hourly", model="DLinear", selected_on="test"), "DLinear on M4 Hourly, 96 -> 48, selected on test"),
+    ],
+)
+def test_a_run_has_a_title(record: dict[str, Any], title: str) -> None:
+    assert run_title(record) == title
+
+
+def test_the_figures_of_a_run_are_those_of_its_task() -> None:
+    assert run_figures(long_term(mse=0.159512, mae=0.0003)) == "mse:0.1595, mae:0.0003"
+    assert run_figures(m4("Hourly", naive2=False)) == "smape:10.0000, mase:2.0000, mape:20.0000"
+
+
 def test_several_seeds_give_mean_and_sample_deviation() -> None:
-    records = [
-        {
-            "seed": seed,
-            "mse": mse,
-            "mae": mae,
-            "model": "CALF",
-            "data": "ETTh1",
-            "seq_len": 96,
-            "pred_len": 192,
-            "backbone": {"name": "gpt2", "init": "random"},
-        }
-        for seed, mse, mae in ((1, 1.0, 2.0), (2, 3.0, 2.0))
-    ]
-    assert over_seeds(records) == [
-        "CALF on ETTh1, 96 -> 192, backbone gpt2 (random), mean ± std over seeds 1, 2",
+    assert over_seeds([long_term(seed=seed, mse=mse, mae=2.0) for seed, mse in ((1, 1.0), (2, 3.0))]) == [
+        "CALF on ETTh1, 96 -> 96, backbone gpt2 (random), mean ± std over seeds 1, 2",
         "mse:2.000000 ± 1.414214, mae:2.000000 ± 0.000000",
     ]
 
 
-def test_m4_runs_are_reported_over_seeds_by_their_own_figures() -> None:
-    def record(seed: int, smape: float) -> dict[str, Any]:
-        return {
-            "model": "CALF", "data": "m4", "seasonal_patterns": "Hourly", "selected_on": "test", "seq_len": 96,
-            "pred_len": 48, "seed": seed, "smape": smape, "mase": None, "mape": 2.0, "owa": 0.5,
-            "backbone": {"name": "gpt2", "init": "random"},
-        }  # fmt: skip
+def test_a_model_without_a_backbone_is_reported_over_seeds_without_one() -> None:
+    title, _ = over_seeds([long_term(seed=seed, model="DLinear") for seed in (1, 2)])
+    assert title == "DLinear on ETTh1, 96 -> 96, mean ± std over seeds 1, 2"
 
-    title, figures = over_seeds([record(1, 10.0), record(2, 12.0)])
-    assert title.startswith("CALF on M4 Hourly, 96 -> 48, selected on test, backbone gpt2 (random)")
-    assert figures == "smape:11.000000 ± 1.414214, mape:2.000000 ± 0.000000, owa:0.500000 ± 0.000000"
+
+def test_m4_runs_are_reported_over_seeds_by_their_own_figures() -> None:
+    title, figures = over_seeds([m4("Hourly", seed, smape, naive2=False) for seed, smape in ((1, 10.0), (2, 12.0))])
+    assert title.startswith("CALF on M4 Hourly, 96 -> 48, backbone gpt2 (random)")
+    assert figures == "smape:11.000000 ± 1.414214, mase:2.000000 ± 0.000000, mape:20.000000 ± 0.000000"

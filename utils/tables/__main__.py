@@ -9,17 +9,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from utils.errors import UserError, give_up
+from utils.command import Parser, run_command, typed
+from utils.errors import UserError
 from utils.files import replacing
 from utils.tables.records import read_records
 from utils.tables.tables import AVERAGE, CELL, Tables, make_tables
-from utils.tables.write import sections_of, to_csv, to_markdown
+from utils.tables.write import TITLES, titles_of, to_csv, to_markdown
 
 logger = logging.getLogger("calf")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         "python -m utils.tables",
         description=__doc__.splitlines()[0],
         allow_abbrev=False,
@@ -31,23 +32,30 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def write_tables(tables: Tables, folder: Path) -> list[Path]:
-    """Write both files and return where they are."""
-    texts = {"tables.md": to_markdown(tables), "tables.csv": to_csv(tables)}
-    for name, text in texts.items():
-        with replacing(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
+    """Write both files and return where they are.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    texts = {folder / "tables.md": to_markdown(tables), folder / "tables.csv": to_csv(tables)}
+    try:
+        for path, text in texts.items():
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--output {folder} cannot be written: {error.strerror or error}.") from error
+    return list(texts)
 
 
 def summary(tables: Tables) -> Iterator[str]:
     """Yield lines that say how much of the paper has been run, and which runs and files were passed over."""
-    for name, section in sections_of(tables).items():
+    for name, title in titles_of(tables).items():
         rows = tables.rows[(tables.rows.table == name) & (tables.rows.horizon != AVERAGE)]
-        if section.published:
+        if name in TITLES:
             runs = rows[rows.published.notna()].groupby(["protocol", "horizon"]).seeds.count()  # over all backbones
-            yield f"{section.title}: {(runs > 0).sum()} of {len(runs)} published cells"
+            yield f"{title}: {(runs > 0).sum()} of {len(runs)} published cells"
         else:
-            yield f"{section.title}: {len(rows.groupby(CELL))} cells, nothing published"
+            yield f"{title}: {len(rows.groupby(CELL))} cell(s), none of them published"
     if tables.runs.empty:
         yield "Nothing has been run yet: sh scripts/reproduce.sh runs what has data on disk."
     if left_out := (~tables.runs.shown).sum():
@@ -57,19 +65,15 @@ def summary(tables: Tables) -> Iterator[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Return exit code 0, or 2 after one message when a folder cannot be used."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
-    logger.setLevel(logging.INFO)
     args = build_parser().parse_args(argv)
-    try:
+
+    def work() -> None:
         tables = make_tables(*read_records(Path(args.results)))
         paths = write_tables(tables, Path(args.output))
-    except UserError as error:
-        return give_up(str(error), 2)
-    except OSError as error:
-        return give_up(f"--output {args.output} cannot be written: {error.strerror or error}.", 2)
-    for line in (*summary(tables), *(f"written: {path}" for path in paths)):
-        logger.info("%s", line)
-    return 0
+        for line in (*summary(tables), *(f"written: {path}" for path in paths)):
+            logger.info("%s", line)
+
+    return run_command(work, typed("-m utils.tables", argv))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from utils.m4.patterns import PATTERNS
 from utils.results import printable
 from utils.tables.records import M4, Record
 
-PUBLISHED_MODEL = "CALF"
+NOTHING = "–"
 # Flags that say which cell a run belongs to, how it is called, and where its data lie.
 NO_SETTINGS = frozenset(
     {"model", "data", "seq_len", "pred_len", "features", "target", "percent", "seasonal_patterns", "m4_protocol",
@@ -74,40 +74,36 @@ class Block:
 
     @property
     def protocol(self) -> "Block":
-        """Return the block of published figures, if there are any, that these rows can be compared with."""
+        """Return the block of another model's published figures that has the data and the protocol of these rows."""
         return replace(self, selected_on="", model="", backbone="", init="", gpt_layers=0)
-
-    @property
-    def shows_published(self) -> bool:
-        """Return whether published figures belong in these rows."""
-        return self.model in ("", PUBLISHED_MODEL)
 
 
 def block_of(record: Record) -> Block:
     """Return the rows that a run belongs to."""
     data, model, m4 = record.content["data"], record.content["model"], record.section == M4
-    flags, backbone = data["config"], model["origin"].get("backbone", {})
-    features, reports = flags.get("features", "M"), record.content["scores"]["metrics"]
+    flags, backbone = data["config"], model["origin"].get("backbone") or {}
+    features = flags.get("features") or "M"
+    series = record.content["scores"]["metrics"][model["name"]]["series"] if m4 else 0
     return Block(
-        table=record.section,
+        table=printable(record.section),
         data=printable(_tail(flags.get("file")) or "custom" if data["name"] == "custom" else data["name"]),
         target=printable(data.get("target_data") or ""),
-        percent=flags.get("percent", 100),
-        features=features if features == "M" else printable(f"{features} {flags.get('target', '')}"),
-        seq_len=flags.get("seq_len", 0),
-        subset=m4 and reports[model["name"]]["series"] != PATTERNS[horizon_of(record)].series,
-        selected_on=data.get("selected_on", ""),
+        percent=flags.get("percent") or 100,
+        features=features if features == "M" else printable(f"{features} {flags.get('target')}"),
+        seq_len=flags.get("seq_len") or 0,
+        subset=m4 and series != PATTERNS[horizon_of(record)].series,
+        selected_on=data.get("selected_on") or "",
         model=printable(model["name"]),
-        backbone=printable(_portable(backbone.get("name", ""))),
-        init=printable(backbone.get("init", "")),
-        gpt_layers=model["config"].get("gpt_layers", 0) if backbone else 0,
+        backbone=printable(_portable(backbone.get("name") or "")),
+        init=backbone.get("init") or "",
+        gpt_layers=(model["config"].get("gpt_layers") or 0) if backbone else 0,
     )
 
 
 def horizon_of(record: Record) -> str:
     """Return the row of a run inside its block: a pattern of M4, or the steps forecast."""
     flags = record.content["data"]["config"]
-    return flags["seasonal_patterns"] if record.section == M4 else str(flags.get("pred_len", ""))
+    return flags["seasonal_patterns"] if record.section == M4 else str(flags.get("pred_len", NOTHING))
 
 
 def settings(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +111,7 @@ def settings(content: Mapping[str, Any]) -> dict[str, Any]:
 
     Files count by their contents where the record has them, else by name: the path differs between machines.
     """
-    data, backbone = content["data"], content["model"]["origin"].get("backbone", {})
+    data, backbone = content["data"], content["model"]["origin"].get("backbone") or {}
     flags = {**data["config"], **content["run"]["config"], **content["model"]["config"]}
     found = {f"--{name}": _portable(value) for name, value in flags.items() if name not in NO_SETTINGS}
     digest = data.get("digest")

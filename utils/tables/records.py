@@ -69,6 +69,8 @@ def read_records(folder: Path) -> tuple[list[Record], list[str]]:
     records, notes = [], []
     for path in sorted(folder.rglob(RECORD)):
         try:
+            if not path.is_file():
+                raise ValueError("not a regular file")  # one without an end, or that waits for a writer
             record = Record(path, path.stat().st_mtime, json.loads(path.read_text(encoding="utf-8")))
             _check(record)
             records.append(record)

@@ -4,24 +4,25 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from utils.m4.records import pool_records
 from utils.m4.scores import POOLS
 from utils.tables.cells import Block, block_of, horizon_of, settings
-from utils.tables.records import FEW_SHOT, LONG_TERM, M4, ZERO_SHOT, Record, is_number, look_up
+from utils.tables.records import FEW_SHOT, M4, Record, is_number, look_up
 
 FILE = Path(__file__).with_name("published.csv")
-PUBLISHED = (LONG_TERM, FEW_SHOT, ZERO_SHOT, M4)
+PUBLISHED_MODELS = ("CALF", "")  # the second: rows of what is published and was not run
 BASELINES = ("naive", "seasonal_naive", "naive2")
-OURS = "ours"
-AVERAGE = "average"
+OURS, AVERAGE = "ours", "average"
 CELL = ["block", "horizon"]
 FIGURE = [*CELL, "metric"]
 RUN = [*CELL, "seed", "settings", "modified", "record"]
 SCORE = [*CELL, "seed", "forecaster", "metric", "value"]
+
+Row = tuple[Block, str, Sequence[str], str]  # block, horizon, the horizons or patterns behind it, and its gap
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Tables:
     """All that is known of the runs.
 
     Attributes:
-        rows: one line per row and metric, in the order of the tables: what ``tables.csv`` holds.
+        rows: one line per row and metric, in the order of the tables.
         runs: one line per run: its cell, its settings and those that the cell shows, and whether it is shown.
         published: one line per published figure.
         unread: files that could not be read, and why.
@@ -41,39 +42,19 @@ class Tables:
     unread: Sequence[str]
 
 
-class Row(NamedTuple):
-    """One row of a table before its metrics are known.
-
-    Attributes:
-        block: the rows it belongs to.
-        horizon: steps, ``average``, or M4's pattern or group.
-        members: the horizons, of M4 the patterns, that it is made of.
-        gap: why the row has no metrics, if it has none.
-    """
-
-    block: Block
-    horizon: str
-    members: Sequence[str]
-    gap: str
-
-
 def make_tables(records: Iterable[Record], unread: Sequence[str] = ()) -> Tables:
-    """Return the tables of some records.
-
-    Args:
-        records: the runs.
-        unread: files that could not be read, and why.
-    """
+    """Return the tables of some records; ``unread`` are notes about files that are none."""
     runs, published = choose_runs(records), read_published()
     shown = runs[runs.shown]
-    lines = _in_order(_rows(shown, published), list(published.protocol.unique()))
-    metrics = {run.block.table: run.record["task"]["metrics"] for run in shown.itertuples()}
+    lines = _in_order(_rows(shown, published), published)
+    metrics = {run.table: run.record["task"]["metrics"] for run in shown.itertuples()}
     metrics |= published.groupby("table").metric.unique()
-    cells = [(*row, metric) for row in lines for metric in metrics[row.block.table]]
+    cells = [(*row, metric) for row in lines for metric in metrics[row[0].table]]
     rows = pd.DataFrame(cells, columns=[*CELL, "members", "gap", "metric"])
     rows["table"] = [block.table for block in rows.block]
-    rows["protocol"] = [block.protocol if block.shows_published else None for block in rows.block]
-    rows = rows.merge(published[["protocol", "horizon", "metric", "published"]], how="left")
+    rows["protocol"] = [block.protocol if block.model in PUBLISHED_MODELS else None for block in rows.block]
+    keys = ["protocol", "horizon", "metric"]
+    rows = rows.merge(published[[*keys, "published"]], how="left", on=keys)
     for figures in _over_seeds(_scores(shown, lines)):
         rows = rows.merge(figures, how="left", on=FIGURE)
     rows["difference"] = rows["mean"] - rows.published
@@ -129,51 +110,42 @@ def _rows(shown: pd.DataFrame, published: pd.DataFrame) -> Iterator[Row]:
     """Yield the rows of all blocks, among them blocks without a model for what is published and was not run."""
     printed = published[published.horizon != AVERAGE].groupby("protocol", sort=False).horizon.unique()
     run = dict(shown.groupby("block", sort=False).horizon.unique())
-    done = {block.protocol for block in run if block.shows_published and block.selected_on != "test"}
+    done = {block.protocol for block in run if block.model in PUBLISHED_MODELS and block.selected_on != "test"}
     run |= {block: [] for block in printed.index if block not in done}
     for block, horizons in run.items():
         yield from _rows_of(block, {*horizons}, list(printed.get(block.protocol, [])))
 
 
 def _rows_of(block: Block, run: set[str], printed: Sequence[str]) -> Iterator[Row]:
-    """Yield the rows of one block: what was run, and where its figures are published, all that is.
-
-    Args:
-        block: the block.
-        run: the horizons, of M4 the patterns, that were run.
-        printed: the published ones.
-    """
+    """Yield the rows of one block: what was run and, for a model with published figures, what is published."""
     horizons = sorted({*printed, *run}, key=by_size)
     averaged = printed or horizons
     groups = {horizon: [horizon] for horizon in horizons} | ({AVERAGE: averaged} if len(averaged) > 1 else {})
     for horizon, members in (POOLS if block.table == M4 else groups).items():
         present = run.intersection(members)
-        if present or (printed and block.shows_published):
-            yield Row(block, horizon, members, _gap(horizon, len(present), len(members)))
+        if present or (printed and block.model in PUBLISHED_MODELS):
+            yield block, horizon, members, _gap(horizon, len(present), len(members))
 
 
 def _gap(horizon: str, present: int, wanted: int) -> str:
+    """Return why a row has no metrics, if it turns out to have none."""
     if wanted == 1 or (horizon in POOLS and not present):
         return "missing"
     parts = "patterns" if horizon in POOLS else "horizons"
     return f"{present} of {wanted} {parts}" if present < wanted else f"no seed has all {parts}"
 
 
-def _in_order(rows: Iterable[Row], protocols: Sequence[Block]) -> list[Row]:
-    """Sort rows as in the tables: those of all models for one data set and horizon stand together.
-
-    Args:
-        rows: of all tables.
-        protocols: the published blocks in their order.
-    """
+def _in_order(rows: Iterable[Row], published: pd.DataFrame) -> list[Row]:
+    """Sort rows as in the tables: those of all models for one data set and horizon stand together."""
+    protocols = list(published.protocol.unique())
     pairs = [(block.table, block.data, block.target) for block in protocols]
 
     def place(row: Row) -> tuple[Any, ...]:
-        block = row.block
+        block, horizon, *_ = row
         return (
-            _rank(block.table, PUBLISHED), block.table, _rank((block.table, block.data, block.target), pairs),
-            block.protocol not in protocols, block.protocol, block.selected_on == "test",
-            _rank(row.horizon, [*POOLS]), by_size(row.horizon), block,
+            _rank(block.table, list(published.table.unique())), block.table,
+            _rank((block.table, block.data, block.target), pairs), block.protocol not in protocols, block.protocol,
+            block.selected_on == "test", _rank(horizon, [*POOLS]), by_size(horizon), block,
         )  # fmt: skip
 
     return sorted(rows, key=place)
@@ -185,10 +157,9 @@ def _rank(item: Any, order: Sequence[Any]) -> int:
 
 def _scores(shown: pd.DataFrame, rows: Iterable[Row]) -> pd.DataFrame:
     """Return one line per row, seed, forecaster (``ours`` and the baselines) and metric."""
-    of_m4 = pd.Series([block.table == M4 for block in shown.block], index=shown.index, dtype=bool)
-    lines = [line for run in shown[~of_m4].itertuples() for line in _window_scores(run)]
-    for (block, seed), runs in shown[of_m4].groupby(["block", "seed"], sort=False):
-        lines += [(block, pattern, seed, *score) for pattern, *score in _pooled_scores(runs.record)]
+    lines = [score for run in shown[shown.table != M4].itertuples() for score in _window_scores(run)]
+    for (block, seed), runs in shown[shown.table == M4].groupby(["block", "seed"], sort=False):
+        lines += [(block, group, seed, *score) for group, *score in _pooled_scores(list(runs.record))]
     scores = pd.DataFrame(lines, columns=SCORE).astype({"value": float})
     return pd.concat([scores, _averages(scores, rows)], ignore_index=True)
 
@@ -198,26 +169,32 @@ def _window_scores(run: Any) -> Iterator[tuple[Any, ...]]:
     scores = run.record["scores"]
     for metric in run.record["task"]["metrics"]:
         yield run.block, run.horizon, run.seed, OURS, metric, scores[metric]
-        for name in BASELINES:
-            report = look_up(scores, f"metrics.{name}")
-            score = look_up(report, f"standardised.{metric}") or look_up(report, metric)
+        for name, key in _baselines(run.record).items():
+            report = scores["metrics"].get(key)
+            score = look_up(look_up(report, "standardised") or report, metric)
             if is_number(score):
                 yield run.block, run.horizon, run.seed, name, metric, score
 
 
+def _baselines(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the keys of the scores of the baselines; a model such as SeasonalNaive is a baseline itself."""
+    model = record["model"]["name"]
+    return {name: model if model.lower() == name.replace("_", "") else name for name in BASELINES}
+
+
 def _pooled_scores(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
-    """Yield group, forecaster, metric and score from the records of one seed, for M4's groups that are complete."""
-    contents = list(records)
-    for group in pool_records(contents).values():
-        for name, scores in {} if group.missing else group.scores.items():
-            forecaster = OURS if name == contents[0]["model"]["name"] else name
-            yield from ((group.name, forecaster, metric, score) for metric, score in asdict(scores).items())
+    """Yield group, forecaster, metric and score for each group of M4 that is complete in one seed's records."""
+    keys = {OURS: records[0]["model"]["name"], **_baselines(records[0])}
+    for group in pool_records(records).values():
+        for name, key in keys.items():
+            if key in group.scores and not group.missing:
+                scores = asdict(group.scores[key])
+                yield from ((group.name, name, metric, score) for metric, score in scores.items())
 
 
 def _averages(scores: pd.DataFrame, rows: Iterable[Row]) -> pd.DataFrame:
-    """Return the averages over horizons for each seed that has all of them, in lines as those of ``scores``."""
-    averaged = [row for row in rows if row.horizon == AVERAGE]
-    members = [(row.block, horizon, len(row.members)) for row in averaged for horizon in row.members]
+    """Return the averages over horizons for each seed that has all of them, in the columns of ``scores``."""
+    members = [(block, one, len(parts)) for block, row, parts, _ in rows if row == AVERAGE for one in parts]
     parts = scores.merge(pd.DataFrame(members, columns=[*CELL, "wanted"]))
     by_seed = parts.groupby(["block", "seed", "forecaster", "metric", "wanted"], sort=False).value
     means = by_seed.agg(["mean", "count"]).reset_index()

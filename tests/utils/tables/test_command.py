@@ -1,4 +1,4 @@
-"""The command that writes the tables: its files agree, and nothing that lies among the results stops it."""
+"""Test the command that writes the tables: its files agree, and no file among the results stops it."""
 
 import csv
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.records import long_term, m4, write
-from utils import tables
+from utils.tables.__main__ import main
 
 EXAMPLES = (
     *(long_term(pred_len=h, seed=s, mse=0.3 + s / 100) for h in (96, 192, 336, 720) for s in (1, 2)),
@@ -16,20 +16,21 @@ EXAMPLES = (
     long_term(target="ETTm1"),
     *(m4(pattern) for pattern in ("Weekly", "Daily", "Hourly")),
     m4("Hourly", selected_on="test", naive2=False),
+    long_term(model="DLinear", mse=0.386, mae=0.4),
 )
 
 
 def make(folder: Path, *contents: dict[str, Any]) -> tuple[str, list[dict[str, str]]]:
-    """Run the command on records; what it wrote."""
+    """Run the command on records and return what it wrote."""
     for i, content in enumerate(contents):
         write(folder / f"run{i}", content)
-    assert tables.main(["--results", str(folder), "--output", str(folder)]) == 0
+    assert main(["--results", str(folder), "--output", str(folder)]) == 0
     with (folder / "tables.csv").open(encoding="utf-8", newline="") as file:
         return (folder / "tables.md").read_text(encoding="utf-8"), list(csv.DictReader(file))
 
 
 def markdown_rows(text: str) -> list[list[str]]:
-    """Cells of every row of every table, without the headers."""
+    """Return the cells of every row of every table, without the headers."""
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     headers = {i for i, line in enumerate(lines) if line.startswith("| ---")}
     return [line[2:-2].split(" | ") for i, line in enumerate(lines) if not {i, i + 1} & headers]
@@ -39,7 +40,7 @@ def test_both_files_hold_the_same_figures(tmp_path: Path) -> None:
     text, lines = make(tmp_path, *EXAMPLES)
     by_row: dict[tuple[str, ...], list[dict[str, str]]] = {}
     for line in lines:
-        names = ("table", "data", "target", "percent", "horizon", "init", "selected_on")
+        names = ("table", "data", "target", "percent", "horizon", "model", "init", "selected_on")
         by_row.setdefault(tuple(line[name] for name in names), []).append(line)
     shown = markdown_rows(text)
     assert len(shown) == len(by_row)
@@ -63,7 +64,10 @@ def test_a_row_shows_figures_published_difference_naive_seeds_and_backbone(tmp_p
         "| ETTh1 | 96 | 0.3150 ± 0.0071 / 0.5000 ± 0.0000 | 0.369 / 0.389 | -0.0540 / +0.1110 | 1.0000 / 0.5000 "
         "| 0.2500 / 0.1250 | 2 | CALF, gpt2 (random), 6 blocks |"
     ) in text
-    assert "| ETTh1 | 192 | missing |" not in text
+    assert (
+        "| ETTh1 | 96 | 0.3860 / 0.4000 | – | – | 1.0000 / 0.5000 | 0.2500 / 0.1250 | 1 | DLinear |\n"
+        "| ETTh1 | 192 | 0.3150 ± 0.0071"
+    ) in text
     assert "| ETTh2 | 96 | missing | 0.279 / 0.331 | – | – | – | – | – |" in text
     assert "| ETTh1 → ETTm1 | 96 | 0.4000 / 0.5000 | 0.767 / 0.564 |" in text
     assert "| M4, selected on test | Hourly | 10.000 / 2.000 / – | – | – | 20.000 / 3.000 / – | – | – | 1 |" in text
@@ -72,19 +76,21 @@ def test_a_row_shows_figures_published_difference_naive_seeds_and_backbone(tmp_p
 
 def test_the_notes_say_seeds_backbone_machines_commits_and_settings(tmp_path: Path) -> None:
     text, _ = make(tmp_path, *EXAMPLES)
-    (provenance,) = [line for line in text.split("## Few-shot")[0].splitlines() if "commits" in line]
+    (provenance,) = [line for line in text.split("## Few-shot")[0].splitlines() if "CALF" in line and "commits" in line]
     assert provenance == (
         "- CALF, gpt2 (random), 6 blocks: seeds 1, 2; word embeddings of gpt2; machines CPU, 2 threads (PyTorch "
         "2.13.0); commits abc123."
     )
-    assert "- Settings of ETTh1 (96, 192, 336, 720): `--batch_size 256 --cos 1" in text
+    assert "- Settings of CALF on ETTh1 (96, 192, 336, 720): `--accumulate 1 --batch_size 256 --cos 1" in text
+    assert "- DLinear: seeds 2021; machines CPU" in text
+    assert "- Settings of DLinear on ETTh1 (96): `--accumulate 1 --batch_size 256" in text
     assert "printed as 0.871" in text
     assert "commits abc123; Naive2 computed." in text.split("M4\n")[1]
 
 
 def test_a_record_without_an_environment_is_of_unknown_origin(tmp_path: Path) -> None:
     content = long_term()
-    del content["environment"], content["word_embeddings"]
+    content["run"]["environment"], content["model"]["origin"]["word_embeddings"] = "lost", None
     text, _ = make(tmp_path, content)
     assert "seeds 2021; word embeddings of unknown; machines unknown; commits unknown." in text
 
@@ -115,20 +121,40 @@ def test_without_any_run_all_is_missing_and_the_way_to_run_is_named(tmp_path: Pa
     assert {line["gap"] for line in lines} == {"missing", "0 of 4 horizons"}
 
 
+def test_a_task_without_published_figures_has_a_column_for_each_metric(tmp_path: Path) -> None:
+    content = long_term("Heart", task=("classification", "Classification", ["accuracy", "f1"]))
+    content["scores"] = {"accuracy": 0.91, "f1": None, "metrics": {"naive": {"accuracy": 0.5}}}
+    text, lines = make(tmp_path, content)
+    section = text.split("## Classification\n")[1]
+    assert section.splitlines()[1] == "| data set | horizon | accuracy | f1 | naive | seeds | model, backbone |"
+    assert "| Heart | 96 | 0.9100 | – | 0.5000 / – | 1 | CALF, gpt2 (random), 6 blocks |" in section
+    assert "published" not in section
+    assert [line["metric"] for line in lines if line["table"] == "classification"] == ["accuracy", "f1"]
+
+
 def test_names_from_records_cannot_break_a_table(tmp_path: Path) -> None:
     content = long_term("custom", features="S")
-    content["config"]["data"] |= {"file": "/my/a|b\n.csv", "target": "x | y"}
+    content["data"]["config"] |= {"file": "/my/a|b\n.csv", "target": "x | y"}
     text, _ = make(tmp_path, content)
     assert r"| my/a\|b .csv, S x \| y | 96 |" in text
 
 
+def test_a_file_name_that_is_no_utf8_stops_nothing(tmp_path: Path) -> None:
+    content = long_term("custom")
+    content["data"]["config"]["file"] = "/my/d\udce4ta.csv"
+    text, lines = make(tmp_path, content)
+    assert "| my/d\ufffdta.csv | 96 |" in text
+    assert "my/d\ufffdta.csv" in {line["data"] for line in lines}
+
+
 def test_the_command_says_how_much_there_is_and_where(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    make(tmp_path, *EXAMPLES)
+    make(tmp_path, *EXAMPLES, long_term(task=("imputation", "Imputation", ["mse"])))
     assert caplog.messages == [
         "Long-term forecasting: 4 of 28 published cells",
         "Few-shot forecasting: 1 of 16 published cells",
         "Zero-shot forecasting: 1 of 16 published cells",
         "Short-term forecasting: M4: 1 of 5 published cells",
+        "Imputation: 1 cell(s), none of them published",
         "1 run(s) stand behind others of the same cell; they are listed under Left out",
         f"written: {tmp_path}/tables.md",
         f"written: {tmp_path}/tables.csv",
@@ -138,7 +164,7 @@ def test_the_command_says_how_much_there_is_and_where(tmp_path: Path, caplog: py
 def test_a_folder_that_cannot_be_used_ends_with_one_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    assert tables.main(["--results", str(file), "--output", str(tmp_path)]) == 2
+    assert main(["--results", str(file), "--output", str(tmp_path)]) == 2
     assert "is a file" in capfd.readouterr().err
-    assert tables.main(["--results", str(tmp_path), "--output", str(file)]) == 2
+    assert main(["--results", str(tmp_path), "--output", str(file)]) == 2
     assert capfd.readouterr().err.startswith(f"error: --output {file} cannot be written")
