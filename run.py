@@ -123,9 +123,12 @@ def _train_and_test(config: RunConfig, command: Command) -> Records:
     from exp.experiments import experiment_of
     from exp.resume import clear_state
     from exp.runs import finished, is_trained
+    from utils.files import clear_after_kill
     from utils.results import run_figures, run_title
 
     kind = experiment_of(config)
+    if not command.dry_run and is_main_process():
+        clear_after_kill(config.checkpoint, config.results, config.pictures)
     if not (command.dry_run or command.overwrite):
         if records := finished(config):
             logger.info("%s is finished; --overwrite repeats it", config.setting)

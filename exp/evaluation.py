@@ -20,7 +20,7 @@ from models.config import ModelConfig
 from models.naive import Naive, SeasonalNaive
 from utils.compute import Compute
 from utils.conformal import Coverage
-from utils.files import ArrayWriter
+from utils.files import writing_array
 from utils.metrics import ErrorSums
 from utils.plots import plot_forecast
 from utils.progress import Progress
@@ -187,19 +187,19 @@ class WindowTest:
         shape = (len(windows), windows.pred_len, len(data.scored_columns))
         sums = {name: ErrorSums(*shape[1:]) for name in (self.name, *self.references)}
         with ExitStack() as stack:
-            files = []
+            arrays = []
             if self.save_arrays and self.predictor.compute.is_main:
                 paths = [self.results / f"{name}.npy" for name in ("pred", "true")]
-                files = [stack.enter_context(ArrayWriter(path, shape)) for path in paths]
+                arrays = [stack.enter_context(writing_array(path, shape)) for path in paths]
             for batch, forecast in self.predictor.batches(data, Split.TEST, "test"):
                 truth, known = batch.y[..., data.scored], scored_targets(batch, data)
                 sums[self.name].add(forecast, truth, known)
                 coverage.add(forecast, truth, known)
                 for name, reference in self.references.items():
                     sums[name].add(reference(batch.origins), truth, known)
-                for file, values in zip(files, (forecast, truth), strict=False):
+                for append, values in zip(arrays, (forecast, truth), strict=False):
                     values = values.numpy()
-                    file.append(self._original_units(values) if self.inverse else values)
+                    append(self._original_units(values) if self.inverse else values)
         return sums
 
     @property

@@ -1,32 +1,36 @@
-"""One GPT-2 as two branches that share its frozen tensors."""
+"""Make two branches of one language model that share its frozen tensors."""
 
 import copy
 
-from torch import nn
-from transformers import GPT2Model
+from transformers import PreTrainedModel
 
+from layers.backbone import Stack
 from layers.lora import LoRA
 
 
-def split_branches(gpt2: GPT2Model, lora: LoRA | None) -> tuple[GPT2Model, GPT2Model]:
-    """Make the time and the text branch of one GPT-2 (CALF, section 3.1).
+def split_branches(model: PreTrainedModel, lora: LoRA | None) -> tuple[PreTrainedModel, PreTrainedModel]:
+    """Return the time and the text branch of one language model (CALF, section 3.1).
 
-    Both hold the very same attention and feed-forward tensors, which stay frozen; each has its own
-    positions and layer norms. LoRA, if any, is added to the time branch.
+    Both hold the very same attention and feed-forward tensors, which stay frozen; each has positions and norms of its
+    own. LoRA, if any, is added to the time branch.
+
+    Args:
+        model: the language model; it becomes the time branch.
+        lora: size of the adapters, or None for none.
     """
-    own = {id(p) for module in gpt2.modules() if isinstance(module, nn.LayerNorm) for p in module.parameters()}
-    own.add(id(gpt2.wpe.weight))
-    shared = {id(p): p for p in gpt2.parameters() if id(p) not in own}
-    text = copy.deepcopy(gpt2, memo=dict(shared))
+    stack = Stack(model)
+    own = {id(p) for part in (*stack.norms, *stack.position_tables) for p in part.parameters()}
+    shared = {id(p): p for p in model.parameters() if id(p) not in own}
+    text = copy.deepcopy(model, memo=dict(shared))
     if lora is None:
-        return gpt2, text
+        return model, text
     from peft import LoraConfig, inject_adapter_in_model  # takes seconds, and forecasts need none of it
 
     adapter = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=["c_attn"],
-        fan_in_fan_out=True,
+        target_modules=list(stack.family.lora_targets),
+        fan_in_fan_out=stack.family.fan_in_fan_out,
     )
-    return inject_adapter_in_model(adapter, gpt2), text
+    return inject_adapter_in_model(adapter, model), text

@@ -1,4 +1,7 @@
-"""Cross-modal match: the series re-expressed in GPT-2's principal words (CALF, section 3.2)."""
+"""Express time tokens in the principal words of a language model (CALF, section 3.2).
+
+Shapes: B batch, C channels, D width, K principal words.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -7,12 +10,12 @@ from torch import Tensor, nn
 class CrossModalMatch(nn.Module):
     """Multi-head attention from channel tokens to principal word embeddings.
 
-    The words are the same for every sample, so the whole batch is one long row of queries
-    against a single set of keys and values: they are projected once a step, not once a sample.
+    All samples attend to one set of words. So the whole batch is one long row of queries against one set of keys and
+    values, which are projected once per step, not once per sample.
 
     Args:
-        words: principal word embeddings (K, D); fixed, a buffer.
-        num_heads: attention heads; D must be divisible by it.
+        words: principal word embeddings (K, D); a buffer, they do not train.
+        num_heads: attention heads; they must divide D.
     """
 
     words: Tensor

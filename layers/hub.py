@@ -1,15 +1,11 @@
-"""Models on disk, in the Hugging Face cache or on its hub: where they are, and their tensors. Light."""
+"""Find the files of a model: in a local folder, in the Hugging Face cache, or on its hub."""
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
-
-from utils.errors import UserError
+from utils.errors import UserError, shown_path
 
 logger = logging.getLogger(__name__)
 
@@ -19,14 +15,16 @@ HUB_TIMEOUT = 10.0  # seconds
 
 
 def fetch(name: str, files: Sequence[str], **options: Any) -> Path:
-    """The folder of a hub repository's files, from the cache or the hub.
+    """Return the folder with the files of a hub repository, taken from the cache or fetched from the hub.
 
     Args:
-        files: patterns of their names; the first two at least must be there.
+        name: of the repository.
+        files: patterns of the files' names; the first two of them must be there.
         options: of ``snapshot_download`` (revision, token, cache_dir, force_download, local_files_only).
 
     Raises:
-        Exception: it is neither here nor there; the hub's errors share no base class across its versions.
+        Exception: they are neither in the cache nor on the hub; the hub's errors share no base class across its
+            versions.
     """
     from huggingface_hub import model_info, snapshot_download
 
@@ -45,57 +43,32 @@ def fetch(name: str, files: Sequence[str], **options: Any) -> Path:
     return Path(snapshot_download(name, **wanted))
 
 
-def find_gpt2(llm: str, files: Sequence[str]) -> Path:
-    """The folder with a GPT-2's files: the one named, the one in the cache, or one fetched from the hub.
+def find_model(llm: str, files: Sequence[str]) -> Path:
+    """Return the folder with the files of a language model: a local one, or one in the cache, fetched if missing.
+
+    Args:
+        llm: folder or hub name.
+        files: patterns of the files' names.
 
     Raises:
-        UserError: it is nowhere to be had.
+        UserError: there is no such folder, nor such a model in the cache or on the hub.
     """
     if Path(llm).is_dir():
         return Path(llm)
     if llm.startswith((".", "/", "~")) or llm.count("/") > 1:
-        raise UserError(f"--llm {llm}: there is no such folder.")
+        raise UserError(f"--llm {shown_path(llm)}: there is no such folder.")
     try:
         return fetch(llm, files)
-    except Exception as error:  # see fetch
+    except Exception as error:  # the hub's, see fetch
         raise UserError(
             f"The model {llm!r} cannot be had: it is no folder, not in the Hugging Face cache, and cannot be fetched "
-            f"({first_line(error)}). Three ways out:\n"
+            f"({first_line(error)}). Three remedies:\n"
             f"  1. connect to the network once, so that {llm!r} is fetched into the cache;\n"
             "  2. --llm FOLDER: a local folder in transformers' format (config.json, model.safetensors);\n"
-            "  3. --llm_init random: the same network, randomly initialised, no download."
+            "  3. --llm_init random: a network of that size with random weights, no download."
         ) from error
-
-
-def read_gpt2(llm: str, layers: int) -> dict[str, Tensor]:
-    """The first ``layers`` blocks, positions and final norm of a pretrained GPT-2, float32, by transformers' names.
-
-    Raises:
-        UserError: it is nowhere to be had, or damaged.
-    """
-    folder = find_gpt2(llm, (CONFIG, *WEIGHTS))
-    found: dict[str, Tensor] = {}
-    try:
-        for path in sorted(folder.glob(WEIGHTS[0])):
-            with safe_open(path, "pt") as file:
-                for stored in file.keys():  # noqa: SIM118 (it is no dict)
-                    name = stored.removeprefix("transformer.")
-                    if _is_of_stack(name, layers):
-                        found[name] = file.get_tensor(stored).to(torch.float32)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(
-            f"--llm {llm}: cannot read the model in {folder} ({first_line(error)}); get it anew."
-        ) from error
-    return found
-
-
-def _is_of_stack(name: str, layers: int) -> bool:
-    if name.endswith((".attn.bias", ".attn.masked_bias")):
-        return False  # masks that old versions of transformers stored
-    block = name.split(".")[1] if name.startswith("h.") else ""
-    return name.startswith(("wpe.", "ln_f.")) or (block.isdigit() and int(block) < layers)
 
 
 def first_line(error: Exception) -> str:
-    """What an error of another library says, in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    """Return the message of an error of another library in one printable line."""
+    return shown_path((str(error).strip().splitlines() or [type(error).__name__])[0].rstrip("."))

@@ -1,4 +1,4 @@
-"""Instance normalisation: each window and channel on its own scale, and back."""
+"""Normalize each window and channel to mean 0 and deviation 1, and undo it."""
 
 from typing import NamedTuple
 
@@ -7,19 +7,24 @@ from torch import Tensor
 
 
 class WindowStatistics(NamedTuple):
-    """Mean and deviation of each window and channel, both (B, 1, C) and outside the graph."""
+    """Mean and deviation of each window and channel, without gradients.
+
+    Attributes:
+        mean: (B, 1, C).
+        deviation: (B, 1, C), sqrt(biased variance + eps).
+    """
 
     mean: Tensor
     deviation: Tensor
 
 
-def normalise(x: Tensor, eps: float = 1e-5) -> tuple[Tensor, WindowStatistics]:
-    """Centre and scale ``x`` (B, L, C) over time; the deviation is sqrt(biased variance + eps)."""
+def normalize(x: Tensor, eps: float = 1e-5) -> tuple[Tensor, WindowStatistics]:
+    """Center and scale ``x`` (B, L, C) over time; return the result and the statistics used."""
     variance, mean = torch.var_mean(x.detach(), dim=1, correction=0, keepdim=True)
     statistics = WindowStatistics(mean, torch.sqrt(variance + eps))
     return (x - statistics.mean) / statistics.deviation, statistics
 
 
-def denormalise(x: Tensor, statistics: WindowStatistics) -> Tensor:
-    """Undo :func:`normalise` on ``x`` (B, H, C), in the precision of the statistics."""
+def denormalize(x: Tensor, statistics: WindowStatistics) -> Tensor:
+    """Undo :func:`normalize` on ``x`` (B, H, C), in the precision of the statistics."""
     return x.to(statistics.mean.dtype) * statistics.deviation + statistics.mean

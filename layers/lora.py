@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from layers.backbone import Stack
 
 
 @dataclass(frozen=True)
@@ -49,17 +52,17 @@ def merged(model: nn.Module) -> Iterator[None]:
             layer.enable_adapters(True)
 
 
-def empty_adapters(model: nn.Module, rank: int) -> dict[str, Tensor]:
+def empty_adapters(model: PreTrainedModel, rank: int) -> dict[str, Tensor]:
     """Return tensors of the shapes that the adapters of ``model`` have, by the names that peft gives them."""
-    found = {}
+    found, transposed = {}, Stack(model).family.fan_in_fan_out
     for name, module in _targets(model).items():
-        inputs, outputs = module.weight.shape
+        inputs, outputs = module.weight.shape if transposed else module.weight.T.shape
         found[f"{name}.lora_A.default.weight"] = torch.empty(rank, inputs, device="meta")
         found[f"{name}.lora_B.default.weight"] = torch.empty(outputs, rank, device="meta")
     return found
 
 
-def merge_adapters(model: nn.Module, prefix: str, adapters: Mapping[str, Tensor], scale: float) -> None:
+def merge_adapters(model: PreTrainedModel, prefix: str, adapters: Mapping[str, Tensor], scale: float) -> None:
     """Fold stored adapters into weights of their own for good.
 
     Args:
@@ -68,10 +71,13 @@ def merge_adapters(model: nn.Module, prefix: str, adapters: Mapping[str, Tensor]
         adapters: as :func:`empty_adapters` names them.
         scale: alpha / rank.
     """
+    transposed = Stack(model).family.fan_in_fan_out
     for name, module in _targets(model).items():
         down, up = (adapters[f"{prefix}{name}.lora_{part}.default.weight"] for part in "AB")
-        module.weight = nn.Parameter(module.weight + (up @ down).T * scale, requires_grad=False)
+        change = (up @ down) * scale
+        module.weight = nn.Parameter(module.weight + (change.T if transposed else change), requires_grad=False)
 
 
-def _targets(model: nn.Module) -> dict[str, nn.Module]:
-    return {name: module for name, module in model.named_modules() if name.endswith(".c_attn")}
+def _targets(model: PreTrainedModel) -> dict[str, nn.Module]:
+    targets = Stack(model).family.lora_targets
+    return {name: module for name, module in model.named_modules() if name.rpartition(".")[2] in targets}

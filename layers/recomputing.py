@@ -1,4 +1,4 @@
-"""Memory against arithmetic: activations that are computed again in the backward pass instead of being kept."""
+"""Save memory in training: compute activations again in the backward pass instead of keeping them."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recompute_in_backward(module: nn.Module) -> None:
-    """While ``module`` trains keep its inputs alone; its random numbers are the same the second time."""
+    """Keep only the inputs of ``module`` while it trains; dropout draws equal random numbers in both computations."""
     forward = module.forward
 
     def recomputed(*args: Any, **kwargs: Any) -> Any:

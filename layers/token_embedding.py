@@ -1,4 +1,4 @@
-"""One token per channel: the whole look-back window of a channel becomes one vector."""
+"""Embed each channel as one token: its whole look-back window becomes one vector."""
 
 from torch import Tensor, nn
 
@@ -7,9 +7,14 @@ DROPOUT = 0.1
 
 
 class ChannelTokenEmbedding(nn.Module):
-    """Linear map of a channel's L steps to width D, then one post-norm Transformer encoder layer.
+    """Linear map of a channel's L steps to width D, then one post-norm Transformer encoder layer over the channels.
 
     Feed-forward width, ReLU and dropout are those of the released code.
+
+    Args:
+        seq_len: L.
+        width: D.
+        num_heads: attention heads; they must divide D.
     """
 
     def __init__(self, seq_len: int, width: int, num_heads: int) -> None:

@@ -6,7 +6,6 @@ arXiv 2403.07300. Section numbers below are the paper's.
 Shapes: B batch, L seq_len, H pred_len, C channels, D width, K principal words, N blocks.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import GPT2Model
+from transformers import PreTrainedModel
 
-from layers.backbone import check_backbone_record, check_same, empty_backbone, load_backbone, plain_config
+from layers.backbone import Stack, check_backbone_record, check_same, empty_backbone, load_backbone, plain_config
 from layers.branches import split_branches
 from layers.cross_modal_match import CrossModalMatch
-from layers.instance_norm import denormalise, normalise
+from layers.instance_norm import denormalize, normalize
 from layers.lora import LoRA, empty_adapters, is_adapted, merge_adapters, merged
 from layers.recomputing import recompute_in_backward
 from layers.token_embedding import ChannelTokenEmbedding
@@ -114,11 +113,11 @@ class CALF(Model):
         def losses(self) -> dict[str, str]:
             return {"task_loss": self.task_loss, "output_loss": self.output_loss}
 
-    def __init__(self, config: "CALF.Config", gpt2: GPT2Model, words: Tensor) -> None:
+    def __init__(self, config: "CALF.Config", gpt2: PreTrainedModel, words: Tensor) -> None:
         super().__init__(config)
-        width, blocks = gpt2.config.n_embd, gpt2.config.n_layer
-        _check_fit(config, gpt2, words)
-        heads = attention_heads(width, gpt2.config.n_head)
+        stack = Stack(gpt2)
+        _check_fit(config, stack, words)
+        width, heads = stack.width, attention_heads(stack.width, stack.heads)
         self.loss = CALFLoss(
             config.task_loss, config.output_loss, config.feature_loss, config.task_w, config.output_w, config.feature_w
         )
@@ -126,8 +125,8 @@ class CALF(Model):
         self.match = CrossModalMatch(words, heads)
         adapters = LoRA(config.r, config.lora_alpha, config.lora_dropout) if config.lora else None
         self.time_gpt2, self.text_gpt2 = split_branches(gpt2, adapters)
-        self.time_projections = _projections(width, blocks + 1)
-        self.text_projections = _projections(width, blocks + 1)
+        self.time_projections = _projections(width, stack.depth + 1)
+        self.text_projections = _projections(width, stack.depth + 1)
         self.head = nn.Linear(width, config.pred_len)
         self.requires_grad_(False)
         for group in self.parameter_groups():
@@ -148,7 +147,7 @@ class CALF(Model):
         backbone = load_backbone(config.llm, config.llm_init, config.gpt_layers)
         origin = {"backbone": backbone.describe()}
         words = choose_word_embeddings(config.word_embedding_path, backbone, write)
-        model = cls(config, backbone.gpt2, words.words)
+        model = cls(config, backbone.model, words.words)
         if write:
             words.save_if_made()
         model.origin = {**origin, "word_embeddings": words.origin}
@@ -157,7 +156,7 @@ class CALF(Model):
     @classmethod
     def empty(cls, config: "CALF.Config", origin: Mapping[str, Any]) -> "CALF":
         gpt2 = empty_backbone(origin["backbone"]["config"])
-        return cls(config, gpt2, torch.zeros(origin["word_embeddings"]["count"], gpt2.config.n_embd))
+        return cls(config, gpt2, torch.zeros(origin["word_embeddings"]["count"], Stack(gpt2).width))
 
     @classmethod
     def restore(cls, config: "CALF.Config", origin: Mapping[str, Any]) -> "CALF":
@@ -169,9 +168,9 @@ class CALF(Model):
         backbone = origin["backbone"]
         if backbone["stored"]:
             return cls.empty(config, origin)
-        loaded = load_backbone(backbone["name"], "pretrained", backbone["config"]["n_layer"], token_table=False)
+        loaded = load_backbone(backbone["name"], "pretrained", config.gpt_layers, token_table=False)
         check_same(backbone, loaded.fingerprint)
-        return cls(config, loaded.gpt2, torch.zeros(origin["word_embeddings"]["count"], loaded.width))
+        return cls(config, loaded.model, torch.zeros(origin["word_embeddings"]["count"], loaded.width))
 
     @classmethod
     def check_origin(cls, origin: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -181,10 +180,6 @@ class CALF(Model):
             UserError: a part is missing, or cannot be right.
         """
         check_backbone_record(origin.get("backbone"))
-        claimed = origin["backbone"]["config"]["n_layer"]
-        blocks = sum(bool(re.fullmatch(r"time_gpt2\.h\.\d+\.ln_1\.weight", name)) for name in shapes)
-        if claimed != blocks:
-            raise UserError(f"it names {claimed} blocks and holds {blocks}")
         words = origin.get("word_embeddings")
         if not isinstance(words, dict) or words.get("count") != shapes.get("match.words", (None,))[0]:
             raise UserError("it does not say how many word embeddings it has")
@@ -274,17 +269,17 @@ class CALF(Model):
         The text branch and the features exist for the training losses; they are computed while training,
         or when ``text_branch`` asks for them.
         """
-        normal, statistics = normalise(x)
+        normal, statistics = normalize(x)
         time_tokens = self.embedding(normal)  # (B, C, D)
         if not (self.training if text_branch is None else text_branch):
             time_state, _ = _run_branch(self.time_gpt2, time_tokens, None)
-            return CALFOutput(denormalise(self._project_to_horizon(time_state), statistics))
+            return CALFOutput(denormalize(self._project_to_horizon(time_state), statistics))
         text_tokens = self.match(time_tokens)  # (B, C, D)
         time_state, time_features = _run_branch(self.time_gpt2, time_tokens, self.time_projections)
         text_state, text_features = _run_branch(self.text_gpt2, text_tokens, self.text_projections)
         return CALFOutput(
-            denormalise(self._project_to_horizon(time_state), statistics),
-            denormalise(self._project_to_horizon(text_state), statistics),
+            denormalize(self._project_to_horizon(time_state), statistics),
+            denormalize(self._project_to_horizon(text_state), statistics),
             time_features,
             text_features,
         )
@@ -353,7 +348,7 @@ class CALF(Model):
         described = {**backbone.describe(), "stored": True}
         adapters = {"lora": 0} if rank is None else {"r": rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
         config = cls.Config(seq_len, pred_len, channels, llm=str(llm), gpt_layers=gpt_layers, **adapters)
-        model = cls(config, backbone.gpt2, words)
+        model = cls(config, backbone.model, words)
         fill_model(model, state, str(checkpoint))
         model.origin = {"backbone": described, "word_embeddings": {"count": len(words)}}
         return model.eval()
@@ -363,7 +358,7 @@ class CALF(Model):
 
         The numbers stay the same; a step takes another forward pass and much less memory.
         """
-        for part in (self.embedding.encoder, *self.time_gpt2.h, *self.text_gpt2.h):
+        for part in (self.embedding.encoder, *Stack(self.time_gpt2).blocks, *Stack(self.text_gpt2).blocks):
             recompute_in_backward(part)
 
     def compile_parts(self, mode: str = "default") -> None:
@@ -372,7 +367,7 @@ class CALF(Model):
         Args:
             mode: of ``torch.compile``; ``reduce-overhead`` and ``max-autotune`` use CUDA graphs.
         """
-        for part in (self.embedding, self.match, *self.time_gpt2.h, *self.text_gpt2.h):
+        for part in (self.embedding, self.match, *Stack(self.time_gpt2).blocks, *Stack(self.text_gpt2).blocks):
             # The forward pass alone: what surrounds it is the same code for all modules, and would compile too often.
             part.forward = torch.compile(part.forward, dynamic=True, mode=mode)
 
@@ -391,18 +386,14 @@ class CALF(Model):
     def _scheduled_modules(self) -> Iterator[nn.Module]:
         yield self.embedding
         yield self.head
-        yield self.time_gpt2.wpe
-        yield self.text_gpt2.wpe
-        for module in self.time_gpt2.modules():
-            if isinstance(module, nn.LayerNorm):
-                yield module
-            elif is_adapted(module):
-                yield module.lora_A
-                yield module.lora_B
+        time, text = Stack(self.time_gpt2), Stack(self.text_gpt2)
+        yield from (*time.position_tables, *text.position_tables, *time.norms)
+        for layer in filter(is_adapted, self.time_gpt2.modules()):
+            yield from (layer.lora_A, layer.lora_B)
 
 
 def _run_branch(
-    gpt2: GPT2Model, tokens: Tensor, projections: nn.ModuleList | None
+    gpt2: PreTrainedModel, tokens: Tensor, projections: nn.ModuleList | None
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run one branch on ``tokens`` (B, C, D): its final state, and its N+1 projected features if asked for.
 
@@ -429,14 +420,14 @@ def attention_heads(width: int, backbone_heads: int) -> int:
     return RELEASED_HEADS if width % RELEASED_HEADS == 0 else backbone_heads
 
 
-def _check_fit(config: ModelConfig, gpt2: GPT2Model, words: Tensor) -> None:
-    width, positions = gpt2.config.n_embd, gpt2.config.n_positions
+def _check_fit(config: ModelConfig, stack: Stack, words: Tensor) -> None:
+    width, positions = stack.width, stack.positions
     if words.ndim != 2 or len(words) == 0 or words.shape[1] != width:
         raise UserError(
             f"The word embeddings have shape {tuple(words.shape)}, (words, {width}) fits the backbone: "
             "make them from it with pca.py."
         )
-    if config.channels > positions:
+    if positions is not None and config.channels > positions:
         raise UserError(
             f"{config.channels} channels, but the backbone has {positions} positions and each channel takes one: "
             "use fewer columns."

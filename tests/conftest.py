@@ -1,6 +1,7 @@
 """Small stand-ins that run the real code: a GPT-2 of width 24, its word embeddings, CSV files."""
 
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,15 @@ def save_gpt2(folder: Path, seed: int = 0, width: int = WIDTH) -> Path:
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for the network."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file can grow beyond 1 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture(scope="session")

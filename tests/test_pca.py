@@ -54,3 +54,12 @@ def test_wrong_input_ends_with_one_message_and_no_file(
     assert error.startswith("error: ")
     assert re.search(message, error)
     assert not output.exists()
+
+
+def test_a_full_disk_ends_with_one_message(
+    tiny_gpt2: Path, tmp_path: Path, full_disk: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "wte.pt"
+    assert pca.main(["--llm", str(tiny_gpt2), "--n_components", "24", "--output", str(output)]) == 2
+    assert capsys.readouterr().err == f"error: {output}: File too large. What was there before is whole.\n"
+    assert not list(tmp_path.iterdir())

@@ -95,7 +95,24 @@ def test_killed_at_thirty_moments_it_ends_as_if_it_had_never_been_stopped(flags:
             check_that_everything_loads(folder)
         check_that_everything_loads(folder)
         assert figures(folder) == expected
-        assert not [name for name in files(folder) if name.endswith(".tmp") or name == "resume.safetensors"]
+        assert not [name for name in files(folder) if name.endswith((".tmp", ".lock")) or name == "resume.safetensors"]
+
+
+@pytest.mark.parametrize("last", ["checkpoint: ", "pictures: "])
+def test_a_run_killed_after_its_training_leaves_no_lock_to_the_next(last: str, tiny: Tiny, workplace: Path) -> None:
+    process, said = start(workplace, tiny(train_epochs=1)), workplace / "said.txt"
+    deadline = time.monotonic() + 60
+    while not (said.exists() and last in said.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.kill()
+    process.join(60)
+    assert run.main(tiny(train_epochs=1)) == 0
+    assert not [name for name in files(workplace) if name.endswith((".tmp", ".lock"))]
+
+
+def test_checkpoints_and_results_may_be_one_folder(tiny: Tiny, workplace: Path) -> None:
+    assert run.main(tiny(train_epochs=1, checkpoints="./results")) == 0
+    assert {"model.safetensors", "metrics.json"} <= files(workplace / "results").keys()
 
 
 def stop_after_an_epoch(folder: Path, flags: list[str], number: signal.Signals, epochs: int = 2) -> str:

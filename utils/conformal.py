@@ -3,6 +3,7 @@
 For each step and column the interval of a level is forecast ± the k-th smallest absolute error of n validation
 windows, k = ceil((n + 1) · level) (Lei et al., "Distribution-Free Predictive Inference for Regression", JASA 2018,
 algorithm 2). It covers the truth with at least that probability where validation and future are exchangeable.
+Shapes: H pred_len, C columns.
 """
 
 import math
@@ -13,18 +14,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from utils.errors import UserError
-from utils.files import save_tensors
+from utils.errors import UserError, shown_path
+from utils.files import check_regular, save_tensors
 
 INTERVALS = "intervals.safetensors"
 PERCENTS = tuple(percent / 100 for percent in range(1, 100))
 COARSE = (*(percent / 100 for percent in range(5, 100, 5)), 0.98, 0.99)
 MOST_THRESHOLDS = 2_000_000  # of a file: 8 MB
+MOST_LEVELS = 1000
 MOST_BYTES = 2**29  # of errors kept in memory
+STORED_AS = {"levels": "F64", "half_widths": "F32", "windows": "I64"}
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ class Intervals:
     """Half widths of prediction intervals.
 
     Attributes:
-        levels: nominal coverages, rising. half_widths: (levels, H, C) on the standardised scale, NaN where too few
-            validation windows allow an interval. windows: how many they were computed from.
+        levels: nominal coverages, rising.
+        half_widths: (levels, H, C) on the standardized scale, NaN where too few validation windows allow an interval.
+        windows: how many validation windows they were computed from.
     """
 
     levels: tuple[float, ...]
@@ -41,28 +44,29 @@ class Intervals:
     windows: int
 
     def at(self, levels: Sequence[float]) -> dict[float, np.ndarray]:
-        """Half widths (H, C) of some of the levels.
+        """Return the half widths (H, C) of some levels.
 
         Raises:
-            UserError: one is not among them.
+            UserError: a level is not among those of the file.
         """
-        places = [next((i for i, own in enumerate(self.levels) if math.isclose(own, level)), None) for level in levels]
-        if None in places:
-            wanted, odd = levels[places.index(None)], sorted({*self.levels} - {*PERCENTS})
-            more = "".join(f", {level:g}" for level in odd)
-            every = "whole per cents from 0.01 to 0.99" if set(PERCENTS) <= {*self.levels} else "multiples of 0.05"
-            raise UserError(
-                f"--interval {wanted:g}: the checkpoint has intervals for {every}{more}; choose among these, or test "
-                "it with this one (--is_training 0 without --do_predict)."
-            )
-        return {level: self.half_widths[place] for level, place in zip(levels, places, strict=True)}
+        found = {}
+        for level in levels:
+            nearest = sorted(range(len(self.levels)), key=lambda i: abs(self.levels[i] - level))[:2]
+            if not math.isclose(self.levels[nearest[0]], level):
+                there = " and ".join(f"{self.levels[i]:g}" for i in nearest)
+                raise UserError(
+                    f"--interval {level:g}: the nearest intervals that the checkpoint has are {there}; choose one, or "
+                    "test it with this one (--is_training 0 without --do_predict)."
+                )
+            found[level] = self.half_widths[nearest[0]]
+        return found
 
     def scaled(self, factor: np.ndarray) -> "Intervals":
-        """The same on another scale, ``factor`` (C,) times as wide."""
+        """Return intervals ``factor`` (C,) times as wide, for data on another scale."""
         return replace(self, half_widths=(self.half_widths * factor).astype(np.float32))
 
     def save(self, folder: Path) -> None:
-        """Write them into a checkpoint folder, whole or not at all."""
+        """Write the intervals into a checkpoint folder, whole or not at all."""
         content = {
             "levels": torch.tensor(self.levels, dtype=torch.float64),
             "half_widths": torch.from_numpy(self.half_widths.astype(np.float32)),
@@ -72,33 +76,45 @@ class Intervals:
 
     @classmethod
     def load(cls, folder: Path, shape: tuple[int, int]) -> "Intervals | None":
-        """Read them from a checkpoint folder; None where it has none.
+        """Read the intervals in a checkpoint folder; return None where there are none.
 
         Args:
+            folder: the checkpoint.
             shape: (H, C) that they must have.
 
         Raises:
-            UserError: the file is damaged or does not fit.
+            UserError: the file is damaged or does not fit the checkpoint.
         """
         path = folder / INTERVALS
-        if not path.is_file():
+        if not path.exists():
             return None
         try:
-            content = load_file(path)
-            levels, half_widths, (windows,) = content["levels"], content["half_widths"], content["windows"]
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged ({error}); test the checkpoint anew to make it anew.") from error
-        sound = levels.ndim == 1 and half_widths.shape == (len(levels), *shape) and ((levels > 0) & (levels < 1)).all()
-        if not sound or (half_widths < 0).any() or np.isinf(half_widths).any():
-            raise UserError(f"{path} does not fit its checkpoint; test the checkpoint anew to make it anew.")
-        return cls(tuple(levels.tolist()), half_widths, int(windows))
+            check_regular(path, limit=4 * MOST_LEVELS * math.prod(shape) + 2**20)
+            with safe_open(path, "np") as file:
+                stored = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (no dict)
+                content = {name: file.get_tensor(name) for name in STORED_AS} if stored == STORED_AS else {}
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{shown_path(path)} is damaged ({error}); test the checkpoint anew.") from error
+        if not content or not _fits(**content, shape=shape):
+            raise UserError(f"{shown_path(path)} does not fit its checkpoint; test the checkpoint anew.")
+        return cls(tuple(content["levels"].tolist()), content["half_widths"], int(content["windows"][0]))
+
+
+def _fits(levels: np.ndarray, half_widths: np.ndarray, windows: np.ndarray, shape: tuple[int, int]) -> bool:
+    """Return whether arrays from a file can be intervals of this shape; NaN is a half width, but no level."""
+    if not levels.size or levels.ndim != 1 or half_widths.shape != (len(levels), *shape) or windows.shape != (1,):
+        return False
+    rising = np.diff(levels, prepend=0, append=1) > 0
+    return bool(windows[0] >= 0 and rising.all() and not (half_widths < 0).any() and not np.isinf(half_widths).any())
 
 
 class Residuals:
     """Absolute errors of validation windows, as many of them as memory allows, evenly spaced.
 
     Args:
-        windows: how many there are. pred_len: H. channels: C.
+        windows: how many there are.
+        pred_len: H.
+        channels: C.
     """
 
     def __init__(self, windows: int, pred_len: int, channels: int) -> None:
@@ -107,7 +123,13 @@ class Residuals:
         self._seen = self._kept = 0
 
     def add(self, forecast: Tensor, target: Tensor, known: Tensor | None = None) -> None:
-        """The next windows, in order: (B, H, C) each; ``known`` is False where the target was filled in."""
+        """Add the next windows, in order.
+
+        Args:
+            forecast: (B, H, C).
+            target: (B, H, C).
+            known: (B, H, C), False where the target was filled in; None where none was.
+        """
         errors = (forecast - target).abs()
         if known is not None:
             errors = errors.masked_fill(~known, torch.nan)
@@ -117,28 +139,23 @@ class Residuals:
         self._kept += len(kept)
 
     def intervals(self, levels: Sequence[float]) -> Intervals:
-        """Intervals for ``levels`` and for a grid of others, so that a later forecast has a choice."""
+        """Return intervals for ``levels`` and for a grid of others, so that a later forecast has a choice."""
         _, pred_len, channels = self._errors.shape
         grid = PERCENTS if len(PERCENTS) * pred_len * channels <= MOST_THRESHOLDS else COARSE
-        new = [level for level in levels if not any(math.isclose(level, own) for own in grid)]
+        new = [level for level in levels if not np.isclose(level, grid, rtol=1e-9, atol=0).any()]
         chosen = tuple(sorted({*grid, *new}))
         errors = self._errors[: self._kept]
-        half_widths = np.empty((len(chosen), pred_len, channels), np.float32)
-        for step in range(pred_len):
-            half_widths[:, step] = _half_widths(errors[:, step], chosen)
-        return Intervals(chosen, half_widths, self._kept)
+        by_step = [_half_widths(errors[:, step], chosen) for step in range(pred_len)]
+        return Intervals(chosen, np.stack(by_step, axis=1), self._kept)
 
 
 def _half_widths(errors: np.ndarray, levels: Sequence[float]) -> np.ndarray:
-    """(levels, C) of errors (n, C); NaN among them are not counted."""
+    """Return half widths (levels, C) from errors (n, C); NaN errors do not count."""
     ranked = np.sort(errors, axis=0)  # NaN last
     count = (~np.isnan(ranked)).sum(axis=0)  # (C,)
-    found = np.full((len(levels), errors.shape[1]), np.nan, np.float32)
-    for i, level in enumerate(levels):
-        rank = np.ceil((count + 1) * level - 1e-9).astype(int)  # less the rounding of the product
-        enough = np.flatnonzero(rank <= count)
-        found[i, enough] = ranked[rank[enough] - 1, enough]
-    return found
+    rank = np.ceil(np.multiply.outer(levels, count + 1) - 1e-9).astype(int)  # (levels, C), less a rounding error
+    widths = np.take_along_axis(ranked, np.minimum(rank, len(ranked)) - 1, axis=0)
+    return np.where(rank <= count, widths, np.float32(np.nan))
 
 
 class Coverage:
@@ -154,7 +171,7 @@ class Coverage:
         self._counts: np.ndarray | int = 0
 
     def add(self, forecast: Tensor, target: Tensor, known: Tensor | None = None) -> None:
-        """Count windows, (B, H, C) each; ``known`` is False where the target was filled in."""
+        """Count windows; the arguments are those of :meth:`Residuals.add`."""
         errors = (forecast - target).abs()
         counted = torch.ones_like(errors, dtype=torch.bool) if known is None else known
         for level, half_width in self._half_widths.items():
@@ -163,16 +180,17 @@ class Coverage:
         self._counts = self._counts + counted.sum(dim=0).numpy()
 
     def report(self, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
-        """By level: coverage and mean width over all steps and columns, and per column.
+        """Return by level: coverage and mean width over all steps and columns, and per column.
 
-        Figures are None where there is no interval.
+        A figure is None where there is no interval.
 
         Args:
-            columns: C names. scale: (C,), data units per standardised unit.
+            columns: C names.
+            scale: (C,), data units per standardized unit; widths per column are in data units.
         """
-        return {f"{level:g}": self._at(level, columns, scale) for level in self._half_widths}
+        return {f"{level:g}": self._report_level(level, columns, scale) for level in self._half_widths}
 
-    def _at(self, level: float, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
+    def _report_level(self, level: float, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
         there = ~np.isnan(self._half_widths[level])  # (H, C)
         widths = 2 * self._half_widths[level].astype(np.float64)
 
@@ -185,24 +203,21 @@ class Coverage:
             }
 
         per_channel = {name: figures((slice(None), c), scale) for c, name in enumerate(columns)}
-        return {
-            **figures(..., np.ones_like(scale)),
-            "shown": float(there.mean()),
-            "per_channel": per_channel,
-        }
+        overall = figures(..., np.ones_like(scale))
+        return {**overall, "shown": float(there.mean()), "per_channel": per_channel}
 
 
 def parse_levels(text: str) -> tuple[float, ...]:
-    """Nominal coverages, ``0.9`` or ``0.5,0.9``, rising and each once.
-
-    Raises:
-        UserError: one is not between 0 and 1.
-    """
+    """Return the nominal coverages in ``0.9`` or ``0.5,0.9``, rising and each once; errors as in check_levels."""
     return check_levels(text.split(","))
 
 
 def check_levels(levels: Iterable[Any]) -> tuple[float, ...]:
-    """Nominal coverages as numbers, rising and each once; raises as above."""
+    """Return nominal coverages as numbers, rising and each once.
+
+    Raises:
+        UserError: one is not between 0 and 1.
+    """
     found = set()
     for given in levels:
         try:
@@ -216,7 +231,7 @@ def check_levels(levels: Iterable[Any]) -> tuple[float, ...]:
 
 
 def coverage_lines(report: Mapping[str, Mapping[str, Any]], most_columns: int = 21) -> list[str]:
-    """A table for people of a :meth:`Coverage.report`: coverage and mean width beside each nominal level."""
+    """Return the lines of a table of a :meth:`Coverage.report`: coverage and mean width by nominal level."""
     if not report:
         return []
     columns = list(next(iter(report.values()))["per_channel"])

@@ -1,13 +1,14 @@
-"""Write files that land whole (a temporary file, then a rename), and hold folders that a run works in."""
+"""Write files that land whole, read small files that may be tampered with, and lock folders for one run."""
 
 import csv
 import errno
 import json
 import os
+import secrets
 import socket
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +19,66 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from utils.errors import UserError
+from utils.errors import UserError, shown_path
 
 LOCK = ".lock"
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # a full or broken disk
+
+
+def check_regular(path: Path, limit: int) -> None:
+    """Refuse a FIFO, which would hang, a device, which never ends, and a file of more than ``limit`` bytes.
+
+    Raises:
+        UserError: the path is one of these.
+        OSError: nothing is there.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(f"{shown_path(path)} is not a regular file; replace it with one, or remove it.")
+    if status.st_size > limit:
+        raise UserError(
+            f"{shown_path(path)} has {status.st_size:,} bytes, more than {limit:,}: it is not what it should be."
+        )
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most ``limit`` bytes; errors are those of :func:`check_regular`."""
+    check_regular(path, limit)
+    return path.read_bytes()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder; rename it to ``path`` once the block ends without an error."""
+    """Yield a temporary path in the folder of ``path``; rename it to ``path`` when the block ends without an error.
+
+    Raises:
+        OSError: the disk is full, or the folder read-only; it names ``path``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with _naming(path, temporary):
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())  # a machine that stops must not leave the new name with old content
+            temporary.chmod(mode)  # safetensors makes a file that nobody else can read
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Name ``path`` in an error of a full disk, which names no file, and in one that names the temporary file."""
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        yield
     except OSError as error:
-        error.filename = str(path)  # a read-only folder: of the file meant, not of the temporary one
+        unnamed = error.filename is None and error.errno in DISK_ERRORS
+        if unnamed or (temporary and error.filename in (temporary, str(temporary))):
+            error.filename = str(path)
         raise
-    os.close(handle)
-    temporary = Path(name)
-    umask = os.umask(0)
-    os.umask(umask)
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())  # a machine that stops must not leave the new name with old contents
-        # mkstemp and safetensors give 0600; a result file is as public as the umask says.
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say whom it failed
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def read_regular(path: Path, limit: int) -> bytes:
-    """Return the contents of a regular file."""
-    return path.read_bytes()
-
-
-def clear_leftovers(folder: Path) -> None:
-    """Remove the temporary files of a killed run; nobody else may be writing in the folder."""
-    for leftover in folder.rglob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -70,7 +90,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     with replacing(path) as temporary:
         try:
             save_file(tensors, temporary, metadata=metadata)
-        except SafetensorError as error:  # a full disk, in the words of another language
+        except SafetensorError as error:  # how its Rust code reports a full disk
             raise OSError(errno.EIO, str(error), str(path)) from error
 
 
@@ -84,7 +104,10 @@ def write_table(path: Path, names: Sequence[str], values: np.ndarray, columns: S
     """Write a CSV file, whole or not at all.
 
     Args:
-        names: N row names, in a first column ``id``. values: (N, K). columns: K names.
+        path: the file.
+        names: N row names, for a first column ``id``.
+        values: (N, K).
+        columns: K names.
     """
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -92,73 +115,92 @@ def write_table(path: Path, names: Sequence[str], values: np.ndarray, columns: S
         writer.writerows([name, *(f"{value:.10g}" for value in row)] for name, row in zip(names, values, strict=True))
 
 
-class ArrayWriter:
-    """An ``.npy`` file of known shape, written a batch of rows at a time and renamed when complete.
+@contextmanager
+def writing_array(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[np.ndarray], None]]:
+    """Yield a function that appends rows (n, …) to an ``.npy`` file of float32, which lands whole or not at all.
 
-    Memory stays at one batch, however long the array is.
+    Memory holds one batch of rows, however long the array is.
+
+    Args:
+        path: the file.
+        shape: of the whole array.
     """
+    left = shape[0]
 
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        self._place = replacing(path)
-        self._file = self._place.__enter__().open("wb")
-        self._rows_left, self._row_shape = shape[0], shape[1:]
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-        npy_format.write_array_header_1_0(self._file, header)
+    def append(rows: np.ndarray) -> None:
+        nonlocal left
+        if rows.shape[1:] != shape[1:] or len(rows) > left:
+            raise ValueError(f"rows of shape {rows.shape} do not fit: {left} of {shape[1:]} are left")
+        with _naming(path):
+            file.write(np.ascontiguousarray(rows, dtype="<f4").tobytes())
+        left -= len(rows)
 
-    def append(self, rows: np.ndarray) -> None:
-        """Add ``rows`` (n, ...) of float32."""
-        if rows.shape[1:] != self._row_shape or len(rows) > self._rows_left:
-            raise ValueError(f"rows of shape {rows.shape} do not fit: {self._rows_left} of {self._row_shape} are left")
-        self._file.write(np.ascontiguousarray(rows, dtype="<f4").tobytes())
-        self._rows_left -= len(rows)
-
-    def __enter__(self) -> "ArrayWriter":
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._file.close()
-        incomplete = ValueError(f"{self._rows_left} rows are missing") if self._rows_left else None
-        if error[0] is None and incomplete:
-            self._place.__exit__(ValueError, incomplete, None)
-            raise incomplete
-        self._place.__exit__(*error)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        npy_format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        yield append
+        if left:
+            raise ValueError(f"{left} rows are missing")
 
 
 @contextmanager
 def alone_in(*folders: Path) -> Iterator[None]:
-    """Hold some folders for the length of the block, cleared of what a killed run left half-written.
+    """Lock folders for the length of the block, and clear them of what a killed run left half-written.
+
+    The operating system frees the lock of a process that ends in any way: a ``.lock`` that a killed run left holds
+    nobody up, and goes with the next lock.
 
     Raises:
-        UserError: another run holds one of them; which, and what to do, is said.
+        UserError: another run holds one of them.
     """
-    if not folders:
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    once = {(status.st_dev, status.st_ino): folder for folder in folders for status in [folder.stat()]}
+    with ExitStack() as held:
+        for folder in once.values():
+            held.enter_context(_locked(folder))
+        for folder in once.values():
+            _clear_leftovers(folder)
         yield
-        return
-    folder, *rest = folders
-    folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
     path = folder / LOCK
     lock = FileLock(path, mode=0o666)
     try:
         lock.acquire(blocking=False)
     except Timeout as error:
-        owner = path.read_text(encoding="utf-8").strip() or "another process"
+        owner = shown_path(path.read_text(encoding="utf-8", errors="replace").strip()) or "another process"
         raise UserError(
-            f"{folder}: {owner} is at work on a run of this name; wait for it to end, or stop it. Nothing was changed."
+            f"{shown_path(folder)}: {owner} is at work on a run of this name; wait for it to end, or stop it. Nothing "
+            "was changed."
         ) from error
     try:
-        path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
-        clear_leftovers(folder)
-        with alone_in(*rest):
-            yield
+        with _naming(path):
+            path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
+        yield
     finally:
         with suppress(OSError):  # Windows keeps it while it is open
-            path.unlink()  # whoever waits for it sees that it is gone, and makes it anew
+            path.unlink()  # filelock sees that the file it waited for is gone, and makes a new one
         lock.release()
+
+
+def _clear_leftovers(folder: Path) -> None:
+    for leftover in folder.rglob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
+def clear_after_kill(*folders: Path) -> None:
+    """Remove the locks and temporary files that a killed run left, except where a run is at work."""
+    for folder in folders:
+        if (folder / LOCK).exists():
+            with suppress(UserError, OSError), alone_in(folder):
+                pass
 
 
 @contextmanager
 def in_turn(path: Path) -> Iterator[None]:
-    """Wait until nobody else writes to ``path``, and keep the others waiting."""
+    """Wait until nobody else writes to ``path``, and make others wait until the block ends."""
     lock = path.with_name(f".{path.name}{LOCK}")
     with FileLock(lock, mode=0o666):
         try:

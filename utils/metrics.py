@@ -1,4 +1,4 @@
-"""MSE and MAE as exact streaming sums: every known element of every window counts once."""
+"""Sum MSE and MAE exactly while batches stream by: every known element of every window counts once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,8 @@ class ErrorSums:
     """Squared and absolute errors summed per horizon step and channel, in float64.
 
     Args:
-        pred_len: H. channels: C.
+        pred_len: H.
+        channels: C.
     """
 
     def __init__(self, pred_len: int, channels: int) -> None:
@@ -24,10 +25,12 @@ class ErrorSums:
         self.windows = 0
 
     def add(self, forecast: Tensor, target: Tensor, known: Tensor | None = None) -> None:
-        """Count windows; both (B, H, C).
+        """Count a batch of windows.
 
         Args:
-            known: (B, H, C), False where the target was filled in and does not count; None if nothing was.
+            forecast: (B, H, C).
+            target: (B, H, C).
+            known: (B, H, C), False where the target was filled in and does not count; None where all are known.
         """
         error = (forecast - target).to(torch.float64)
         if known is not None:
@@ -46,22 +49,23 @@ class ErrorSums:
         return float(self.absolute.sum() / self.counts.sum())
 
     def report(self, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
-        """Every figure there is: overall, per channel and per horizon quarter, on both scales.
+        """Return MSE and MAE overall, per channel and per quarter of the horizon, on both scales.
 
-        A figure is None where every target that it is made of was filled in.
+        A figure is None where every target that belongs to it was filled in.
 
         Args:
-            columns: C names. scale: (C,), the standard deviation each channel was divided by;
-                in the data's units errors are that much larger (MSE: its square).
+            columns: C names.
+            scale: (C,), the standard deviation by which each channel was divided. Errors in the data's units are that
+                much larger, squared errors by its square.
         """
         return {
             "windows": self.windows,
-            "standardised": self._figures(np.ones_like(scale), columns),
-            "original_units": self._figures(scale, columns),
+            "standardised": self._report_scale(np.ones_like(scale), columns),
+            "original_units": self._report_scale(scale, columns),
         }
 
-    def _figures(self, scale: np.ndarray, columns: Sequence[str]) -> dict[str, Any]:
-        """MSE and MAE of errors ``scale`` (C,) times as large."""
+    def _report_scale(self, scale: np.ndarray, columns: Sequence[str]) -> dict[str, Any]:
+        """Return MSE and MAE of errors that are multiplied by ``scale`` (C,)."""
         squared, absolute, counts = self.squared * scale**2, self.absolute * scale, self.counts
 
         def figures(part: Any) -> dict[str, float | None]:

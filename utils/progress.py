@@ -1,9 +1,10 @@
-"""Show progress: a moving bar on a terminal, a line now and then in a log."""
+"""Show how far a loop is: a moving bar on a terminal, a plain line now and then in a log."""
 
+import io
 import logging
 import sys
-import time
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 from tqdm import tqdm
@@ -14,55 +15,47 @@ from utils.command import is_main_process, raise_if_stopped
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 30.0
+LINE = "{desc}, batch {n_fmt} of {total_fmt}{postfix}, {remaining} left"
 
 
-class Progress:
-    """Iterate over items and show how many are done, with figures and the time left.
+class _Log(io.StringIO):
+    """A file for tqdm that passes its lines on to the log."""
 
-    On a terminal this is a tqdm bar, elsewhere a log line at most every 30 seconds.
+    def write(self, text: str) -> int:
+        if line := text.strip():
+            logger.info("  %s", line)
+        return len(text)
+
+
+class Progress(tqdm):
+    """Iterate over items and show how far the loop is: a tqdm bar on a terminal, elsewhere a log line now and then.
 
     Args:
         items: what to iterate over.
-        name: printed before the count.
-        total: number of items.
-        lines: whether to write log lines where there is no terminal.
-        initial: number of items that were done before.
+        name: of the loop.
+        total: how many items there are.
+        lines: whether a log gets lines, at most one every 30 seconds.
+        initial: how many items were done before.
     """
 
     def __init__(self, items: Iterable[Any], name: str, total: int, lines: bool = True, initial: int = 0) -> None:
-        here = sys.stderr.isatty() and is_main_process()
-        self._bar = tqdm(items, name, total, leave=False, disable=not here, dynamic_ncols=True, initial=initial)
-        self._name = name
-        self._total = total
-        self._lines = lines
-        self._figures: dict[str, str] = {}
+        self.on_terminal = sys.stderr.isatty() and is_main_process()
+        wait = {"mininterval": SECONDS_BETWEEN_LINES, "delay": SECONDS_BETWEEN_LINES, "miniters": 1, "smoothing": 0}
+        plain = {"file": _Log(), "bar_format": LINE, "disable": not lines, **wait}
+        options = {"dynamic_ncols": True} if self.on_terminal else plain
+        super().__init__(items, name, total, leave=False, initial=initial, **options)
 
     def show(self, **figures: str) -> None:
         """Set the figures shown beside the count."""
-        self._figures = figures
-        self._bar.set_postfix(figures, refresh=False)
+        self.set_postfix(figures, refresh=False)
 
     def __iter__(self) -> Iterator[Any]:
-        if not self._bar.disable:
-            with logging_redirect_tqdm():
-                for item in self._bar:
-                    yield item
-                    raise_if_stopped()
-            return
-        start = said = time.monotonic()
-        for done, item in enumerate(self._bar, start=1):
-            yield item
-            raise_if_stopped()
-            now = time.monotonic()
-            if self._lines and now - said >= SECONDS_BETWEEN_LINES and done < self._total:
-                left = (now - start) / done * (self._total - done)
-                figures = "".join(f", {key} {value}" for key, value in self._figures.items())
-                logger.info("  %s, batch %d of %d%s, %s left", self._name, done, self._total, figures, clock(left))
-                said = now
+        with logging_redirect_tqdm() if self.on_terminal else nullcontext():
+            for item in super().__iter__():
+                yield item
+                raise_if_stopped()
 
 
 def clock(seconds: float) -> str:
-    """Write seconds as ``1:02:03`` or ``2:03``."""
-    hours, rest = divmod(round(seconds), 3600)
-    minutes, rest = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    """Return seconds as ``02:03`` or ``1:02:03``."""
+    return tqdm.format_interval(round(seconds))

@@ -178,7 +178,7 @@ def test_longer_forecasts_are_rolled_on_their_own_output(
         (lambda t: t.set_index(["date", "c0"]), {}, r"several levels"),
         (lambda t: t, {"predict_len": True}, r"predict_len True"),
         (lambda t: t, {"predict_len": 10**7}, r"beyond the year 2262"),
-        (lambda t: t, {"interval": 0.955}, r"whole per cents"),
+        (lambda t: t, {"interval": 0.955}, r"the nearest intervals"),
         (lambda t: t.assign(date=t["date"].iloc[0]), {}, r"is a duplicate"),
     ],
 )  # fmt: skip

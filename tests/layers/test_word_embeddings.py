@@ -1,7 +1,10 @@
 """Principal words: the PCA, the files, and what is refused."""
 
+import os
 import pickle
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from layers.word_embeddings import WordEmbeddings, load_word_embeddings, principal_words, save_word_embeddings
+from layers.backbone import Backbone, load_backbone
+from layers.word_embeddings import (
+    WordEmbeddings,
+    choose_word_embeddings,
+    load_word_embeddings,
+    principal_words,
+    save_word_embeddings,
+)
 from utils.errors import UserError
 
 
@@ -181,6 +191,101 @@ def test_an_array_of_anything_but_real_numbers_is_refused(tmp_path: Path, name: 
         torch.save(array, tmp_path / name)
     with pytest.raises(UserError, match=name):
         load_word_embeddings(tmp_path / name)
+
+
+def quantized(scores: Tensor) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.quantize_per_tensor(scores, 0.1, 0, torch.qint8)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Tensor.to_sparse,
+        Tensor.to_sparse_csr,
+        quantized,
+        lambda scores: scores.to("meta"),
+        lambda scores: torch.nested.nested_tensor([scores, scores]),
+        lambda scores: scores.to(torch.float8_e4m3fn),
+        lambda scores: scores > 0,
+        lambda scores: scores[:1, :1].expand(100_000, 100_000),
+    ],
+    ids=["sparse", "sparse rows", "quantized", "meta", "nested", "float8", "bool", "one number repeated"],
+)
+@pytest.mark.filterwarnings("ignore:.*prototype stage", "ignore:Sparse")
+def test_a_tensor_without_plain_numbers_of_its_own_is_refused(
+    tmp_path: Path, change: Callable[[Tensor], Tensor]
+) -> None:
+    torch.save(change(table()[:24, :10].clone()), tmp_path / "words.pt")
+    with pytest.raises(UserError, match=r"words\.pt .*make it anew with pca\.py"):
+        load_word_embeddings(tmp_path / "words.pt")
+
+
+@pytest.mark.parametrize("name", ["words.pt", "words.npy"])
+def test_what_is_no_file_is_refused_instead_of_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=f"{name} is not a regular file"):
+        load_word_embeddings(tmp_path / name)
+
+
+@pytest.mark.parametrize("attribute", ["llm", "token_fingerprint"])
+def test_an_origin_that_is_no_text_is_refused(tmp_path: Path, attribute: str) -> None:
+    scores = table()[:24, :10].clone()
+    setattr(scores, attribute, 5)
+    torch.save(scores, tmp_path / "words.pt")
+    with pytest.raises(UserError, match=r"words\.pt does not name its language model properly"):
+        load_word_embeddings(tmp_path / "words.pt")
+
+
+@pytest.mark.parametrize("name", ["words.pt", "words.npy"])
+def test_a_full_disk_is_told_of_the_file(tmp_path: Path, full_disk: None, name: str) -> None:
+    words = WordEmbeddings(torch.zeros(50, 100))
+    with pytest.raises(OSError) as error:
+        save_word_embeddings(tmp_path / name, words)
+    assert (error.value.filename, error.value.strerror) == (str(tmp_path / name), "File too large")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def backbone(tiny_gpt2: Path) -> Backbone:
+    return load_backbone(str(tiny_gpt2), "pretrained", 1)
+
+
+def test_missing_words_are_made_once_under_a_name_of_the_token_table(backbone: Backbone, workplace: Path) -> None:
+    made = choose_word_embeddings(None, backbone)
+    assert not list(workplace.iterdir())
+    made.save_if_made()
+    (path,) = workplace.iterdir()
+    assert path.name == f"wte_pca_24_tiny-gpt2_{made.token_fingerprint}.pt"
+    found = choose_word_embeddings(None, backbone)
+    found.save_if_made()
+    assert (found.made, torch.equal(found.words, made.words), found.origin) == (False, True, made.origin)
+    assert found.origin == {
+        "file": path.name, "llm": f"{backbone.name} (pretrained)", "token_fingerprint": made.token_fingerprint,
+        "count": 24,
+    }  # fmt: skip
+
+
+def test_the_pretrained_gpt2_has_the_file_of_the_release(backbone: Backbone, workplace: Path) -> None:
+    assert choose_word_embeddings(None, replace(backbone, name="gpt2")).path == Path("wte_pca_24.pt")
+    assert choose_word_embeddings(None, replace(backbone, name="gpt2", init="random")).path != Path("wte_pca_24.pt")
+
+
+def test_words_that_may_not_be_written_are_zeros_of_their_shape(backbone: Backbone, workplace: Path) -> None:
+    words = choose_word_embeddings(workplace / "words.pt", backbone, write=False)
+    words.save_if_made()
+    assert torch.equal(words.words, torch.zeros(24, 24))
+    assert not list(workplace.iterdir())
+
+
+def test_words_of_another_width_or_token_table_are_refused(backbone: Backbone, tmp_path: Path) -> None:
+    save_word_embeddings(tmp_path / "wide.pt", WordEmbeddings(torch.ones(10, 25)))
+    with pytest.raises(UserError, match=r"wide\.pt has word embeddings of width 25, .* has width 24\. Leave"):
+        choose_word_embeddings(tmp_path / "wide.pt", backbone)
+    save_word_embeddings(tmp_path / "other.pt", WordEmbeddings(torch.ones(10, 24), "other\x1b[31m", "0123456789ab"))
+    with pytest.raises(UserError, match=r"other\.pt was made from the token table of other\\x1b\[31m, 0123456789ab"):
+        choose_word_embeddings(tmp_path / "other.pt", backbone)
 
 
 @pytest.mark.parametrize("content", [{"words": torch.zeros(4, 2)}, "words", None])

@@ -44,6 +44,6 @@ def make_model(tiny_gpt2: Path) -> MakeModel:
         torch.manual_seed(seed)
         backbone = load_backbone(str(llm), init, blocks)
         config = CALFConfig(seq_len, pred_len, channels, lora, task)
-        return stir(CALF(config, backbone.gpt2, torch.randn(10, backbone.width)), seed).eval()
+        return stir(CALF(config, backbone.model, torch.randn(10, backbone.width)), seed).eval()
 
     return make

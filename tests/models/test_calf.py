@@ -318,7 +318,7 @@ def test_a_model_without_adapters_may_be_merged_too(make_model: MakeModel) -> No
 
 def build(tiny_gpt2: Path, words: Tensor, **changes: object) -> CALF:
     sizes = {"seq_len": 7, "pred_len": 5, "channels": 3, **changes}
-    return CALF(CALFConfig(**sizes), load_backbone(str(tiny_gpt2), "pretrained", 1).gpt2, words)
+    return CALF(CALFConfig(**sizes), load_backbone(str(tiny_gpt2), "pretrained", 1).model, words)
 
 
 def test_more_channels_than_positions_are_refused_with_both_numbers(tiny_gpt2: Path) -> None:

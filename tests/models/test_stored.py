@@ -30,7 +30,7 @@ def save(folder: Path, llm: Path, init: str, config: CALFConfig = CONFIG) -> CAL
     torch.manual_seed(0)
     backbone = load_backbone(str(llm), "random" if init == "random" else "pretrained", 2)
     described = {**backbone.describe(), "stored": init != "pretrained"}
-    model = stir(CALF(config, backbone.gpt2, torch.randn(10, WIDTH)))
+    model = stir(CALF(config, backbone.model, torch.randn(10, WIDTH)))
     save_model(folder, model, described, EXTRAS, BEST)
     return model.eval()
 
@@ -311,6 +311,6 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_what_is_stored_at_the_published_size_is_about_75_megabytes_on_a_pretrained_backbone() -> None:
     backbone = load_backbone("gpt2", "random", 6, token_table=False)
-    model = CALF(CALFConfig(96, 96, 7), backbone.gpt2, torch.zeros(500, 768))
+    model = CALF(CALFConfig(96, 96, 7), backbone.model, torch.zeros(500, 768))
     size = sum(tensor.numel() * 4 for tensor in model.trained_state().values())
     assert 70e6 < size < 80e6

@@ -1,13 +1,14 @@
 """Conformal intervals: ranks by hand, coverage on exchangeable data, what is said where there are too few windows."""
 
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save_file
+from safetensors.torch import save_file
 
 from utils import conformal
 from utils.conformal import INTERVALS, Coverage, Intervals, Residuals, coverage_lines, parse_levels
@@ -106,27 +107,47 @@ def test_a_folder_without_intervals_has_none(tmp_path: Path) -> None:
 
 
 def test_a_level_that_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(
-        UserError, match=r"--interval 0.875: the checkpoint has intervals for whole per cents from 0.01 to 0.99; choose"
-    ):
+    with pytest.raises(UserError, match=r"--interval 0.875: the nearest .* are 0.8[78] and 0.8[78]; choose one"):
         intervals_of(np.ones((9, 1, 1))).at([0.5, 0.875])
 
 
+SOUND = {"levels": torch.tensor([0.5, 0.9]).double(), "half_widths": torch.ones(2, 4, 2), "windows": torch.tensor([5])}
+
+
 @pytest.mark.parametrize(
-    "content",
+    "change",
     [
-        {},
-        {"levels": np.array([0.9]), "half_widths": np.ones((1, 4, 3)), "windows": np.array([5])},
-        {"levels": np.array([0.9]), "half_widths": -np.ones((1, 4, 2)), "windows": np.array([5])},
-        {"levels": np.array([0.9]), "half_widths": np.full((1, 4, 2), np.inf), "windows": np.array([5])},
-        {"levels": np.array([90.0]), "half_widths": np.ones((1, 4, 2)), "windows": np.array([5])},
-        {"levels": np.array([[0.9]]), "half_widths": np.ones((1, 4, 2)), "windows": np.array([5])},
-        {"levels": np.array([0.9]), "half_widths": np.ones((1, 4, 2)), "windows": np.array([5, 6])},
+        {"levels": None},
+        {"more": torch.ones(1)},
+        {"half_widths": torch.ones(2, 4, 3)},
+        {"half_widths": -torch.ones(2, 4, 2)},
+        {"half_widths": torch.full((2, 4, 2), torch.inf)},
+        {"half_widths": torch.ones(2, 4, 2).to(torch.float8_e4m3fn)},
+        {"half_widths": torch.ones(2, 4, 2).to(torch.bfloat16)},
+        {"levels": torch.tensor([50.0, 90.0]).double()},
+        {"levels": torch.tensor([0.9, 0.5]).double()},
+        {"levels": torch.tensor([0.5, 0.5]).double()},
+        {"levels": torch.tensor([0.5, torch.nan]).double()},
+        {"levels": torch.tensor([[0.5, 0.9]]).double()},
+        {"levels": torch.tensor([0, 1])},
+        {"windows": torch.tensor([5, 6])},
+        {"windows": torch.tensor([-5])},
+        {"windows": torch.tensor([torch.nan])},
+        {"levels": torch.linspace(0.001, 0.999, 500_000).double(), "half_widths": torch.ones(500_000, 4, 2)},
+        {"levels": torch.zeros(0).double(), "half_widths": torch.ones(0, 4, 2)},
     ],
+    ids=lambda change: "-".join(change),
 )
-def test_a_file_that_does_not_fit_is_refused_by_name(tmp_path: Path, content: dict[str, np.ndarray]) -> None:
+def test_a_file_that_does_not_fit_is_refused_by_name(tmp_path: Path, change: dict[str, torch.Tensor | None]) -> None:
+    content = {name: tensor for name, tensor in {**SOUND, **change}.items() if tensor is not None}
     save_file(content, tmp_path / INTERVALS)
     with pytest.raises(UserError, match=INTERVALS):
+        Intervals.load(tmp_path, (4, 2))
+
+
+def test_what_is_no_file_is_refused_by_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / INTERVALS)
+    with pytest.raises(UserError, match=f"{INTERVALS} is not a regular file"):
         Intervals.load(tmp_path, (4, 2))
 
 

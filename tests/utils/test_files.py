@@ -1,16 +1,17 @@
 """Files land whole or not at all."""
 
+import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from utils.checkpoint import write_checkpoint
-from utils.files import ArrayWriter, replacing, write_json, write_table
+from utils.errors import UserError, shown_path
+from utils.files import check_regular, read_regular, replacing, save_tensors, write_json, write_table, writing_array
 
 
 @pytest.fixture(params=[0o022, 0o077], ids=oct)
@@ -62,12 +63,12 @@ def test_two_writers_of_one_file_do_not_share_their_temporary(tmp_path: Path) ->
 
 def test_permissions_follow_the_umask_whoever_writes(tmp_path: Path, umask: int) -> None:
     write_json(tmp_path / "plain.json", {})
-    write_checkpoint(tmp_path, {"a": torch.zeros(2)}, {}, {})
-    with ArrayWriter(tmp_path / "array.npy", (0, 2)):
+    save_tensors(tmp_path / "a.safetensors", {"a": torch.zeros(2)}, {})
+    with writing_array(tmp_path / "array.npy", (0, 2)):
         pass
     for path in tmp_path.iterdir():
         assert path.stat().st_mode & 0o777 == 0o666 & ~umask, path.name
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_json_is_written_readably(tmp_path: Path) -> None:
@@ -92,40 +93,80 @@ def test_an_array_written_in_batches_equals_the_one_numpy_saves(
 ) -> None:
     array = np.random.default_rng(0).normal(size=shape)
     np.save(tmp_path / "theirs.npy", array.astype(np.float32))
-    with ArrayWriter(tmp_path / "ours.npy", shape) as writer:
+    with writing_array(tmp_path / "ours.npy", shape) as append:
         for start in range(0, len(array), batch):
-            writer.append(array[start : start + batch])
+            append(array[start : start + batch])
         assert not (tmp_path / "ours.npy").exists()
     assert (tmp_path / "ours.npy").read_bytes() == (tmp_path / "theirs.npy").read_bytes()
 
 
 def test_transposed_rows_are_written_in_their_logical_order(tmp_path: Path) -> None:
     rows = np.arange(12, dtype=np.float32).reshape(3, 4).T
-    with ArrayWriter(tmp_path / "a.npy", (4, 3)) as writer:
-        writer.append(rows)
+    with writing_array(tmp_path / "a.npy", (4, 3)) as append:
+        append(rows)
     assert np.array_equal(np.load(tmp_path / "a.npy"), rows)
 
 
 def test_missing_rows_are_an_error_and_leave_the_old_array(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.ones(3))
-    with pytest.raises(ValueError, match="2 rows are missing"), ArrayWriter(path, (3, 2)) as writer:
-        writer.append(np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="2 rows are missing"), writing_array(path, (3, 2)) as append:
+        append(np.zeros((1, 2)))
     assert np.array_equal(np.load(path), np.ones(3))
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("shape", [(4, 2), (1, 3), (2,)])
 def test_rows_that_do_not_fit_are_an_error_at_once(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="do not fit: 3 of"), ArrayWriter(tmp_path / "a.npy", (3, 2)) as writer:
-        writer.append(np.zeros(shape))
+    with pytest.raises(ValueError, match="do not fit: 3 of"), writing_array(tmp_path / "a.npy", (3, 2)) as append:
+        append(np.zeros(shape))
     assert not list(tmp_path.iterdir())
 
 
 def test_an_error_while_writing_is_passed_on_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), ArrayWriter(tmp_path / "a.npy", (3, 2)):
+    with pytest.raises(ZeroDivisionError), writing_array(tmp_path / "a.npy", (3, 2)):
         raise ZeroDivisionError
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rows", [300, 2000], ids=["buffered", "written at once"])
+def test_a_full_disk_is_told_of_the_array_it_failed_and_leaves_nothing(
+    tmp_path: Path, full_disk: None, rows: int
+) -> None:
+    with (
+        pytest.raises(OSError) as error,
+        writing_array(tmp_path / "pred.npy", (4 * rows, 5)) as append,
+        writing_array(tmp_path / "true.npy", (1, 1)),
+    ):
+        for _ in range(4):
+            append(np.zeros((rows, 5)))
+        raise RuntimeError("the disk is not full")
+    assert error.value.filename == str(tmp_path / "pred.npy")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_json(path, {"a": "x" * 5000}),
+        lambda path: save_tensors(path, {"a": torch.zeros(5000)}, {}),
+        lambda path: write_table(path, ["a"], np.zeros((1, 5000)), [str(i) for i in range(5000)]),
+    ],
+    ids=["json", "tensors", "table"],
+)
+def test_a_full_disk_is_told_of_every_kind_of_file(
+    tmp_path: Path, full_disk: None, write: Callable[[Path], None]
+) -> None:
+    with pytest.raises(OSError) as error:
+        write(tmp_path / "file")
+    assert error.value.filename == str(tmp_path / "file")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_of_something_else_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as error, replacing(tmp_path / "file"):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+    assert error.value.filename is None
 
 
 def test_a_table_is_written_with_row_names_and_without_loss(tmp_path: Path) -> None:
@@ -140,3 +181,36 @@ def test_a_table_is_written_with_row_names_and_without_loss(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="zip"):
         write_table(tmp_path / "table.csv", ["H1"], values, ["V1", "V2"])
     assert "with" in (tmp_path / "table.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("data.csv", "data.csv"),
+        ("Ü 日本.csv", "Ü 日本.csv"),
+        (b"d\xe4ta.csv".decode("utf-8", "surrogateescape"), "d\\udce4ta.csv"),
+        ("a\x1b[31m\nb\0", "a\\x1b[31m\\nb\\x00"),
+    ],
+)
+def test_a_path_is_shown_as_printable_text(name: str, shown: str) -> None:
+    assert shown_path(name) == shown_path(Path(name)) == shown
+    assert shown.encode().decode().isprintable()
+
+
+def test_a_regular_file_is_read_up_to_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert read_regular(path, 5) == b"12345"
+    with pytest.raises(UserError, match="file has 5 bytes, more than 4"):
+        read_regular(path, 4)
+    with pytest.raises(FileNotFoundError):
+        read_regular(tmp_path / "nothing", 4)
+
+
+def test_what_is_no_file_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "link").symlink_to(tmp_path / "fifo")
+    for name in ("fifo", "zero", "link", ""):
+        with pytest.raises(UserError, match="is not a regular file"):
+            check_regular(tmp_path / name, 10**9)

@@ -1,12 +1,13 @@
 """One run at a time in a folder, one writer at a time to a file."""
 
 import multiprocessing
+import time
 from pathlib import Path
 
 import pytest
 
 from utils.errors import UserError
-from utils.files import alone_in
+from utils.files import LOCK, alone_in, clear_after_kill
 from utils.results import append_block
 
 WRITERS, BLOCKS = 8, 25
@@ -32,6 +33,51 @@ def test_what_a_killed_run_left_half_written_is_cleared_and_nothing_else(tmp_pat
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"model.safetensors", "mine.tmp"}
 
 
+def test_one_folder_under_two_names_is_held_once(tmp_path: Path) -> None:
+    folder, link = tmp_path / "runs", tmp_path / "link"
+    link.symlink_to(folder)
+    with alone_in(folder, tmp_path / "." / "other" / ".." / "runs", link, folder):
+        assert (folder / LOCK).exists()
+    assert not (folder / LOCK).exists()
+
+
+def hold_until_killed(folder: Path) -> None:
+    with alone_in(folder):
+        (folder / ".pred.npy.1.tmp").touch()
+        (folder / "held").touch()
+        time.sleep(60)
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """A folder that a run was killed in."""
+    process = multiprocessing.get_context("fork").Process(target=hold_until_killed, args=(tmp_path,))
+    process.start()
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "held").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with pytest.raises(UserError, match=rf"process {process.pid} on .* is at work"), alone_in(tmp_path):
+        pass
+    clear_after_kill(tmp_path)
+    assert (tmp_path / LOCK).exists()
+    process.kill()
+    process.join(30)
+    (tmp_path / "held").unlink()
+    return tmp_path
+
+
+def test_the_lock_of_a_killed_run_holds_nobody_up_and_goes_with_the_next(killed: Path) -> None:
+    assert (killed / LOCK).exists()
+    with alone_in(killed):
+        assert [path.name for path in killed.iterdir()] == [LOCK]
+    assert not list(killed.iterdir())
+
+
+def test_what_a_killed_run_left_is_cleared_without_a_run(killed: Path) -> None:
+    clear_after_kill(killed, killed / "no such folder")
+    assert not list(killed.iterdir())
+
+
 def write(path: Path, writer: int) -> None:
     for block in range(BLOCKS):
         append_block(path, [f"writer {writer}, block {block}", *(f"{writer} " * 2000 for _ in range(3))])
@@ -44,7 +90,7 @@ def test_blocks_of_eight_writers_do_not_mix(tmp_path: Path) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
+        process.join(60)
     blocks = path.read_text().split("\n\n")
     assert blocks.pop() == ""
     assert len(blocks) == WRITERS * BLOCKS

@@ -9,11 +9,28 @@ import pytest
 from utilsforecast import losses
 
 from utils.m4.patterns import PATTERNS
-from utils.m4.scores import Scores, pool, score, seasonal_scale
+from utils.m4.scores import Scores, check_ragged, pool, score, seasonal_scale
 
 # Two series: 1 2 4 8 and 10 7 10.
 VALUES = np.array([1.0, 2, 4, 8, 10, 7, 10])
 OFFSETS = np.array([0, 4, 7])
+
+
+@pytest.mark.parametrize(
+    ("offsets", "message"),
+    [
+        ([1, 6], "from 1 to 6, not from 0 to 6"),
+        ([0, 5], "from 0 to 5, not from 0 to 6"),
+        ([0, 2, 2, 6], "series 1 is empty"),
+        ([0, 4, 2, 6], "series 1 is empty"),
+        ([0], "at least one series"),
+    ],
+)
+def test_borders_that_do_not_cut_the_values_into_series_are_refused(offsets: list[int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_ragged(np.arange(6.0), np.array(offsets))
+    with pytest.raises(ValueError, match="must be flat"):
+        check_ragged(np.ones((6, 1)), np.array([0, 6]))
 
 
 def scores_of(series: int, smape: float, mase: float | None, mape: float = 1.0, without_scale: int = 0) -> Scores:

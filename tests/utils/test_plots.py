@@ -1,5 +1,6 @@
 """Pictures appear, whatever the channels are called."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from utils import plots
-from utils.plots import plot_forecast, plot_future, plot_series
+from utils.plots import plot_forecast, plot_future, plot_losses, plot_series
 
 
 def draw(path: Path, columns: Sequence[str], title: str = "title") -> None:
@@ -50,10 +51,35 @@ def test_up_to_seven_panels_are_drawn_and_the_target_is_among_them(
     assert panels == [f"c{i}" for i in shown]
 
 
-@pytest.mark.parametrize("name", ["$^$", "US$_$", "a_b", "100%", "\\frac", "{x}"])
+@pytest.mark.parametrize("name", ["$^$", "US$_$", "a_b", "100%", "\\frac", "{x}", "Größe", "気温 🙂"])
 def test_a_name_is_drawn_as_it_is_and_not_as_a_formula(tmp_path: Path, panels: list[str], name: str) -> None:
     draw(tmp_path / "window.png", [name], title=name)
     assert panels == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("d\udce4ta", "d\\udce4ta"),
+        ("a\0b", "a\\x00b"),
+        ("two\nlines\x1b[31m", "two\\nlines\\x1b[31m"),
+        ("x" * 10**6, "x" * 200),
+    ],
+    ids=["no UTF-8", "NUL", "control characters", "long"],
+)
+def test_a_name_that_cannot_be_drawn_is_escaped_or_cut(
+    tmp_path: Path, panels: list[str], name: str, label: str
+) -> None:
+    draw(tmp_path / "window.png", [name], title=name)
+    values = np.ones((1, 3))
+    plot_series(tmp_path / "series.png", [name], [np.ones(4)], values, {"CALF": values}, name)
+    plot_losses(tmp_path / "loss.png", [{"epoch": 1, "train_loss": 1.0, "mse": 1.0}], "mse", name)
+    assert panels[:2] == [label, label]
+
+
+def test_a_folder_may_have_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+    draw(tmp_path / os.fsdecode(b"\xe4") / "window.png", ["a"])
+    assert (tmp_path / os.fsdecode(b"\xe4") / "window.png").stat().st_size
 
 
 def test_no_figure_stays_open(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from utils import progress
 from utils.progress import Progress, clock
 
 
@@ -14,17 +13,17 @@ from utils.progress import Progress, clock
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that the test sets: its last element is the time."""
     now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[-1])
+    monkeypatch.setattr("tqdm.std.time", lambda: now[-1])
     return now
 
 
 @pytest.mark.parametrize(
     ("time", "text"),
     [
-        (0, "0:00"),
-        (9.4, "0:09"),
-        (59.6, "1:00"),
-        (125, "2:05"),
+        (0, "00:00"),
+        (9.4, "00:09"),
+        (59.6, "01:00"),
+        (125, "02:05"),
         (3599.7, "1:00:00"),
         (3723, "1:02:03"),
         (90000, "25:00:00"),
@@ -49,10 +48,11 @@ def test_in_a_log_there_is_a_line_every_half_minute_with_figures_and_the_time_le
         bar.show(loss="0.5")
         seconds.append(seconds[-1] + 20)
     assert caplog.messages == [
-        "  epoch 1, batch 2 of 10, loss 0.5, 2:40 left",
-        "  epoch 1, batch 4 of 10, loss 0.5, 2:00 left",
-        "  epoch 1, batch 6 of 10, loss 0.5, 1:20 left",
-        "  epoch 1, batch 8 of 10, loss 0.5, 0:40 left",
+        "  epoch 1, batch 2 of 10, loss=0.5, 02:40 left",
+        "  epoch 1, batch 4 of 10, loss=0.5, 02:00 left",
+        "  epoch 1, batch 6 of 10, loss=0.5, 01:20 left",
+        "  epoch 1, batch 8 of 10, loss=0.5, 00:40 left",
+        "  epoch 1, batch 10 of 10, loss=0.5, 00:00 left",
     ]
     assert capsys.readouterr().err == ""
 

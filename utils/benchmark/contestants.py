@@ -79,11 +79,11 @@ class Bench:
         torch.manual_seed(0)
         backbone = load_backbone(size.llm, "random", size.gpt_layers, token_table=False)
         width = backbone.width
-        self.heads = backbone.gpt2.config.n_head
+        self.heads = backbone.model.config.n_head
         self.size, self.device, self.mode = size, device, mode or Mode()
         words = torch.randn(min(WORDS, width), width)
         config = CALFConfig(size.seq_len, size.pred_len, size.channels)
-        self.model = CALF(config, backbone.gpt2, words).to(device).train()
+        self.model = CALF(config, backbone.model, words).to(device).train()
         if self.mode.grad_checkpoint:
             self.model.checkpoint_activations()
         if self.mode.compile_mode is not None:

@@ -1,4 +1,4 @@
-"""Naive2, the forecast that M4 measures all others against: the naive one of the seasonally adjusted series.
+"""Compute Naive2, the forecast that M4 compares all others with: the naive one of the seasonally adjusted series.
 
 Written from the formulas in the M4 Competitor's Guide ("Naive 2") and the definitions of R's ``acf`` and
 ``decompose``, which the competition used.
@@ -8,27 +8,26 @@ import math
 
 import numpy as np
 
-from utils.m4.ragged import check_ragged
+from utils.m4.scores import check_ragged
 
 NORMAL_90 = 1.645  # two-sided 90 % of the normal distribution
 FEWEST_SEASONS = 3
 
 
 def naive2(values: np.ndarray, offsets: np.ndarray, horizon: int, season: int) -> np.ndarray:
-    """Forecast every series.
+    """Return the forecasts (N, H) of all series, in float64.
 
-    A series whose season does not show (:func:`is_seasonal`) gets the plain naive forecast. So does every
-    series with a value of 0 or below, which a multiplicative season cannot describe, and a constant one.
+    A series without a significant season (:func:`is_seasonal`) gets the plain naive forecast. So does a constant
+    series, and one with a value of 0 or below, which a multiplicative season cannot describe.
 
     Args:
-        values: (T,), all series one after the other. offsets: (N + 1,), their borders.
-        horizon: H. season: m, steps of one season; 1 is none.
-
-    Returns:
-        (N, H) float64.
+        values: (T,), all series one after the other.
+        offsets: (N + 1,), the borders of the series.
+        horizon: H.
+        season: m, steps of one season; 1 for no season.
 
     Raises:
-        ValueError: the offsets do not fit the values, a value is not finite, or no steps to forecast.
+        ValueError: the offsets do not fit the values, a value is not finite, or horizon or season has no steps.
     """
     lengths = check_ragged(values, offsets)
     if horizon < 1 or season < 1:
@@ -52,22 +51,20 @@ def naive2(values: np.ndarray, offsets: np.ndarray, horizon: int, season: int) -
 
 
 def naive2_single(series: np.ndarray, horizon: int, season: int) -> np.ndarray:
-    """Forecast one series (n,) to (H,); otherwise as :func:`naive2`."""
+    """Return the forecast (H,) of one series (n,) as :func:`naive2` does it."""
     return naive2(series, np.array([0, len(series)]), horizon, season)[0]
 
 
 def is_seasonal(series: np.ndarray, season: int) -> np.ndarray:
-    """Whether the autocorrelation at the seasonal lag differs from 0 at 90 %.
+    """Return (G,) of bool: whether the autocorrelation at the seasonal lag differs from 0 at 90 %.
 
-    Its limit is 1.645 · sqrt((1 + 2 · sum of the squared autocorrelations at shorter lags) / n). Never True
-    with a season of one step, for fewer than three seasons, where the lag is beyond the 10 · log10(n) that R
-    looks at, for constant series, and for series with values of 0 or below.
+    Its limit is 1.645 · sqrt((1 + 2 · sum of the squared autocorrelations at shorter lags) / n). Always False for a
+    season of one step, for fewer than three seasons, for a lag beyond the 10 · log10(n) up to which R computes the
+    autocorrelation, for constant series, and for series with values of 0 or below.
 
     Args:
-        series: (G, n), of one length. season: m.
-
-    Returns:
-        (G,) of bool.
+        series: (G, n), all of one length.
+        season: m.
     """
     length = series.shape[1]
     if season == 1 or length < FEWEST_SEASONS * season or season > math.floor(10 * math.log10(length)):
@@ -84,16 +81,14 @@ def is_seasonal(series: np.ndarray, season: int) -> np.ndarray:
 
 
 def seasonal_figure(series: np.ndarray, season: int) -> np.ndarray:
-    """The multiplicative season of a classical decomposition.
+    """Return the multiplicative season (G, m) of a classical decomposition; phase 0 is that of the first step.
 
-    The trend is a moving average over one season, centred with half weights at both ends where m is even; the
-    figure is the mean of series / trend at each phase, divided by the mean over all phases.
+    The trend is a moving average over one season, centred with half weights at both ends where m is even. The season
+    is the mean of series / trend at each phase, divided by the mean over all phases.
 
     Args:
-        series: (G, n), positive, at least two seasons long. season: m.
-
-    Returns:
-        (G, m); phase 0 is that of the first step.
+        series: (G, n), positive, at least two seasons long.
+        season: m.
     """
     half = season // 2
     weights = np.full(2 * half + 1, 1 / season)

@@ -1,4 +1,4 @@
-"""The six sampling frequencies of the M4 competition (M4 Competitor's Guide; CALF, appendix on M4)."""
+"""List the six sampling frequencies of the M4 competition (M4 Competitor's Guide; CALF, appendix on M4)."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,9 @@ class Pattern:
 
     Attributes:
         name: as in the file names, ``Hourly-train.csv``.
-        horizon: H, the steps to forecast. season: m, the steps of one season; 1 is none.
-        history: how many horizons of a series' end training samples are cut from.
+        horizon: H, the steps to forecast.
+        season: m, the steps of one season; 1 for no season.
+        history: length of the end of a series that training samples are cut from, in horizons.
         series: how many series the competition published.
     """
 
@@ -37,10 +38,10 @@ PATTERNS = {
 
 
 def find_pattern(name: str) -> Pattern:
-    """The pattern of that name.
+    """Return the pattern of that name.
 
     Raises:
-        UserError: there is none; the message lists the six.
+        UserError: there is none; the message lists all six.
     """
     if name not in PATTERNS:
         raise UserError(f"--seasonal_patterns {name}: no such pattern; choose one of {', '.join(PATTERNS)}.")

@@ -1,4 +1,8 @@
-"""M4's scores: sMAPE, MASE, MAPE and OWA, per frequency and pooled (M4 Competitor's Guide, "Evaluation")."""
+"""Score forecasts as the M4 competition does: sMAPE, MASE, MAPE and OWA, per frequency and pooled.
+
+Formulas: M4 Competitor's Guide, "Evaluation". Series of unequal length lie in one flat array: series i is
+``values[offsets[i] : offsets[i + 1]]``.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from utils.m4.patterns import PATTERNS
-from utils.m4.ragged import check_ragged
 
 NAIVE2 = "naive2"
 # In the order of the tables: every pattern alone, then the two pools.
@@ -16,13 +19,14 @@ NAMED = 5  # series listed in a message
 
 @dataclass(frozen=True)
 class Scores:
-    """How good one forecaster is on a set of series; lower is better.
+    """Scores of one forecaster on a set of series; lower is better.
 
     Attributes:
         series: how many series were scored.
-        smape, mape: percent; 0 / 0 counts 0, and in MAPE every target of 0 does.
+        smape: percent; 0 / 0 counts as 0.
         mase: mean over the series that have a scale; None where none has.
-        owa: mean of sMAPE and MASE relative to Naive2's; None without Naive2 to compare with.
+        mape: percent; a target of 0 counts as 0.
+        owa: mean of sMAPE and MASE relative to those of Naive2; None without Naive2 to compare with.
         without_scale: how many series have no MASE scale and do not count in MASE.
     """
 
@@ -39,7 +43,8 @@ class Group:
     """One column of M4's tables.
 
     Attributes:
-        name: a pattern's, ``Others`` or ``Average``. scores: by forecaster.
+        name: of a pattern, ``Others`` or ``Average``.
+        scores: by forecaster.
         missing: the patterns that belong to the group and were not scored.
     """
 
@@ -48,17 +53,40 @@ class Group:
     missing: tuple[str, ...] = ()
 
 
-def seasonal_scale(values: np.ndarray, offsets: np.ndarray, season: int) -> np.ndarray:
-    """What MASE divides by: the mean of |x[t] - x[t - season]| inside each training series.
+def check_ragged(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Return the lengths (N,) of the series.
 
     Args:
-        values: (T,), all series one after the other. offsets: (N + 1,), their borders. season: steps.
-
-    Returns:
-        (N,); 0, meaning no scale, for a series that repeats itself or is no longer than a season.
+        values: (T,), all series one after the other.
+        offsets: (N + 1,), the borders of the series, from 0 to T.
 
     Raises:
-        ValueError: the offsets do not fit the values, or a season of no steps.
+        ValueError: the offsets do not cut the values into series of at least one step each.
+    """
+    if values.ndim != 1 or offsets.ndim != 1 or len(offsets) < 2:
+        raise ValueError(
+            f"values {values.shape} and offsets {offsets.shape}: both must be flat, for at least one series"
+        )
+    if offsets[0] != 0 or offsets[-1] != len(values):
+        raise ValueError(f"offsets run from {offsets[0]} to {offsets[-1]}, not from 0 to {len(values)}")
+    lengths = np.diff(offsets)
+    if lengths.min() < 1:
+        raise ValueError(f"series {int(np.argmin(lengths))} is empty")
+    return lengths
+
+
+def seasonal_scale(values: np.ndarray, offsets: np.ndarray, season: int) -> np.ndarray:
+    """Return the divisors (N,) of MASE: the mean of |x[t] - x[t - season]| inside each training series.
+
+    A series that repeats itself or is no longer than a season has no scale: 0.
+
+    Args:
+        values: (T,), all series one after the other.
+        offsets: (N + 1,), the borders of the series.
+        season: steps.
+
+    Raises:
+        ValueError: the offsets do not fit the values, or a season has no steps.
     """
     lengths = check_ragged(values, offsets)
     if season < 1:
@@ -76,8 +104,10 @@ def score(forecast: np.ndarray, target: np.ndarray, scale: np.ndarray, naive2: S
     """Score the forecasts of one pattern.
 
     Args:
-        forecast, target: (N, H), in the data's units. scale: (N,), from :func:`seasonal_scale`.
-        naive2: Naive2's scores on the same series, for OWA.
+        forecast: (N, H), in the data's units.
+        target: (N, H), in the data's units.
+        scale: (N,), from :func:`seasonal_scale`.
+        naive2: scores of Naive2 on these series, for OWA.
 
     Raises:
         ValueError: shapes that do not fit, no forecast at all, or numbers that are not finite.
@@ -96,20 +126,17 @@ def score(forecast: np.ndarray, target: np.ndarray, scale: np.ndarray, naive2: S
 
 
 def pool(by_pattern: Mapping[str, Mapping[str, Scores]]) -> dict[str, Group]:
-    """M4's table: each pattern, ``Others`` (Weekly, Daily, Hourly) and ``Average`` (all six).
+    """Return the groups of M4's table by name: each pattern, ``Others`` (Weekly, Daily, Hourly), ``Average`` (all six).
 
-    sMAPE and MAPE are weighted by the series scored, MASE by those of them that have a scale. OWA is not
-    averaged: it compares the pooled sMAPE and MASE with the pooled ones of the forecaster ``naive2``.
+    sMAPE and MAPE are weighted by the series scored, MASE by the series that have a scale. OWA is not averaged: it
+    compares the pooled sMAPE and MASE with the pooled ones of the forecaster ``naive2``. A group without any pattern is
+    left out, and a group holds only the forecasters that all of its patterns have: others could not be compared.
 
     Args:
-        by_pattern: pattern, then forecaster, to its scores; any of the six patterns.
-
-    Returns:
-        Groups by name, in M4's order, without those that have no pattern. A group holds the forecasters that
-        every one of its patterns has; others could not be compared.
+        by_pattern: scores by pattern (any of the six), then by forecaster.
 
     Raises:
-        ValueError: a name that is no pattern, or forecasters scored on different numbers of series.
+        ValueError: a name is no pattern, or forecasters were scored on different numbers of series.
     """
     for pattern, scores in by_pattern.items():
         if pattern not in PATTERNS:
@@ -146,14 +173,14 @@ def _pool_scores(parts: Sequence[Scores]) -> Scores:
 
 
 def _with_owa(scores: Scores, naive2: Scores | None) -> Scores:
-    """None stays None where Naive2 is unknown, has no MASE or makes no error at all."""
+    """Add OWA; leave it None where Naive2 is unknown, has no MASE or makes no error at all."""
     if naive2 is None or scores.mase is None or not naive2.smape or not naive2.mase:
         return scores
     return replace(scores, owa=(scores.smape / naive2.smape + scores.mase / naive2.mase) / 2)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Quotient with 0 where the denominator is 0."""
+    """Divide, with 0 where the denominator is 0."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
 
 
