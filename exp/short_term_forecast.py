@@ -27,8 +27,8 @@ from utils.m4.records import pool_records, same_family
 from utils.m4.scores import Scores, score, seasonal_scale
 from utils.plots import plot_series
 from utils.progress import Progress
-from utils.records import read_records
 from utils.results import RECORD, append_block, save_record
+from utils.tables.records import read_records
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import run
 
 
 def tiny_run(csv: Path, tiny_gpt2: Path, words: Path, /, **flags: object) -> list[str]:
-    """Flags of a run that takes a second or two; ``flags`` are added and win."""
+    """Return the flags of a run that takes a second or two; ``flags`` are added and win."""
     options: dict[str, object] = {
         "data": "custom",
         "data_path": csv,
@@ -26,12 +26,12 @@ def tiny_run(csv: Path, tiny_gpt2: Path, words: Path, /, **flags: object) -> lis
 
 
 def succeed(argv: list[str]) -> list[dict[str, Any]]:
-    """Run in this process, which must succeed; the records it left in the working directory, by seed."""
+    """Run in this process, which must succeed; return the records in the working directory, by seed."""
     assert run.main(argv) == 0
     records = [json.loads(path.read_text()) for path in Path("results").glob("*/metrics.json")]
-    return sorted(records, key=lambda record: record["seed"])
+    return sorted(records, key=lambda record: record["run"]["seed"])
 
 
 def written(folder: Path) -> list[str]:
-    """Every file below ``folder``."""
+    """Return the path of every file below ``folder``."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
