@@ -82,8 +82,9 @@ class DataConfig:
         Raises:
             UserError: a part is missing, unknown or not possible.
         """
-        content = dict(identity)
-        return from_json(cls, {**content, "root_path": None, "data_path": content.pop("file", None)})
+        content = {"root_path": None, **identity}
+        content["data_path"] = content.pop("file", None)
+        return from_json(cls, content)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class M4Config:
         "code, on the test set",
     )  # fmt: skip
     m4_draws: int | None = flag(
-        None, whole(high=1_000_000),
+        None, whole(high=10_000),
         "of m4: samples of each series in an epoch; if left out 1 with --m4_protocol release, else as many as make "
         f"{M4_SAMPLES:,} samples",
     )  # fmt: skip

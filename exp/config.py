@@ -108,13 +108,18 @@ class RunConfig:
         try:
             content, data, model = identity_of(stored).values()
             kind = resolve_name(find_dataset(str(data.get("data"))).config)
+            network = from_json(find_config(model["name"]), model["config"] | dict.fromkeys(SIZES, 1))
             own = {name: content.pop(name) for name in flags_of(cls) if name in content}
             schedule = {name: content.pop(name) for name in flags_of(Schedule) if name in content}
-            sizes = dict.fromkeys(SIZES, 1)
-            config = from_json(find_config(model["name"]), {**model["config"], **sizes})
-            parts = {"schedule": from_json(Schedule, schedule), "training": from_json(TrainingOptions, content)}
-            network = {name: getattr(config, name) for name in flags_of(type(config))}
-            return from_json(cls, own, data=kind.from_identity(data), network=network, runtime=runtime, **parts)
+            return from_json(
+                cls,
+                own | {"model": model["name"]},
+                data=kind.from_identity(data),
+                network={name: getattr(network, name) for name in flags_of(type(network))},
+                schedule=from_json(Schedule, schedule),
+                training=from_json(TrainingOptions, content),
+                runtime=runtime,
+            )
         except UserError as error:
             raise UserError(f"the stored configuration of the run is damaged: {error}") from error
 

@@ -1,7 +1,7 @@
 """Build the command line from the fields that declare its flags. Light: ``--help`` and a wrong flag answer at once."""
 
 import argparse
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field
 from pkgutil import resolve_name
 from typing import Any
@@ -121,13 +121,13 @@ def lines_of_idle_flags(config: RunConfig, command: Command, given: Collection[s
     """Yield a line for each group of given flags that cannot have an effect on a run."""
     idle: dict[str, set[str]] = {}
     for reason, names in _idle(config, command, given):
-        idle.setdefault(reason, set()).update(names & set(given))
+        idle.setdefault(reason, set()).update(set(names) & set(given))
     for reason, names in idle.items():
         if names:
             yield f"no effect {reason}: {', '.join(f'--{name}' for name in sorted(names))}"
 
 
-def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterator[tuple[str, Collection[str]]]:
+def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterator[tuple[str, Iterable[str]]]:
     """Yield reasons, each with flags that it leaves without effect, given or not."""
     parts = (command, config, config.data, config.model_config, config.training, config.schedule, config.runtime)
     of_data = {name for kind in _data_groups().values() for name in flags_of(kind)}

@@ -40,7 +40,7 @@ def table(path: Path) -> tuple[list[str], list[str], np.ndarray]:
 class TestARun:
     def test_leaves_scores_forecasts_and_a_picture(self, m4: list[str], workplace: Path) -> None:
         (record,) = succeed(m4)
-        setting = record["setting"]
+        setting = record["run"]["setting"]
         assert set(written(workplace)) == {
             *(f"checkpoints/{setting}/{name}" for name in ("config.json", "model.safetensors", "training.json")),
             *(f"results/{setting}/{name}" for name in ("metrics.json", "log.csv", "loss.png")),
@@ -49,8 +49,8 @@ class TestARun:
             "m4_results/CALF/Yearly_forecast.csv",
             "results_short_term_forecast.txt",
         }
-        assert (record["seq_len"], record["pred_len"], record["seasonal_patterns"]) == (12, 6, "Yearly")
-        assert (record["selected_on"], record["naive2"]) == ("validation", "computed")
+        assert (record["seq_len"], record["pred_len"], record["data"]["config"]["seasonal_patterns"]) == (12, 6, "Yearly")
+        assert (record["data"]["selected_on"], record["data"]["naive2"]) == ("validation", "computed")
 
     def test_scores_the_forecasts_it_writes(self, m4: list[str], tmp_path: Path) -> None:
         (record,) = succeed(m4)
@@ -66,10 +66,10 @@ class TestARun:
         reference = score(last, truth, scale)  # without a season Naive2 is the last value
         ours = score(forecast, truth, scale, reference)
         for name in ("smape", "mase", "mape", "owa"):
-            assert record[name] == record["metrics"]["CALF"][name] == pytest.approx(getattr(ours, name), rel=1e-6)
+            assert record[name] == record["scores"]["metrics"]["CALF"][name] == pytest.approx(getattr(ours, name), rel=1e-6)
         for name in ("naive", "seasonal_naive", "naive2"):
-            assert record["metrics"][name]["smape"] == pytest.approx(reference.smape)
-            assert record["metrics"][name]["owa"] == pytest.approx(1)
+            assert record["scores"]["metrics"][name]["smape"] == pytest.approx(reference.smape)
+            assert record["scores"]["metrics"][name]["owa"] == pytest.approx(1)
 
     def test_needs_no_test_values_to_train(
         self, m4: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -80,37 +80,37 @@ class TestARun:
         (second,) = succeed([*m4, "--train_epochs", "2"])
         assert "is trained; --overwrite repeats it" in caplog.text
         (third,) = succeed([*m4, "--train_epochs", "2", "--overwrite"])
-        assert third["smape"] == second["smape"] != first["smape"]
-        assert third["best"] == first["best"]
-        assert third["best"].keys() == {"epoch", "validation_smape"}
-        assert third["training"]["epochs"] == first["training"]["epochs"]
+        assert third["scores"]["smape"] == second["scores"]["smape"] != first["scores"]["smape"]
+        assert third["run"]["best"] == first["run"]["best"]
+        assert third["run"]["best"].keys() == {"epoch", "validation_smape"}
+        assert third["run"]["training"]["epochs"] == first["run"]["training"]["epochs"]
 
     def test_the_released_protocol_says_everywhere_that_it_selects_on_test(
         self, m4: list[str], caplog: pytest.LogCaptureFixture
     ) -> None:
         (record,) = succeed([*m4, "--m4_protocol", "release"])
-        assert record["selected_on"] == "test"
-        assert record["best"]["test_smape"] == pytest.approx(record["smape"], rel=1e-4)
-        assert "selected-on-test" in record["setting"]
+        assert record["data"]["selected_on"] == "test"
+        assert record["run"]["best"]["test_smape"] == pytest.approx(record["scores"]["smape"], rel=1e-4)
+        assert "selected-on-test" in record["run"]["setting"]
         assert "selected on test" in Path("results_short_term_forecast.txt").read_text()
         lines = [line for line in caplog.text.splitlines() if "selected on test" in line]
         assert any("test sMAPE (selected on test)" in line for line in lines)
         assert any("M4, seed 2021, selected on test" in line for line in lines)
         assert sum("selected on test." in line for line in lines) == 2
         assert written(Path("m4_results")) == ["CALF_selected-on-test/Yearly_forecast.csv"]
-        config = json.loads(Path("checkpoints", record["setting"], "config.json").read_text())
+        config = json.loads(Path("checkpoints", record["run"]["setting"], "config.json").read_text())
         assert config["data"]["selected_on"] == "test"
-        training = json.loads(Path("checkpoints", record["setting"], "training.json").read_text())
+        training = json.loads(Path("checkpoints", record["run"]["setting"], "training.json").read_text())
         assert "test_smape" in training["epochs"][0]
 
     def test_tested_again_later_gives_the_same_figures(self, m4: list[str]) -> None:
         (trained,) = succeed(m4)
-        Path("results", trained["setting"], "metrics.json").unlink()
+        Path("results", trained["run"]["setting"], "metrics.json").unlink()
         (again,) = succeed([*m4, "--is_training", "0"])
-        assert again["metrics"] == trained["metrics"]
-        Path("results", trained["setting"], "metrics.json").unlink()
-        (loaded,) = succeed(["--is_training", "0", "--load", f"checkpoints/{trained['setting']}"])
-        assert loaded["metrics"] == trained["metrics"]
+        assert again["scores"]["metrics"] == trained["scores"]["metrics"]
+        Path("results", trained["run"]["setting"], "metrics.json").unlink()
+        (loaded,) = succeed(["--is_training", "0", "--load", f"checkpoints/{trained['run']['setting']}"])
+        assert loaded["scores"]["metrics"] == trained["scores"]["metrics"]
 
     def test_pools_the_patterns_that_have_been_run_and_names_the_others(
         self, m4: list[str], caplog: pytest.LogCaptureFixture
@@ -121,9 +121,9 @@ class TestARun:
         caplog.clear()
         records = succeed([*m4, "--seasonal_patterns", "Hourly"])
         weekly, hourly = (
-            next(r for r in records if r["seasonal_patterns"] == pattern) for pattern in ("Weekly", "Hourly")
+            next(r for r in records if r["data"]["config"]["seasonal_patterns"] == pattern) for pattern in ("Weekly", "Hourly")
         )
-        smape = (3 * weekly["smape"] + 2 * hourly["smape"]) / 5
+        smape = (3 * weekly["scores"]["smape"] + 2 * hourly["scores"]["smape"]) / 5
         others = next(line for line in caplog.text.splitlines() if "Others" in line)
         assert f"{smape:10.3f}" in others
         assert "without Daily: not run with this seed and backbone" in caplog.text
@@ -132,19 +132,19 @@ class TestARun:
     @pytest.mark.parametrize("losses", [("l1", "l1"), ("mape", "smape")])
     def test_trains_with_every_kind_of_loss(self, m4: list[str], losses: tuple[str, str]) -> None:
         (record,) = succeed([*m4, "--task_loss", losses[0], "--output_loss", losses[1]])
-        assert np.isfinite(record["smape"])
+        assert np.isfinite(record["scores"]["smape"])
 
     def test_official_naive2_forecasts_are_used_once_they_are_there(
         self, m4: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         (before,) = succeed(m4)
-        assert before["naive2"] == "computed"
+        assert before["data"]["naive2"] == "computed"
         rows = [f"Y{i},1,1,1,1,1,1" for i in range(1, 5)]
         (tmp_path / "m4" / "submission-Naive2.csv").write_text("\n".join(["id,F1,F2,F3,F4,F5,F6", *rows]))
         (record,) = succeed(m4)
         assert "is trained; --overwrite repeats it" in caplog.text
-        assert record["naive2"] == "official"
-        assert record["metrics"]["naive2"]["smape"] > record["metrics"]["naive"]["smape"]
+        assert record["data"]["naive2"] == "official"
+        assert record["scores"]["metrics"]["naive2"]["smape"] > record["scores"]["metrics"]["naive"]["smape"]
 
     def test_a_forecast_that_is_not_finite_stops_training_with_a_message(
         self, m4: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -234,7 +234,7 @@ class TestWrongInput:
         self, m4: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
         (record,) = succeed(m4)
-        load = ["--is_training", "0", "--load", f"checkpoints/{record['setting']}"]
+        load = ["--is_training", "0", "--load", f"checkpoints/{record['run']['setting']}"]
         for flags, message in (
             (["--m4_protocol", "release"], "--m4_protocol is release here and holdout in"),
             (["--m4_draws", "9"], "--m4_draws is 9 here and 3 in"),

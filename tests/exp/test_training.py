@@ -65,8 +65,8 @@ def test_recomputed_activations_change_no_figure(tiny: Tiny, monkeypatch: pytest
 def test_the_size_of_evaluation_batches_changes_no_figure(tiny: Tiny) -> None:
     (one,) = succeed(tiny(eval_batch_size=1))
     (many,) = succeed([*tiny(eval_batch_size=50), "--overwrite"])
-    assert many["mse"] == pytest.approx(one["mse"], rel=1e-6)
-    assert many["metrics"]["CALF"]["windows"] == one["metrics"]["CALF"]["windows"]
+    assert many["scores"]["mse"] == pytest.approx(one["scores"]["mse"], rel=1e-6)
+    assert many["scores"]["metrics"]["CALF"]["windows"] == one["scores"]["metrics"]["CALF"]["windows"]
 
 
 def test_use_amp_means_bfloat16(tiny: Tiny) -> None:
@@ -111,7 +111,7 @@ def test_a_checkpoint_trained_in_float16_is_tested_on_the_cpu_in_float32(tiny: T
     (folder / "training.json").unlink()
     assert run.main(["--is_training", "0", "--load", str(folder), "--device", "cpu"]) == 0
     (tested,) = (other for other in succeed(tiny()) if other["config"]["precision"] == "fp16")
-    assert tested["mse"] == pytest.approx(record["mse"], rel=1e-6)
+    assert tested["scores"]["mse"] == pytest.approx(record["scores"]["mse"], rel=1e-6)
 
 
 def test_configurations_of_earlier_versions_keep_their_names(write_csv: WriteCsv) -> None:
@@ -124,11 +124,11 @@ def test_configurations_of_earlier_versions_keep_their_names(write_csv: WriteCsv
 
 def test_each_epoch_is_a_row_of_the_log_and_the_losses_are_drawn(tiny: Tiny, workplace: Path) -> None:
     (record,) = succeed(tiny(train_epochs=3))
-    folder = workplace / "results" / record["setting"]
+    folder = workplace / "results" / record["run"]["setting"]
     rows = list(csv.DictReader((folder / "log.csv").read_text().splitlines()))
-    assert [float(row["train_loss"]) for row in rows] == [one["train_loss"] for one in record["training"]["epochs"]]
+    assert [float(row["train_loss"]) for row in rows] == [one["train_loss"] for one in record["run"]["training"]["epochs"]]
     assert {float(row["rate_alignment"]) for row in rows} == {1e-4}
-    assert [float(row["rate_backbone"]) for row in rows] == [one["rate"] for one in record["training"]["epochs"]]
+    assert [float(row["rate_backbone"]) for row in rows] == [one["rate"] for one in record["run"]["training"]["epochs"]]
     assert all(float(row["samples_per_second"]) > 0 and float(row["memory"]) > 1e6 for row in rows)
     assert (folder / "loss.png").stat().st_size > 5000
 
@@ -169,9 +169,9 @@ def test_a_step_whose_scaled_gradients_overflow_is_left_out_and_the_scale_lowere
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tensorboard_shows_the_same(tiny: Tiny, workplace: Path) -> None:
     (record,) = succeed(tiny(train_epochs=2, log="tensorboard"))
-    events = EventAccumulator(str(workplace / "results" / record["setting"] / "tensorboard"))
+    events = EventAccumulator(str(workplace / "results" / record["run"]["setting"] / "tensorboard"))
     events.Reload()
-    losses = [one["train_loss"] for one in record["training"]["epochs"]]
+    losses = [one["train_loss"] for one in record["run"]["training"]["epochs"]]
     assert [scalar.value for scalar in events.Scalars("train_loss")] == pytest.approx(losses)
     assert {"validation_mse", "rate_backbone", "samples_per_second", "memory"} <= set(events.Tags()["scalars"])
 
@@ -187,7 +187,7 @@ def test_without_its_package_tensorboard_is_refused(
 
 def test_none_logs_nothing(tiny: Tiny, workplace: Path) -> None:
     (record,) = succeed(tiny(log="none"))
-    assert not (workplace / "results" / record["setting"] / "log.csv").exists()
+    assert not (workplace / "results" / record["run"]["setting"] / "log.csv").exists()
 
 
 @pytest.mark.parametrize(

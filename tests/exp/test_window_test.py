@@ -30,8 +30,8 @@ def peak_of_a_test(csv: Path, tiny: Tiny) -> tuple[int | None, int]:
     results = experiment.config.results
     shape = np.load(results / "pred.npy", mmap_mode="r").shape
     assert shape == np.load(results / "true.npy", mmap_mode="r").shape
-    assert shape == (record["metrics"]["CALF"]["windows"], STEPS, CHANNELS)
-    assert json.loads((results / "metrics.json").read_text())["mse"] == record["mse"]
+    assert shape == (record["scores"]["metrics"]["CALF"]["windows"], STEPS, CHANNELS)
+    assert json.loads((results / "metrics.json").read_text())["mse"] == record["scores"]["mse"]
     return memory.peak, (results / "pred.npy").stat().st_size
 
 
