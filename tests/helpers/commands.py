@@ -5,6 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import run
+from exp.base import Experiment
+from exp.config import RunConfig
+from exp.flags import parse
+from exp.long_term_forecast import LongTermForecast
 
 
 def tiny_run(csv: Path, tiny_gpt2: Path, words: Path, /, **flags: object) -> list[str]:
@@ -23,6 +27,13 @@ def tiny_run(csv: Path, tiny_gpt2: Path, words: Path, /, **flags: object) -> lis
         **flags,
     }
     return [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
+
+
+def prepared(argv: list[str], kind: type[Experiment] = LongTermForecast) -> Any:
+    """Return the experiment that flags ask for, ready to train."""
+    experiment = kind(RunConfig.from_flags(parse(argv)))
+    experiment.prepare()
+    return experiment
 
 
 def succeed(argv: list[str]) -> list[dict[str, Any]]:
