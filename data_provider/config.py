@@ -7,11 +7,15 @@ from typing import Any, ClassVar, Self
 
 from data_provider.datasets import DATASETS, DatasetSpec, datasets_root, find_dataset
 from utils.errors import UserError
-from utils.flags import FILE, PATH, TEXT, Kind, choice, convert, flag, flags_of, from_json, whole
+from utils.flags import FILE, PATH, TEXT, Kind, choice, convert, flag, flags_of, from_json, row_of, whole
 from utils.m4.patterns import PATTERNS, Pattern
 
 M4_SAMPLES = 48_000  # in an epoch, at least: as many as the largest pattern, Monthly, has series
 NAIVE2 = "submission-Naive2.csv"
+DATA_HELP = (
+    f"{', '.join(DATASETS)}: custom is an own CSV, sample needs no file. If left out custom with --data_path, else the "
+    "data set of the task"
+)
 COLUMN = Kind(str, lambda name: name != "", "the name of a column")
 
 
@@ -22,9 +26,10 @@ class DataConfig:
     Attributes:
         seq_len: L, steps a model sees.
         pred_len: H, steps it forecasts.
+        of_the_file: flags of where the file lies and how it is read.
     """
 
-    data: str = flag("sample", choice(*DATASETS), f"the data set: {', '.join(DATASETS)}")
+    data: str = flag("sample", row_of(DATASETS), DATA_HELP)
     seq_len: int = flag(96, whole(high=1_000_000), "steps the model sees")
     pred_len: int = flag(96, whole(high=1_000_000), "steps it forecasts")
     root_path: str | None = flag(
@@ -39,11 +44,11 @@ class DataConfig:
     freq: str | None = flag(None, TEXT, "step between rows (h, 15min, D, W, MS); inferred from the dates if left out")
     date_col: str | None = flag(None, COLUMN, "the column of dates; if left out date, else the first that holds dates")
     fill: str | None = flag(
-        None, choice("linear", "ffill"), "fill gaps and missing values; they are refused if left out"
+        None, choice("linear", "ffill"), "fill gaps and missing values, linear or ffill; they are refused if left out"
     )
     tz: str | None = flag(None, TEXT, "time zone of a local clock that is put forward and back, as Europe/Berlin")
 
-    reads_nothing: ClassVar[frozenset[str]] = frozenset({"root_path", "data_path", "date_col", "fill", "tz"})
+    of_the_file: ClassVar[frozenset[str]] = frozenset({"root_path", "data_path", "date_col", "fill", "tz"})
 
     @property
     def slug(self) -> str:
@@ -77,8 +82,9 @@ class DataConfig:
         Raises:
             UserError: a part is missing, unknown or not possible.
         """
-        content = dict(identity)
-        return from_json(cls, {**content, "root_path": None, "data_path": content.pop("file", None)})
+        content = {"root_path": None, **identity}
+        content["data_path"] = content.pop("file", None)
+        return from_json(cls, content)
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class M4Config:
     ``release`` on the test set, as the released code does.
     """
 
-    data: str = flag("m4", choice("m4"), "m4")
+    data: str = flag("m4", row_of(DATASETS), "the data set")
     seasonal_patterns: str = flag("Monthly", choice(*PATTERNS), f"of m4: {', '.join(PATTERNS)}")
     m4_protocol: str = flag(
         "holdout", choice("holdout", "release"),
@@ -97,11 +103,13 @@ class M4Config:
         "code, on the test set",
     )  # fmt: skip
     m4_draws: int | None = flag(
-        None, whole(high=1_000_000),
+        None, whole(high=10_000),
         "of m4: samples of each series in an epoch; if left out 1 with --m4_protocol release, else as many as make "
         f"{M4_SAMPLES:,} samples",
     )  # fmt: skip
     root_path: str | None = flag(None, FILE, "folder of the files")
+
+    of_the_file: ClassVar[frozenset[str]] = frozenset({"root_path"})
 
     @property
     def pattern(self) -> Pattern:
@@ -136,14 +144,14 @@ class M4Config:
 
     @property
     def folder(self) -> Path:
-        """Return the folder of the files: as given, else ``m4`` below ``$CALF_DATASETS`` (./datasets)."""
-        return Path(self.root_path) if self.root_path else datasets_root() / "m4"
+        """Return the folder of the files: as given, else the data set's own below ``$CALF_DATASETS`` (./datasets)."""
+        return Path(self.root_path) if self.root_path else datasets_root() / find_dataset(self.data).folder
 
     @property
     def slug(self) -> str:
         """Return what the data are in the name of a run."""
         selected = "_selected-on-test" if self.selects_on_test else ""
-        return f"m4_{self.seasonal_patterns}_sl{self.seq_len}_pl{self.pred_len}{selected}"
+        return f"{self.data}_{self.seasonal_patterns}_sl{self.seq_len}_pl{self.pred_len}{selected}"
 
     def training_files(self) -> tuple[Path, ...]:
         """Return the absolute paths of the files that training depends on.

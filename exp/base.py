@@ -1,7 +1,7 @@
 """Run one configuration: what all tasks share. A task adds its data, its validation, its test and its scores."""
 
 import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -10,19 +10,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 import models
 from data_provider.windows import Batch
-from exp.config import RunConfig, name_of_file
+from exp.config import RunConfig
 from exp.evaluation import Predictor, evaluation_batch_size
 from exp.experiments import TASKS
 from exp.header import describe_model, describe_training
 from exp.runs import digest_to_train, digests_of_outcomes, is_trained, stored_identity
+from exp.targets import name_of_file
 from exp.trackers import check_log
-from exp.training import Score, Training
+from exp.training import Trainable, Training, save_training
 from models.base import Model
-from models.checkpoint import SIDE_FILES, TRAINING, read_training
+from models.checkpoint import SIDE_FILES, read_training
 from utils.command import raise_if_stopped
 from utils.compute import Compute
 from utils.device import (
@@ -35,32 +35,27 @@ from utils.device import (
     seed_everything,
 )
 from utils.errors import UserError, shown_path
-from utils.files import alone_in, write_json
+from utils.files import alone_in
 from utils.results import FORMAT, run_title
 
 logger = logging.getLogger(__name__)
 
 
-class Experiment(ABC):
-    """One run of one configuration.
+class Experiment(Trainable):
+    """One run of one configuration. A task adds the abstract methods below and those of ``Trainable``.
 
-    ``prepare`` or ``restore`` gives it a model, ``fit`` trains it and keeps the best epoch on disk, ``test`` scores it.
-    ``train_and_test`` and ``test_stored`` are the two ways through.
+    ``prepare`` or ``restore`` gives it a model, ``fit`` trains the model and keeps the best epoch on disk, ``test``
+    scores it. ``train_and_test`` and ``test_stored`` are the two ways through.
 
     Attributes:
-        model: in use.
         folder: of the checkpoint in use.
-        best: the best epoch and its score.
         training: how training went; empty where it was not finished.
-        trained_on: digest of the data to train on.
         identity: flags that the model was trained with.
-        score: what chooses the best epoch.
+        digests: hash of the data by the path of the record that depends on them.
         scored: the channels that loss and metrics look at.
     """
 
-    model: Model
     folder: Path
-    score = Score("val MSE", "validation_mse")
     scored = slice(None)
 
     def __init__(self, config: RunConfig) -> None:
@@ -75,8 +70,6 @@ class Experiment(ABC):
         self.trained_on = digest_to_train(config)
         self.digests = digests_of_outcomes(config)
         self.identity = config.identity
-
-    # What a task adds.
 
     @abstractmethod
     def load_data(self) -> None:
@@ -95,25 +88,11 @@ class Experiment(ABC):
         """Return lines for the header."""
 
     @abstractmethod
-    def train_batches(self) -> DataLoader:
-        """Return batches of ``--batch_size`` times ``--accumulate`` windows, shuffled anew at each iteration."""
-
-    @abstractmethod
-    def generators(self) -> dict[str, torch.Generator]:
-        """Return the random generators that the training batches depend on, by name."""
-
-    @abstractmethod
-    def validate(self) -> float:
-        """Return the score of the current weights on the whole validation split; lower is better. Rank 0's counts."""
-
-    @abstractmethod
     def test(self) -> list[dict[str, Any]]:
         """Score the model on the whole test split, save and return the record, one for each data set tested.
 
         Only rank 0 scores and saves; other ranks help to compute forecasts and return [].
         """
-
-    # What all tasks share.
 
     def train_and_test(self, dry_run: bool = False, overwrite: bool = False) -> list[dict[str, Any]]:
         """Train, test the best epoch, return the records; a dry run only says what it would do.
@@ -161,9 +140,16 @@ class Experiment(ABC):
             self.model = kind.build(config, write)
         if self.device.type == "cuda":  # dropout of its own on each card
             torch.cuda.manual_seed(self.config.seed + self.compute.accelerator.process_index)
-        if runtime.grad_checkpoint:
+        if runtime.grad_checkpoint and self._can("recompute_activations", "grad_checkpoint"):
             self.model.recompute_activations()
         self._place()
+
+    def _can(self, method: str, name: str) -> bool:
+        """Return whether the model overrides a method of ``Model``; say of a flag without effect where it does not."""
+        known = getattr(type(self.model), method) is not getattr(Model, method)
+        if not known:
+            logger.info("no effect on %s: --%s", self.config.model, name)
+        return known
 
     def _place(self) -> None:
         """Move the model to the device, and compile it there if asked for."""
@@ -171,7 +157,7 @@ class Experiment(ABC):
         # The fused encoder layer of evaluation ignores autocast once it is compiled.
         torch.backends.mha.set_fastpath_enabled(mode is None)
         self.model.to(self.device)
-        if mode:
+        if mode and self._can("compile_parts", "compile"):
             check_compiler(self.device)
             torch.compiler.reset()  # what belongs to an earlier model
             if self.compute.processes > 1 and self.device.type == "cpu":
@@ -211,7 +197,7 @@ class Experiment(ABC):
     def fit(self) -> None:
         """Train until the epochs or the patience run out; the best epoch is on disk at the end.
 
-        A model without parameters is only saved.
+        A model without parameters is only validated and saved.
 
         Raises:
             UserError: a loss is not finite. What was saved before stays.
@@ -220,10 +206,7 @@ class Experiment(ABC):
             self.training = Training(self).run()
             return
         self.save_best(-1, self.compute.broadcast(self.validate()))
-        self.training = {"seconds": 0.0, "data_digest": self.trained_on, "best": self.best, "epochs": []}
-        self.training["environment"] = {**environment(self.device), "processes": self.compute.processes}
-        if self.compute.is_main:
-            write_json(self.config.checkpoint / TRAINING, self.training)
+        self.training = save_training(self, seconds=0.0, epochs=[])
 
     def save_best(self, epoch: int, score: float) -> None:
         """Keep the model as it is now."""

@@ -2,11 +2,7 @@
 
 from dataclasses import dataclass
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from exp.base import Experiment
-    from exp.config import RunConfig
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -17,10 +13,11 @@ class Task:
         experiment: place of its ``Experiment``.
         title: for headings.
         metrics: the scores that tables show, best known first; keys of a record's ``scores``.
-        data: place of the configuration of data that it works on.
+        data: place of the class of the flags of its data.
         default_data: the data set where none is named.
         zero_shot: place of the ``Experiment`` for ``--zero_shot 1``; None where there is no zero-shot test.
-        losses: names of losses that only this task has what it takes for.
+        one_series: whether it works on one series in a file, which ``--do_predict`` and ``--check_data`` are for.
+        losses: names of losses that need what only this task has.
         unread: flags of the run that have no effect on it.
     """
 
@@ -30,6 +27,7 @@ class Task:
     data: str
     default_data: str
     zero_shot: str | None = None
+    one_series: bool = False
     losses: tuple[str, ...] = ()
     unread: frozenset[str] = frozenset()
 
@@ -42,6 +40,7 @@ TASKS = {
         data="data_provider.config:DataConfig",
         default_data="sample",
         zero_shot="exp.zero_shot_forecast:ZeroShotForecast",
+        one_series=True,
     ),
     "short_term_forecast": Task(
         experiment="exp.short_term_forecast:ShortTermForecast",
@@ -55,7 +54,7 @@ TASKS = {
 }
 
 
-def experiment_of(config: "RunConfig") -> "type[Experiment]":
-    """Return the class of the experiment that a configuration asks for."""
-    task = TASKS[config.task_name]
-    return resolve_name(task.zero_shot if config.runtime.targets else task.experiment)
+def find_experiment(task_name: str, zero_shot: bool) -> type[Any]:
+    """Return the class of the experiment of a task."""
+    task = TASKS[task_name]
+    return resolve_name(task.zero_shot if zero_shot else task.experiment)

@@ -1,14 +1,15 @@
 """Build the command line from the fields that declare its flags. Light: ``--help`` and a wrong flag answer at once."""
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field
+from pkgutil import resolve_name
 from typing import Any
 
-from data_provider.config import DataConfig, M4Config
-from data_provider.datasets import find_dataset
-from exp.config import Command, RunConfig, RuntimeOptions, Training
+from data_provider.datasets import DATASETS, find_dataset
+from exp.config import RunConfig
 from exp.experiments import TASKS
+from exp.options import Command, RuntimeOptions, TrainingOptions
 from models import MODELS, find_config
 from utils.command import Parser, processes
 from utils.flags import PRESENCE, convert, flags_of, idle_flags
@@ -24,12 +25,9 @@ train and test at the published settings:
 
 --model NAME --help shows the flags of that model."""
 
-GROUPS = {
-    "the run": RunConfig,
+COMMON = {
     "what to do": Command,
-    "data": DataConfig,
-    "data: M4": M4Config,
-    "training": Training,
+    "training": TrainingOptions,
     "learning rate": Schedule,
     "device and output": RuntimeOptions,
 }
@@ -52,7 +50,7 @@ def parse(argv: Sequence[str] | None = None) -> dict[str, Any]:
         UserError: a value is not possible.
         SystemExit: ``--help``, or a flag that there is not.
     """
-    parser, known = _build_parser(_chosen_model(argv))
+    parser, known = build_parser(_chosen_model(argv))
     texts = vars(parser.parse_args(argv))
     return {
         name: convert(known[name], text) if isinstance(text, str) and name in known else text
@@ -62,17 +60,18 @@ def parse(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 def _chosen_model(argv: Sequence[str] | None) -> str:
     """Return the model on the command line, whose flags ``--help`` shows."""
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--model", default=RunConfig.model)
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--model", nargs="?", default=RunConfig.model)
     model = early.parse_known_args(argv)[0].model
     return model if model in MODELS else RunConfig.model
 
 
-def _build_parser(model: str) -> tuple[Parser, dict[str, Field]]:
+def build_parser(model: str = RunConfig.model) -> tuple[Parser, dict[str, Field]]:
     """Return the parser and the fields of its flags, those of the chosen model before those of the others."""
     parser = Parser("run.py", usage=USAGE, allow_abbrev=False)
     known: dict[str, Field] = {}
-    for title, config in ({f"the model {model}": find_config(model)} | GROUPS).items():
+    groups = {"the run": RunConfig} | _data_groups() | {f"the model {model}": find_config(model)} | COMMON
+    for title, config in groups.items():
         _add(parser.add_argument_group(title), flags_of(config), known)
     hidden = parser.add_argument_group()
     for other in MODELS:
@@ -88,6 +87,15 @@ def _build_parser(model: str) -> tuple[Parser, dict[str, Field]]:
     return parser, known
 
 
+def _data_groups() -> dict[str, type]:
+    """Return the classes of the data sets' flags by the title of their group, the most common one first."""
+    names: dict[str, list[str]] = {}
+    for name, spec in DATASETS.items():
+        names.setdefault(spec.config, []).append(name)
+    first, *others = names
+    return {"data": resolve_name(first)} | {f"data: {', '.join(names[place])}": resolve_name(place) for place in others}
+
+
 def _add(
     group: argparse._ArgumentGroup, flags: Mapping[str, Field], known: dict[str, Field], hide: bool = False
 ) -> None:
@@ -97,61 +105,49 @@ def _add(
             continue
         known[name] = one
         names = [f"--{name}", *(f"--{alias}" for alias in one.metadata["aliases"])]
-        shown = "" if one.default in (None, False) else f" (default: {one.default})"
-        text = argparse.SUPPRESS if hide else f"{one.metadata['help']}{shown}".replace("%", "%%")
+        text = one.metadata["help"]
+        if one.default not in (None, False) and "left out" not in text:
+            text += f" (default: {one.default})"
+        text = argparse.SUPPRESS if hide else text.replace("%", "%%")
         options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text, "dest": name}
         if one.metadata["kind"] is PRESENCE:
             options["action"] = "store_true"
         else:
-            options["metavar"] = one.metadata["kind"].type.__name__.upper().replace("STR", "TEXT").replace("INT", "N")
+            options["metavar"] = {int: "N", float: "X"}.get(one.metadata["kind"].type, "TEXT")
         group.add_argument(*names, **options)
 
 
-def lines_of_idle_flags(config: RunConfig, command: Command, given: Mapping[str, Any]) -> Iterator[str]:
+def lines_of_idle_flags(config: RunConfig, command: Command, given: Collection[str]) -> Iterator[str]:
     """Yield a line for each group of given flags that cannot have an effect on a run."""
-    for reason, names in _idle(config, command, given).items():
+    idle: dict[str, set[str]] = {}
+    for reason, names in _idle(config, command, given):
+        idle.setdefault(reason, set()).update(set(names) & set(given))
+    for reason, names in idle.items():
         if names:
             yield f"no effect {reason}: {', '.join(f'--{name}' for name in sorted(names))}"
 
 
-def _idle(config: RunConfig, command: Command, given: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return the given flags without effect, by the reason."""
-    network, spec = find_config(config.model), find_dataset(config.data.data)
-    idle: dict[str, set[str]] = {}
-
-    def add(reason: str, names: set[str] | frozenset[str]) -> None:
-        idle.setdefault(reason, set()).update(names & given.keys())
-
-    read = set().union(*(flags_of(one) for one in (RunConfig, Command, Training, Schedule, RuntimeOptions, network)))
-    of_data = {*flags_of(DataConfig), *flags_of(M4Config)}
-    add(f"on {config.model}", given.keys() - read - of_data)
-    add(f"with --data {config.data.data}", of_data - flags_of(type(config.data)).keys())
-    if spec.made:
-        add(f"with --data {config.data.data}", config.data.reads_nothing)
-    add(f"with --task_name {config.task_name}", TASKS[config.task_name].unread)
-    if not config.trains:
-        add(
-            f"on {config.model}, which does not train",
-            {*flags_of(Training), *flags_of(Schedule), "task_loss", *NOT_IN_A_TEST},
-        )
-    for part in (command, config.runtime, config.schedule, network_flags(config)):
-        for reason, names in idle_flags(part, given).items():
-            add(reason, set(names))
+def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterator[tuple[str, Iterable[str]]]:
+    """Yield reasons, each with flags that it leaves without effect, given or not."""
+    parts = (command, config, config.data, config.model_config, config.training, config.schedule, config.runtime)
+    of_data = {name for kind in _data_groups().values() for name in flags_of(kind)}
+    read = {name for part in parts for name in flags_of(type(part))}
+    yield f"on {config.model}", set(given) - read - of_data
+    yield f"with --data {config.data.data}", of_data - read
+    if find_dataset(config.data.data).made:
+        yield f"with --data {config.data.data}", config.data.of_the_file
+    yield f"with --task_name {config.task_name}", TASKS[config.task_name].unread
+    if not config.model_config.trains:
+        yield f"on {config.model}, which does not train", (config.training_flags - {"model_id", "des"}) | NOT_IN_A_TEST
+    for part in parts:
+        yield from idle_flags(part, given).items()
     if not command.is_training:
-        from exp.runs import HOW_TRAINED
-
-        add("with --is_training 0", HOW_TRAINED | NOT_IN_A_TEST)
-    if command.do_predict and not command.is_training:
-        add("with --do_predict --is_training 0", TEST_ALONE)
+        yield "with --is_training 0", config.training_flags | NOT_IN_A_TEST
+        if command.do_predict:
+            yield "with --do_predict --is_training 0", TEST_ALONE
     if not command.do_predict:
-        add("without --do_predict", {"predict_len"})
+        yield "without --do_predict", {"predict_len"}
     if processes() > 1:
-        add(f"with {processes()} processes", {"gpu"})
+        yield f"with {processes()} processes", {"gpu"}
     if config.runtime.device == "cpu":
-        add("with --device cpu", {"gpu"})
-    return idle
-
-
-def network_flags(config: RunConfig) -> Any:
-    """Return the model's configuration with sizes that are not known before the data are read."""
-    return find_config(config.model)(1, 1, 1, **config.network)
+        yield "with --device cpu", {"gpu"}

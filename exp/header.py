@@ -24,7 +24,7 @@ def describe_model(model: Model) -> Iterator[str]:
 
 def describe_training(config: RunConfig, model: Model, compute: Compute, eval_batch_size: int) -> Iterator[str]:
     """Yield loss, learning rate, precision, batches and patience."""
-    if not config.trains:
+    if not config.model_config.trains:
         yield f"{config.model} does not train; evaluation in batches of {eval_batch_size}"
         return
     plan, schedule = config.training, config.schedule

@@ -2,29 +2,24 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from data_provider.config import AnyDataConfig
 from data_provider.datasets import find_dataset
-from exp.config import RunConfig, RuntimeOptions, Training, identity_of, zero_shot_folder
+from exp.config import RunConfig, identity_of
+from exp.options import RuntimeOptions
+from exp.targets import zero_shot_folder
 from models.checkpoint import CONFIG, WEIGHTS, read_best, read_config, read_training
 from utils.errors import UserError, shown_path
 from utils.fingerprint import fingerprint_of_files
-from utils.flags import flags_of, given_for
-from utils.results import RECORD
-from utils.schedule import Schedule
+from utils.flags import given_for
+from utils.results import FORMAT, RECORD
 
 logger = logging.getLogger(__name__)
 
-# Flags that say how a model was trained, not which model is meant: an evaluation need not repeat them.
-HOW_TRAINED = frozenset(
-    {"model_id", "des", *flags_of(Schedule), *flags_of(Training), "task_loss", "output_loss", "feature_loss", "task_w",
-     "output_w", "feature_w"} - {"precision"}
-)  # fmt: skip
-DATA_PLACE = frozenset({"data", "root_path", "data_path", "date_col", "freq", "fill", "tz"})
 MOST_LISTED = 8  # checkpoints named in a message
 
 
@@ -62,20 +57,20 @@ def digests_of_outcomes(config: RunConfig) -> dict[Path, str]:
     }
 
 
-def finished(config: RunConfig) -> list[dict[str, Any]]:
+def finished(config: RunConfig) -> dict[Path, dict[str, Any]]:
     """Return the records of a run that ended before with these flags and these data; none if one is lacking."""
     found = {path: _read_record(path) for path in outcomes(config)}
-    if not all(_record_identity(record) == config.identity for record in found.values()):
-        return []
+    if not all(_identity(record) == config.identity for record in found.values()):
+        return {}
     digests = digests_of_outcomes(config)
     if any(record["data"].get("digest") != digests[path] for path, record in found.items()):
         logger.info("the data of %s have changed since its last test", config.setting)
-        return []
+        return {}
     trained_on = digest_to_train(config)
     if any(_trained_on(record) != trained_on for record in found.values()):
         logger.info("the data of %s have changed since it was trained", config.setting)
-        return []
-    return list(found.values())
+        return {}
+    return found
 
 
 def is_trained(config: RunConfig) -> bool:
@@ -98,20 +93,20 @@ def _read_record(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _record_identity(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    try:
-        return identity_of(record)
-    except UserError:
-        return None
+    return record if isinstance(record, dict) and record.get("format") == FORMAT else {}
 
 
 def stored_identity(folder: Path) -> dict[str, Any] | None:
     """Return the ``RunConfig.identity`` of a checkpoint; None where there is none."""
     try:
-        return identity_of(read_config(folder))
+        return _identity(read_config(folder))
+    except UserError:
+        return None
+
+
+def _identity(stored: Mapping[str, Any]) -> dict[str, Any] | None:
+    try:
+        return identity_of(stored)
     except UserError:
         return None
 
@@ -138,56 +133,65 @@ def find_trained(wanted: RunConfig) -> tuple[Path, RunConfig]:
     exact = wanted.checkpoint
     if any((exact / name).is_file() for name in (CONFIG, WEIGHTS)):  # a run that ended at once leaves it empty
         return exact, wanted
-    found = [folder for folder, identity in _checkpoints(exact.parent) if _model(identity) == _model(wanted.identity)]
+    free, others = wanted.training_flags, list(_checkpoints(exact.parent))
+    found = [folder for folder, identity in others if _model(identity, free) == _model(wanted.identity, free)]
     if not found:
-        others = [f"\n  --load {shown_path(folder)}" for folder, _ in _checkpoints(exact.parent)][:MOST_LISTED]
+        listed = _listing(folder for folder, _ in others[:MOST_LISTED])
         raise UserError(
             f"There is no checkpoint in {shown_path(exact)}, nor another of this model and data. Train it first"
-            + (", or name one to use on these data:" + "".join(others) if others else ".")
+            + (f", or name one to use on these data:{listed}" if listed else ".")
         )
     if len(found) > 1:
-        listed = "".join(f"\n  --load {shown_path(folder)}" for folder in sorted(found))
-        raise UserError(f"There is no checkpoint in {exact}; several differ in how they were trained:{listed}")
-    logger.info("testing %s, the only checkpoint of this model and data", found[0])
+        raise UserError(
+            f"There is no checkpoint in {shown_path(exact)}; several differ in how they were trained:{_listing(found)}"
+        )
+    logger.info("testing %s, the only checkpoint of this model and data", shown_path(found[0]))
     return found[0], trained_config(found[0], wanted.runtime)
 
 
-def load_trained(folder: Path, runtime: RuntimeOptions, given: Mapping[str, Any]) -> RunConfig:
-    """Return what to do with a checkpoint: all as in training, but for the data file if one is given.
+def _listing(folders: Iterable[Path]) -> str:
+    return "".join(f"\n  --load {shown_path(folder)}" for folder in folders)
 
-    A file that is not where it was said to be is looked for beside the one trained on.
+
+def config_to_test(folder: Path, runtime: RuntimeOptions, given: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration to use a checkpoint with: that of its training, but for the data file if one is given.
 
     Args:
         folder: the checkpoint.
         runtime: where and how to test.
-        given: the flags of the command line, by name.
+        given: the flags on the command line, by name.
 
     Raises:
         UserError: a given flag contradicts the checkpoint.
     """
-    trained = trained_config(folder, runtime)
+    trained, where = trained_config(folder, runtime), shown_path(folder)
     if "data" in given and find_dataset(given["data"]).config != find_dataset(trained.data.data).config:
-        raise UserError(
-            f"--data is {given['data']} here and {trained.data.data} in {shown_path(folder)}; leave it out."
-        )
-    moved = {name: value for name, value in given_for(type(trained.data), given).items() if name in DATA_PLACE}
-    here = replace(trained, data=replace(_beside(trained.data, moved), **moved))
+        raise UserError(f"--data is {given['data']} here and {trained.data.data} in {where}; leave it out.")
+    may_differ = {*trained.training_flags, *trained.data.of_the_file, "data", "freq"}
+    own = trained.values
+    for name in sorted((given.keys() & own.keys()) - may_differ):
+        if given[name] != own[name]:
+            raise UserError(f"--{name} is {given[name]} here and {own[name]} in {where}; leave it out.")
+    here = replace(trained, data=_moved(trained.data, given))
     if here.data.identity() != stored_identity(folder)["data"]:
         here = replace(here, runtime=replace(runtime, loaded_from=folder.resolve().name))
-    own = trained.values
-    for name in sorted((given.keys() - HOW_TRAINED - DATA_PLACE) & own.keys()):
-        if given[name] != own[name]:
-            raise UserError(f"--{name} is {given[name]} here and {own[name]} in {shown_path(folder)}; leave it out.")
     return here
 
 
-def _beside(data: AnyDataConfig, moved: Mapping[str, Any]) -> AnyDataConfig:
-    """Return the data trained on; with its folder as root where a file named without a folder lies there alone."""
-    file = moved.get("data_path")
-    if not file or "root_path" in moved or Path(file).exists() or not data.data_path:
-        return data
-    folder = Path(data.data_path).parent
-    return replace(data, root_path=str(folder)) if (folder / file).is_file() else data
+def _moved(data: AnyDataConfig, given: Mapping[str, Any]) -> AnyDataConfig:
+    """Return the data trained on, or those that the given flags name in their place.
+
+    A file without a folder that is not in the working directory is looked for beside the file trained on.
+    """
+    moved = given_for(type(data), {name: given[name] for name in given if name in {*data.of_the_file, "data", "freq"}})
+    if moved.get("data", data.data) != data.data:  # its own file, unless one is named
+        moved = {"root_path": None, "data_path": None, **moved}
+    file, trained_on = moved.get("data_path"), getattr(data, "data_path", None)
+    if file and trained_on and "root_path" not in moved and not Path(file).exists():
+        folder = Path(trained_on).parent
+        if (folder / file).is_file():
+            moved["root_path"] = str(folder)
+    return replace(data, **moved)
 
 
 def _checkpoints(parent: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -197,9 +201,9 @@ def _checkpoints(parent: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield folder, identity
 
 
-def _model(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of an identity that says which model is meant."""
+def _model(identity: Mapping[str, Any], free: Container[str]) -> dict[str, Any]:
+    """Return the part of an identity that says which model is meant: all but the flags that are free."""
     run, data, model = identity.values()
     flags = {**run, **model["config"]}
-    kept = {name: value for name, value in flags.items() if name not in HOW_TRAINED}
+    kept = {name: value for name, value in flags.items() if name not in free}
     return {"data": data, "name": model["name"], **kept}

@@ -21,6 +21,7 @@ from exp.config import RESULTS
 from exp.evaluation import BASELINES
 from exp.training import Score
 from models.config import ModelConfig
+from utils.errors import UserError
 from utils.files import write_table
 from utils.m4.naive2 import naive2
 from utils.m4.records import pool_records, same_family
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 FORECASTS = Path("m4_results")
 DRAWN = 6  # series in the picture
+MOST_SAMPLES = 20_000_000  # in an epoch: their order takes 40 bytes each
 
 
 class ShortTermForecast(Experiment):
@@ -54,6 +56,11 @@ class ShortTermForecast(Experiment):
             draws=config.samples_per_series,
             seed=self.config.seed,
         )
+        if len(samples) > MOST_SAMPLES:
+            raise UserError(
+                f"--m4_draws {config.samples_per_series}: {len(samples):,} samples an epoch, more than "
+                f"{MOST_SAMPLES:,}; choose fewer."
+            )
         self._train_loader = make_loader(
             samples,
             self.config.training.batch_size * self.config.training.accumulate,

@@ -3,8 +3,9 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,17 +13,18 @@ from torch.utils.data import DataLoader
 
 from data_provider.windows import Batch
 from exp.config import RunConfig
+from exp.optimizer import FiniteLoss, build_optimizer, build_scheduler, not_finite
 from exp.resume import TrainingState, clear_state, find_state
 from exp.trackers import start_tracker
-from models.base import Model, ParameterGroup
+from models.base import Model
 from models.checkpoint import TRAINING
 from utils.compute import Compute
 from utils.device import environment, peak_memory
-from utils.errors import UserError
+from utils.errors import UserError, shown_path
 from utils.files import write_json
 from utils.plots import plot_losses
 from utils.progress import Progress, clock
-from utils.schedule import EarlyStopping, Schedule
+from utils.schedule import EarlyStopping
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +43,8 @@ class Score(NamedTuple):
     key: str
 
 
-class Trainable(Protocol):
-    """What the loop needs to know of whatever it trains.
+class Trainable(ABC):
+    """What the loop needs of whatever it trains.
 
     Attributes:
         config: flags of the run.
@@ -50,83 +52,35 @@ class Trainable(Protocol):
         model: on its device.
         score: what ``validate`` returns.
         best: the best epoch so far and its score.
-        trained_on: digest of the data.
+        trained_on: digest of the data to train on.
     """
 
     config: RunConfig
     compute: Compute
     model: Model
-    score: Score
+    score = Score("val MSE", "validation_mse")
     best: dict[str, Any]
     trained_on: str
 
+    @abstractmethod
     def train_batches(self) -> DataLoader:
         """Return batches of ``--batch_size`` times ``--accumulate`` windows, shuffled anew at each iteration."""
 
-    def generators(self) -> Mapping[str, torch.Generator]:
+    @abstractmethod
+    def generators(self) -> dict[str, torch.Generator]:
         """Return the random generators that the training batches depend on, by name."""
 
+    @abstractmethod
     def batch_loss(self, batch: Batch) -> Tensor:
         """Return the training loss of a batch, a mean over its windows."""
 
+    @abstractmethod
     def validate(self) -> float:
         """Return the score of the current weights on the whole validation split; lower is better. Rank 0's counts."""
 
+    @abstractmethod
     def save_best(self, epoch: int, score: float) -> None:
         """Keep the model as it is now."""
-
-
-def build_optimizer(groups: list[ParameterGroup], learning_rate: float) -> torch.optim.Adam:
-    """Make Adam over named groups, each at its constant rate or at ``learning_rate``."""
-    parameters = [
-        {"params": group.parameters, "lr": group.constant_rate or learning_rate, "name": group.name} for group in groups
-    ]
-    return torch.optim.Adam(parameters, fused=True)
-
-
-def build_scheduler(
-    optimizer: torch.optim.Adam, groups: list[ParameterGroup], schedule: Schedule
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """Make a scheduler that steps once an epoch; groups with a constant rate keep it."""
-
-    def constant(epoch: int) -> float:
-        return 1.0
-
-    def scheduled(epoch: int) -> float:
-        return schedule.rate(epoch) / schedule.learning_rate
-
-    factors = [constant if group.constant_rate else scheduled for group in groups]
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
-
-
-class FiniteLoss:
-    """Sums the losses of an epoch, and raises UserError at one that is not finite.
-
-    On CUDA a loss is read one step later, so that the host never waits for the card.
-    """
-
-    def __init__(self, epoch: int, device: torch.device, precision: str) -> None:
-        self._epoch, self._late, self._precision = epoch, device.type == "cuda", precision
-        self._unseen: Tensor | None = None
-        self.total, self.steps = 0.0, 0
-
-    def add(self, loss: Tensor) -> None:
-        """Add the loss of the next step."""
-        seen, self._unseen = (self._unseen, loss) if self._late else (loss, None)
-        self._look(seen)
-
-    def finish(self) -> float:
-        """Return the mean loss of the epoch."""
-        self._look(self._unseen)
-        return self.total / self.steps
-
-    def _look(self, loss: Tensor | None) -> None:
-        if loss is None:
-            return
-        value, self.steps = loss.item(), self.steps + 1
-        if not math.isfinite(value):
-            raise UserError(not_finite("training loss", self._epoch, self.steps, self._precision))
-        self.total += value
 
 
 class Training:
@@ -167,14 +121,14 @@ class Training:
         except KeyboardInterrupt as stop:
             stop.add_note(self._where_it_stands())
             raise
-        folder, record = self.config.checkpoint, self._record()
+        folder = self.config.checkpoint
         if self.compute.is_main:
             plot_losses(self.config.results / LOSSES, self.history, self.score.key, self.config.setting)
-            write_json(folder / TRAINING, record)
+        record = save_training(self.trainable, self.seconds, self.history)
+        if self.compute.is_main:
             clear_state(folder)
-        score = self.score.name
-        logger.info("best epoch %d, %s %.5f", self.stopping.best_epoch + 1, score, self.stopping.best)
-        logger.info("checkpoint: %s", folder)
+        logger.info("best epoch %d, %s %.5f", self.stopping.best_epoch + 1, self.score.name, self.stopping.best)
+        logger.info("checkpoint: %s", shown_path(folder))
         return record
 
     def _begin(self) -> None:
@@ -299,30 +253,29 @@ class Training:
             state.save(self.config.checkpoint)
         self.epochs_saved = epoch + 1
 
-    def _record(self) -> dict[str, Any]:
-        return {
-            "seconds": self.seconds,
-            "data_digest": self.trainable.trained_on,
-            "environment": {**environment(self.compute.device), "processes": self.compute.processes},
-            "best": self.trainable.best,
-            "epochs": self.history,
-        }
-
     def _where_it_stands(self) -> str:
         if not self.epochs_saved:
             return "No epoch was finished; the same command begins anew:"
         return (
-            f"{self.epochs_saved} of at most {self.plan.train_epochs} epochs are saved in {self.config.checkpoint}; "
+            f"{self.epochs_saved} of at most {self.plan.train_epochs} epochs are saved in "
+            f"{shown_path(self.config.checkpoint)}; "
             "the same command goes on from there:"
         )
 
 
-def not_finite(what: str, epoch: int, step: int | None, precision: str) -> str:
-    """Return a message for a loss that is not finite, with the remedy."""
-    place = f"epoch {epoch + 1}" + (f", step {step}" if step else "")
-    narrow = "float16 holds no numbers above 65,504: choose --precision bf16 or fp32. Otherwise the "
-    return (
-        f"The {what} is not finite in {place}. {narrow if precision == 'fp16' else 'The '}learning rate is the likely "
-        "cause: lower --learning_rate, and check the data for extreme values. The best epoch before, if any, stays "
-        "saved."
-    )
+def save_training(trainable: Trainable, seconds: float, epochs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the record of a training that has ended: seconds, machine, figures of each epoch; rank 0 saves it.
+
+    The record in the checkpoint's folder is the sign that the training was finished.
+    """
+    compute = trainable.compute
+    record = {
+        "seconds": seconds,
+        "data_digest": trainable.trained_on,
+        "environment": {**environment(compute.device), "processes": compute.processes},
+        "best": trainable.best,
+        "epochs": epochs,
+    }
+    if compute.is_main:
+        write_json(trainable.config.checkpoint / TRAINING, record)
+    return record

@@ -6,8 +6,8 @@ from typing import Any
 from data_provider.config import DataConfig
 from data_provider.factory import ForecastData, load_data
 from data_provider.windows import Split
-from exp.config import of_target, zero_shot_folder
 from exp.long_term_forecast import LongTermForecast
+from exp.targets import of_target, zero_shot_folder
 from utils.errors import UserError
 
 logger = logging.getLogger(__name__)

@@ -83,22 +83,24 @@ class CALF(Model):
         r: int = flag(8, whole(high=10_000), "LoRA rank", needs={"lora": (1,)})
         lora_alpha: int = flag(32, whole(high=1_000_000), "LoRA scale times rank", needs={"lora": (1,)})
         lora_dropout: float = flag(0.1, SHARE, "dropout on LoRA's input", needs={"lora": (1,)})
-        task_loss: str = flag("l1", choice(*FORECAST_LOSSES), LOSS_HELP)
+        task_loss: str = flag("l1", choice(*FORECAST_LOSSES), LOSS_HELP, training=True)
         output_loss: str = flag(
             "l1",
             choice(*FORECAST_LOSSES),
             "forecast against the text branch's, likewise",
             needs={"output_w": NonZero()},
+            training=True,
         )
         feature_loss: str = flag(
             "l1",
             choice(*FEATURE_LOSSES),
             "features of both branches: l1, smooth_l1, mse",
             needs={"feature_w": NonZero()},
+            training=True,
         )
-        task_w: float = flag(1.0, WEIGHT, "weight of the task loss")
-        output_w: float = flag(1.0, WEIGHT, "weight of the output loss")
-        feature_w: float = flag(0.01, WEIGHT, "weight of the feature loss")
+        task_w: float = flag(1.0, WEIGHT, "weight of the task loss", training=True)
+        output_w: float = flag(1.0, WEIGHT, "weight of the output loss", training=True)
+        feature_w: float = flag(0.01, WEIGHT, "weight of the feature loss", training=True)
 
         def __post_init__(self) -> None:
             super().__post_init__()

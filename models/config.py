@@ -33,7 +33,7 @@ class ModelConfig:
     pred_len: int
     channels: int
     season: int = 1
-    task_loss: str = flag("mse", choice(*FORECAST_LOSSES), LOSS_HELP)
+    task_loss: str = flag("mse", choice(*FORECAST_LOSSES), LOSS_HELP, training=True)
 
     def __post_init__(self) -> None:
         for name in SIZES:

@@ -33,9 +33,9 @@ def test_a_finished_run_is_not_repeated_and_shows_its_figures(
     assert second == first
     assert len(training) == 1
     assert caplog.messages == [
-        f"{first['setting']} is finished; --overwrite repeats it",
-        f"  CALF on custom, 24 -> 8, seed 2021: mse:{first['mse']:.4f}, mae:{first['mae']:.4f} "
-        f"(results/{first['setting']}/metrics.json)",
+        f"{first['run']['setting']} is finished; --overwrite repeats it",
+        f"  CALF on custom, 24 -> 8, seed 2021: mse:{first['scores']['mse']:.4f}, mae:{first['scores']['mae']:.4f} "
+        f"(results/{first['run']['setting']}/metrics.json)",
     ]
 
 
@@ -43,7 +43,7 @@ def test_overwrite_repeats_it(tiny: Tiny, training: list[str]) -> None:
     (first,) = succeed(tiny())
     (second,) = succeed([*tiny(), "--overwrite"])
     assert len(training) == 2
-    assert second["metrics"] == first["metrics"]
+    assert second["scores"]["metrics"] == first["scores"]["metrics"]
 
 
 def test_another_configuration_is_another_run(tiny: Tiny, training: list[str]) -> None:
@@ -59,19 +59,19 @@ def test_a_file_with_other_contents_is_trained_on_anew(
     write_csv(hourly_table(seed=8))
     (second,) = succeed(tiny())
     assert len(training) == 2
-    assert second["mse"] != first["mse"]
-    assert f"the data of {first['setting']} have changed since its last test" in caplog.messages
+    assert second["scores"]["mse"] != first["scores"]["mse"]
+    assert f"the data of {first['run']['setting']} have changed since its last test" in caplog.messages
 
 
 def test_a_run_that_was_trained_but_not_tested_is_only_tested(
     tiny: Tiny, training: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     (first,) = succeed(tiny())
-    Path("results", first["setting"], "metrics.json").unlink()
+    Path("results", first["run"]["setting"], "metrics.json").unlink()
     (second,) = succeed(tiny())
-    assert second["metrics"] == first["metrics"]
+    assert second["scores"]["metrics"] == first["scores"]["metrics"]
     assert len(training) == 1
-    assert f"{first['setting']} is trained; --overwrite repeats it" in caplog.messages
+    assert f"{first['run']['setting']} is trained; --overwrite repeats it" in caplog.messages
 
 
 def test_a_repetition_stopped_before_its_first_epoch_leaves_the_training_before_it(
@@ -81,24 +81,24 @@ def test_a_repetition_stopped_before_its_first_epoch_leaves_the_training_before_
     with monkeypatch.context() as broken:
         broken.setattr("exp.long_term_forecast.LongTermForecast.validate", lambda self: (_ for _ in ()).throw(OSError))
         assert run.main([*tiny(), "--overwrite"]) == 2
-    Path("results", first["setting"], "metrics.json").unlink()
+    Path("results", first["run"]["setting"], "metrics.json").unlink()
     (second,) = succeed(tiny())
-    assert second["metrics"] == first["metrics"]
+    assert second["scores"]["metrics"] == first["scores"]["metrics"]
     assert len(training) == 2
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"config": 1}'])
 def test_a_damaged_record_does_not_count_as_finished(tiny: Tiny, content: str) -> None:
     (first,) = succeed(tiny())
-    Path("results", first["setting"], "metrics.json").write_text(content)
+    Path("results", first["run"]["setting"], "metrics.json").write_text(content)
     (second,) = succeed(tiny())
-    assert second["metrics"] == first["metrics"]
+    assert second["scores"]["metrics"] == first["scores"]["metrics"]
 
 
 def test_of_several_seeds_only_the_missing_are_run(tiny: Tiny, training: list[str]) -> None:
     succeed(tiny(seed=2022))
     records = succeed(tiny(itr=3))
-    assert [record["seed"] for record in records] == [2021, 2022, 2023]
+    assert [record["run"]["seed"] for record in records] == [2021, 2022, 2023]
     assert len(training) == 3
 
 
@@ -115,12 +115,12 @@ def test_a_test_on_changed_data_is_no_finished_run_of_these_data(
     (trained,) = succeed(tiny())
     write_csv(hourly_table(seed=8))
     (tested,) = succeed(tiny(is_training=0))
-    assert tested["mse"] != trained["mse"]
+    assert tested["scores"]["mse"] != trained["scores"]["mse"]
     assert "note: the data are not those that" in caplog.text
     (again,) = succeed(tiny())
-    assert f"the data of {trained['setting']} have changed since it was trained" in caplog.messages
+    assert f"the data of {trained['run']['setting']} have changed since it was trained" in caplog.messages
     assert len(training) == 2
-    assert again["mse"] not in (trained["mse"], tested["mse"])
+    assert again["scores"]["mse"] not in (trained["scores"]["mse"], tested["scores"]["mse"])
 
 
 def test_a_checkpoint_tested_on_another_file_leaves_the_run_of_that_file_alone(
@@ -129,15 +129,15 @@ def test_a_checkpoint_tested_on_another_file_leaves_the_run_of_that_file_alone(
     other = write_csv(hourly_table(seed=8), name="other.csv")
     (one,) = succeed(tiny())
     records = succeed(tiny(data_path=other))
-    two = next(record for record in records if record["setting"] != one["setting"])
+    two = next(record for record in records if record["run"]["setting"] != one["run"]["setting"])
     caplog.clear()
-    load = ["--is_training", "0", "--load", f"checkpoints/{one['setting']}", "--data_path", str(other)]
+    load = ["--is_training", "0", "--load", f"checkpoints/{one['run']['setting']}", "--data_path", str(other)]
     records = succeed(load)
     assert one in records
     assert two in records
     (tested,) = (record for record in records if record not in (one, two))
-    assert tested["setting"].startswith(f"{one['setting']}_on_other_")
-    assert tested["target_data"].startswith("other_")
-    assert tested["config"] == one["config"]
-    assert tested["data_digest"] == two["data_digest"]
+    assert tested["run"]["setting"].startswith(f"{one['run']['setting']}_on_other_")
+    assert tested["data"]["target_data"].startswith("other_")
+    assert tested["run"]["config"] == one["run"]["config"]
+    assert tested["data"]["digest"] == two["data"]["digest"]
     assert "note: the data are not those that" in caplog.text

@@ -140,7 +140,7 @@ def test_the_test_prints_coverage_beside_the_nominal_level(
     for level, figures in record["intervals"].items():
         assert abs(figures["coverage"] - float(level)) < 0.2
         assert figures["per_channel"]["revenue"]["width"] > figures["per_channel"]["visitors"]["width"] > 0
-    assert f"coverage of 0.9: {record['intervals']['0.9']['coverage']:.4f}" in Path(
+    assert f"coverage of 0.9: {record['scores']['intervals']['0.9']['coverage']:.4f}" in Path(
         "results_long_term_forecast.txt"
     ).read_text(encoding="utf-8")
 

@@ -72,10 +72,12 @@ def test_losses_and_metrics_are_those_of_one_process(tiny: Tiny, tmp_path: Path,
     for one, several in zip(epochs(alone), epochs(together), strict=True):
         assert several == pytest.approx(one, rel=1e-4)
     one, several = record(alone), record(together)
-    assert (several["mse"], several["mae"]) == pytest.approx((one["mse"], one["mae"]), rel=1e-4)
-    assert several["metrics"]["naive"] == one["metrics"]["naive"]
-    assert several["metrics"]["CALF"]["windows"] == one["metrics"]["CALF"]["windows"]
-    assert several["intervals"]["0.9"]["coverage"] == pytest.approx(one["intervals"]["0.9"]["coverage"], abs=0.01)
+    assert (several["mse"], several["mae"]) == pytest.approx((one["scores"]["mse"], one["scores"]["mae"]), rel=1e-4)
+    assert several["metrics"]["naive"] == one["scores"]["metrics"]["naive"]
+    assert several["metrics"]["CALF"]["windows"] == one["scores"]["metrics"]["CALF"]["windows"]
+    assert several["intervals"]["0.9"]["coverage"] == pytest.approx(
+        one["scores"]["intervals"]["0.9"]["coverage"], abs=0.01
+    )
     arrays = [np.load(next(folder.glob("results/*/pred.npy"))) for folder in (alone, together)]
     np.testing.assert_allclose(*arrays, rtol=1e-3, atol=1e-3)
     assert said(together).count("best epoch") == said(alone).count("best epoch")
@@ -86,8 +88,10 @@ def test_the_metrics_of_a_checkpoint_do_not_depend_on_the_processes(tiny: Tiny, 
     folder = run_in(tmp_path / "alone", flags, 1)
     (checkpoint,) = folder.glob("checkpoints/*")
     tested = run_in(tmp_path / "tested", [*flags, "--is_training", "0", "--load", str(checkpoint)], 3)
-    assert record(tested)["mse"] == pytest.approx(record(folder)["mse"], rel=1e-6)
-    assert record(tested)["metrics"]["CALF"]["windows"] == record(folder)["metrics"]["CALF"]["windows"]
+    assert record(tested)["scores"]["mse"] == pytest.approx(record(folder)["scores"]["mse"], rel=1e-6)
+    assert (
+        record(tested)["scores"]["metrics"]["CALF"]["windows"] == record(folder)["scores"]["metrics"]["CALF"]["windows"]
+    )
 
 
 def test_without_the_text_branch_and_with_accumulated_batches_it_is_the_same(tiny: Tiny, tmp_path: Path) -> None:
@@ -110,8 +114,8 @@ def test_m4_is_the_same_too_where_a_batch_has_fewer_samples_than_processes(
     assert outputs(together) == outputs(alone)
     for one, several in zip(epochs(alone), epochs(together), strict=True):
         assert several == pytest.approx(one, rel=1e-4)
-    assert record(together)["smape"] == pytest.approx(record(alone)["smape"], rel=1e-4)
-    assert record(together)["metrics"]["naive2"] == record(alone)["metrics"]["naive2"]
+    assert record(together)["scores"]["smape"] == pytest.approx(record(alone)["scores"]["smape"], rel=1e-4)
+    assert record(together)["scores"]["metrics"]["naive2"] == record(alone)["scores"]["metrics"]["naive2"]
 
 
 def test_wrong_input_ends_every_process_with_a_message(tiny: Tiny, tmp_path: Path) -> None:

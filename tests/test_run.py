@@ -23,7 +23,7 @@ ROOT = Path(run.__file__).parent
 class TestARun:
     def test_leaves_everything_its_users_need(self, tiny: Tiny, workplace: Path) -> None:
         (record,) = succeed(tiny())
-        setting = record["setting"]
+        setting = record["run"]["setting"]
         assert set(written(workplace)) == {
             f"checkpoints/{setting}/config.json",
             f"checkpoints/{setting}/model.safetensors",
@@ -37,17 +37,22 @@ class TestARun:
         assert config["data"]["columns"] == ["c0", "c1", "OT"]
         assert config["data"]["frequency"] == "h"
         assert len(config["data"]["scaler"]["mean"]) == 3
-        assert config["backbone"]["fingerprint"] in (workplace / "results_long_term_forecast.txt").read_text()
+        assert (
+            config["model"]["origin"]["backbone"]["fingerprint"]
+            in (workplace / "results_long_term_forecast.txt").read_text()
+        )
 
     def test_scores_the_arrays_it_writes(self, tiny: Tiny, workplace: Path) -> None:
         (record,) = succeed(tiny())
-        folder = workplace / "results" / record["setting"]
+        folder = workplace / "results" / record["run"]["setting"]
         pred, true = np.load(folder / "pred.npy"), np.load(folder / "true.npy")
         assert pred.shape == true.shape == (73, 8, 3)
         error = pred.astype(np.float64) - true
-        assert record["mse"] == pytest.approx(np.square(error).mean(), rel=1e-6)
-        assert record["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-6)
-        assert np.load(folder / "metrics.npy") == pytest.approx([record["mae"], record["mse"], record["mse"] ** 0.5])
+        assert record["scores"]["mse"] == pytest.approx(np.square(error).mean(), rel=1e-6)
+        assert record["scores"]["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-6)
+        assert np.load(folder / "metrics.npy") == pytest.approx(
+            [record["scores"]["mae"], record["scores"]["mse"], record["scores"]["mse"] ** 0.5]
+        )
 
     def test_scores_naive_forecasts_on_the_same_windows_in_both_scales(self, tiny: Tiny) -> None:
         (record,) = succeed(tiny())
@@ -58,7 +63,7 @@ class TestARun:
         naive = truth - values[origins - 1][:, None]
         seasonal = truth - values[origins[:, None] + np.arange(8) - 24]
         for name, error in (("naive", naive), ("seasonal_naive", seasonal)):
-            report = record["metrics"][name]
+            report = record["scores"]["metrics"][name]
             assert report["original_units"]["mse"] == pytest.approx(np.square(error).mean(), rel=1e-5)
             assert report["standardised"]["mae"] == pytest.approx(np.abs(error / scale).mean(), rel=1e-5)
             assert report["standardised"]["per_channel"]["OT"]["mse"] == pytest.approx(
@@ -68,49 +73,49 @@ class TestARun:
 
     def test_evaluated_later_in_another_process_gives_identical_figures(self, tiny: Tiny, workplace: Path) -> None:
         (trained,) = succeed(tiny())
-        (workplace / "results" / trained["setting"] / "metrics.json").unlink()
+        (workplace / "results" / trained["run"]["setting"] / "metrics.json").unlink()
         command = [sys.executable, str(ROOT / "run.py"), *tiny(is_training=0)]
         # One thread, as in this process: the order of sums decides the last digits.
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run(command, cwd=workplace, env=environment, check=True, capture_output=True, text=True)
-        later = json.loads((workplace / "results" / trained["setting"] / "metrics.json").read_text())
-        assert later["metrics"] == trained["metrics"]
-        assert later["best"] == trained["best"]
+        later = json.loads((workplace / "results" / trained["run"]["setting"] / "metrics.json").read_text())
+        assert later["scores"]["metrics"] == trained["scores"]["metrics"]
+        assert later["run"]["best"] == trained["run"]["best"]
 
     def test_same_seed_same_numbers_other_seed_others(self, tiny: Tiny, workplace: Path) -> None:
         (first,) = succeed(tiny())
         (again,) = succeed(tiny())
-        assert again["metrics"] == first["metrics"]
+        assert again["scores"]["metrics"] == first["scores"]["metrics"]
         first, other = succeed(tiny(seed=2022))
-        assert other["setting"] != first["setting"]
-        assert other["mse"] != first["mse"]
+        assert other["run"]["setting"] != first["run"]["setting"]
+        assert other["scores"]["mse"] != first["scores"]["mse"]
 
     def test_several_seeds_are_reported_with_mean_and_deviation(
         self, tiny: Tiny, workplace: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         records = succeed(tiny(itr=2, save_arrays=0))
-        assert [record["seed"] for record in records] == [2021, 2022]
-        mse = [record["mse"] for record in records]
+        assert [record["run"]["seed"] for record in records] == [2021, 2022]
+        mse = [record["scores"]["mse"] for record in records]
         text = (workplace / "results_long_term_forecast.txt").read_text()
         assert f"mse:{np.mean(mse):.6f} ± {np.std(mse, ddof=1):.6f}" in text
         assert not list(workplace.rglob("pred.npy"))
 
     def test_arrays_in_the_data_s_units_on_request(self, tiny: Tiny, workplace: Path) -> None:
         (record,) = succeed([*tiny(is_training=1), "--inverse"])
-        true = np.load(workplace / "results" / record["setting"] / "true.npy")
+        true = np.load(workplace / "results" / record["run"]["setting"] / "true.npy")
         values = hourly_table()[["c0", "c1", "OT"]].to_numpy()
         np.testing.assert_allclose(true[0], values[320:328], rtol=1e-5)
-        assert record["arrays"] == "original units"
+        assert record["scores"]["arrays"] == "original units"
 
     @pytest.mark.parametrize(("features", "channels", "scored"), [("MS", 3, ["OT"]), ("S", 1, ["OT"])])
     def test_with_a_target_scores_the_target_alone(
         self, tiny: Tiny, workplace: Path, features: str, channels: int, scored: list[str]
     ) -> None:
         (record,) = succeed(tiny(features=features))
-        assert list(record["metrics"]["CALF"]["standardised"]["per_channel"]) == scored
-        assert np.load(workplace / "results" / record["setting"] / "pred.npy").shape == (73, 8, 1)
-        config = json.loads((workplace / "checkpoints" / record["setting"] / "config.json").read_text())
-        assert config["model"]["channels"] == channels
+        assert list(record["scores"]["metrics"]["CALF"]["standardised"]["per_channel"]) == scored
+        assert np.load(workplace / "results" / record["run"]["setting"] / "pred.npy").shape == (73, 8, 1)
+        config = json.loads((workplace / "checkpoints" / record["run"]["setting"] / "config.json").read_text())
+        assert config["model"]["config"]["channels"] == channels
 
     def test_never_sees_a_test_target_before_training_is_over(
         self, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
@@ -134,15 +139,15 @@ class TestARun:
 
     def test_trains_without_lora_and_without_the_text_branch(self, tiny: Tiny, workplace: Path) -> None:
         (record,) = succeed(tiny(lora=0, output_w=0, feature_w=0))
-        tensors = load_file(workplace / "checkpoints" / record["setting"] / "model.safetensors")
+        tensors = load_file(workplace / "checkpoints" / record["run"]["setting"] / "model.safetensors")
         assert not [name for name in tensors if "lora" in name]
-        assert np.isfinite(record["mse"])
+        assert np.isfinite(record["scores"]["mse"])
 
     def test_in_bfloat16_comes_close_to_float32(self, tiny: Tiny) -> None:
         (full,) = succeed(tiny())
         records = succeed([*tiny(), "--use_amp"])
-        (half,) = (record for record in records if record["setting"] != full["setting"])
-        assert half["mse"] == pytest.approx(full["mse"], rel=0.05)
+        (half,) = (record for record in records if record["run"]["setting"] != full["run"]["setting"])
+        assert half["scores"]["mse"] == pytest.approx(full["scores"]["mse"], rel=0.05)
 
     def test_stores_a_random_backbone_and_makes_its_words(
         self, tiny: Tiny, workplace: Path, caplog: pytest.LogCaptureFixture
@@ -151,41 +156,42 @@ class TestARun:
         (record,) = succeed(flags)
         assert len(list(workplace.glob("wte_pca_24_tiny-gpt2_*.pt"))) == 1
         assert "is missing; making it" in caplog.text
-        assert record["backbone"]["init"] == "random"
-        folder = workplace / "checkpoints" / record["setting"]
+        assert record["model"]["origin"]["backbone"]["init"] == "random"
+        folder = workplace / "checkpoints" / record["run"]["setting"]
         assert "time_gpt2.h.0.mlp.c_fc.weight" in load_file(folder / "model.safetensors")
         (again,) = succeed([*flags, "--is_training", "0"])
-        assert again["metrics"] == record["metrics"]
+        assert again["scores"]["metrics"] == record["scores"]["metrics"]
 
     def test_on_the_sample_says_how_close_to_the_best_possible_it_came(
         self, tiny: Tiny, caplog: pytest.LogCaptureFixture
     ) -> None:
         (record,) = succeed(tiny(data="sample", data_path=None, seq_len=48, pred_len=12, batch_size=512, gpt_layers=1))
-        best = record["metrics"]["best_possible"]["standardised"]["mse"]
-        assert 0 < best < record["mse"]
-        assert f"has MSE {best:.4f}; CALF is at {record['mse'] / best:.2f} times that" in caplog.text
+        best = record["scores"]["metrics"]["best_possible"]["standardised"]["mse"]
+        assert 0 < best < record["scores"]["mse"]
+        assert f"has MSE {best:.4f}; CALF is at {record['scores']['mse'] / best:.2f} times that" in caplog.text
 
     def test_a_checkpoint_tells_all_but_the_data_file(self, tiny: Tiny, write_csv: WriteCsv, workplace: Path) -> None:
         (trained,) = succeed(tiny(lora=0, seed=7))
-        load = str(Path("checkpoints") / trained["setting"])
+        load = str(Path("checkpoints") / trained["run"]["setting"])
         (again,) = succeed(["--is_training", "0", "--load", load, "--itr", "3"])
-        assert (again["metrics"], again["config"], again["seed"]) == (trained["metrics"], trained["config"], 7)
-        assert again["training"] == trained["training"]
+        assert again["run"]["seed"] == 7
+        assert again == {**trained, "run": again["run"]}
+        assert {**again["run"], "environment": None} == {**trained["run"], "environment": None}
         newer = write_csv(name="newer.csv", seed=1)
         records = succeed(["--is_training", "0", "--load", load, "--data_path", str(newer)])
         assert len(records) == 2
-        assert {record["config"]["lora"] for record in records} == {None}
+        assert {record["model"]["config"]["lora"] for record in records} == {0}
 
     def test_a_test_need_not_repeat_how_the_model_was_trained(self, tiny: Tiny) -> None:
         (trained,) = succeed(tiny(train_epochs=2, learning_rate=0.001))
         (again,) = succeed(tiny(is_training=0))
-        assert again["metrics"] == trained["metrics"]
-        assert again["config"]["train_epochs"] == 2
+        assert again["scores"]["metrics"] == trained["scores"]["metrics"]
+        assert again["run"]["config"]["train_epochs"] == 2
 
     def test_loader_processes_change_no_figure(self, tiny: Tiny) -> None:
         (alone,) = succeed(tiny())
         (helped,) = succeed(tiny(num_workers=2))
-        assert helped["metrics"] == alone["metrics"]
+        assert helped["scores"]["metrics"] == alone["scores"]["metrics"]
 
     def test_dry_run_prints_windows_and_groups_and_writes_nothing(
         self, tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture

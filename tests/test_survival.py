@@ -58,7 +58,13 @@ def figures(folder: Path) -> dict[str, object]:
         for row in csv.DictReader(found["log.csv"].read_text().splitlines())
     ]
     contents = {name: found[name].read_bytes() for name in SAME}
-    return {**contents, "metrics": record["metrics"], "best": record["best"], "epochs": training["epochs"], "log": log}
+    return {
+        **contents,
+        "metrics": record["scores"]["metrics"],
+        "best": record["run"]["best"],
+        "epochs": training["epochs"],
+        "log": log,
+    }
 
 
 @pytest.fixture
@@ -148,9 +154,9 @@ def test_another_folder_can_be_gone_on_from_with_other_epochs(
     (record,) = succeed(tiny(train_epochs=6, patience=500, resume=stopped))
     assert "going on after epoch" in caplog.text
     records = succeed(tiny(train_epochs=6, patience=500, des="whole"))
-    (whole,) = (other for other in records if other["setting"] != record["setting"])
-    assert whole["training"]["epochs"] == record["training"]["epochs"]
-    assert whole["metrics"] == record["metrics"]
+    (whole,) = (other for other in records if other["run"]["setting"] != record["run"]["setting"])
+    assert whole["run"]["training"]["epochs"] == record["run"]["training"]["epochs"]
+    assert whole["scores"]["metrics"] == record["scores"]["metrics"]
 
 
 def test_a_folder_that_does_not_fit_is_refused(tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,7 +204,7 @@ def test_never_begins_anew_and_auto_goes_on(
     (record,) = succeed([*flags, "--resume", resume])
     assert ("going on after epoch 2 of 4" in caplog.text) == (resume == "auto")
     whole = succeed(tiny(train_epochs=4, des="whole"))
-    assert [other["training"]["epochs"] for other in whole] == [record["training"]["epochs"]] * 2
+    assert [other["run"]["training"]["epochs"] for other in whole] == [record["run"]["training"]["epochs"]] * 2
 
 
 def test_fewer_epochs_than_are_finished_are_refused(
@@ -265,4 +271,7 @@ def test_a_killed_overwrite_is_not_taken_for_the_finished_training_before(
         assert run.main([*flags, "--overwrite"]) == 130
     shutil.rmtree("results")
     (again,) = succeed(flags)
-    assert (again["training"]["epochs"], again["metrics"]) == (first["training"]["epochs"], first["metrics"])
+    assert (again["run"]["training"]["epochs"], again["scores"]["metrics"]) == (
+        first["run"]["training"]["epochs"],
+        first["scores"]["metrics"],
+    )

@@ -20,22 +20,25 @@ class TestWrongInput:
     @pytest.mark.parametrize(
         ("flags", "message"),
         [
-            ({"data": "nosuch"}, "--data nosuch: no such data set"),
-            ({"task_name": "imputation"}, "--task_name imputation: no such task"),
-            ({"model": "DLinear"}, "--model DLinear: no such model"),
-            ({"task_loss": "huber"}, "--task_loss huber: no such loss"),
-            ({"feature_loss": "smape"}, "--feature_loss smape: no such loss"),
-            ({"task_loss": "smape", "word_embedding_path": None}, "--task_loss smape is for M4"),
-            ({"lradj": "type9"}, "--lradj type9: no such schedule"),
-            ({"features": "X"}, "--features X"),
+            ({"data": "nosuch"}, "--data nosuch: choose one of ETTh1, .*, sample."),
+            ({"task_name": "nosuch"}, "--task_name nosuch: choose one of long_term_forecast, "),
+            ({"model": "Nosuch"}, "--model Nosuch: choose one of CALF, DLinear, "),
+            ({"task_loss": "huber"}, "--task_loss huber: choose one of l1, smooth_l1, mse, smape, mape, mase."),
+            ({"feature_loss": "smape"}, "--feature_loss smape: choose one of l1, smooth_l1, mse."),
+            (
+                {"task_loss": "smape"},
+                "--task_loss smape is for --task_name short_term_forecast; choose one of l1, smoo",
+            ),
+            ({"lradj": "type9"}, "--lradj type9: choose one of type1, "),
+            ({"features": "X"}, "--features X: choose one of M, S, MS."),
             ({"target": "revenue"}, "has no column 'revenue'.*c0, c1, OT"),
             ({"data_path": "nosuch.csv"}, "nosuch.csv does not exist"),
-            ({"seq_len": 0}, "--seq_len 0"),
+            ({"seq_len": 0}, "--seq_len 0: choose a whole number from 1 to "),
             ({"pred_len": 100}, "the val split has 40 rows, a window takes 100"),
             ({"percent": 3}, "the train split has 31 rows .--percent 3.*larger --percent"),
-            ({"percent": 0}, "--percent 0: choose 1 to 100"),
+            ({"percent": 0}, "--percent 0: choose a whole number from 1 to 100."),
             ({"llm": "./nosuch"}, "--llm ./nosuch: there is no such folder"),
-            ({"llm_init": "zeros"}, "--llm_init zeros"),
+            ({"llm_init": "zeros"}, "--llm_init zeros: choose one of pretrained, random."),
             ({"gpt_layers": 9}, "--gpt_layers 9: .* has 3 blocks"),
             ({"device": "tpu"}, "--device tpu"),
             ({"freq": "fortnight"}, "--freq fortnight"),
@@ -91,7 +94,7 @@ class TestWrongInput:
         self, tiny: Tiny, workplace: Path, change: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (record,) = succeed(tiny())
-        load = Path("checkpoints") / record["setting"]
+        load = Path("checkpoints") / record["run"]["setting"]
         before = {path: path.read_bytes() for path in load.iterdir()}
         assert run.main(tiny(**{"is_training": 0, "load": load, **change})) == 2
         assert message in capsys.readouterr().err
@@ -102,7 +105,7 @@ class TestWrongInput:
     ) -> None:
         (record,) = succeed(tiny())
         other = write_csv(hourly_table().rename(columns={"c0": "new"}), name="other.csv")
-        load = Path("checkpoints") / record["setting"]
+        load = Path("checkpoints") / record["run"]["setting"]
         assert run.main(["--is_training", "0", "--load", str(load), "--data", "custom", "--data_path", str(other)]) == 2
         assert "the columns is ['new', 'c1', 'OT'] here and ['c0', 'c1', 'OT'] there" in capsys.readouterr().err
 
@@ -125,7 +128,7 @@ class TestWrongInput:
         self, tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (record,) = succeed(tiny())
-        file = workplace / "checkpoints" / record["setting"] / "config.json"
+        file = workplace / "checkpoints" / record["run"]["setting"] / "config.json"
         file.write_text(json.dumps({**json.loads(file.read_text()), "data": []}))
         assert run.main(tiny(is_training=0)) == 2
         assert "has no proper 'data'" in capsys.readouterr().err
@@ -166,8 +169,8 @@ class TestWrongInput:
         self, tiny: Tiny, tiny_gpt2: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tiny_gpt2.parent)
-        args, _ = run.parse(tiny(llm=f"./{tiny_gpt2.name}"))
-        assert RunConfig.from_args(args).llm == str(tiny_gpt2)
+        config = RunConfig.from_flags(run.parse(tiny(llm=f"./{tiny_gpt2.name}")))
+        assert config.network["llm"] == str(tiny_gpt2)
 
 
 class TestAnEnvironmentThatLacksAPackage:

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
@@ -49,8 +50,8 @@ def is_main_process() -> bool:
 
 def _whole_number(name: str, default: int) -> int:
     text = os.environ.get(name, str(default))
-    if not text.isdecimal():
-        raise UserError(f"{name}={text} in the environment is not a whole number; unset it.")
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise UserError(f"{name}={shown_path(text[:40])} in the environment is not a whole number; unset it.")
     return int(text)
 
 

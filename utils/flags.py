@@ -37,6 +37,8 @@ class Kind:
         Raises:
             ValueError: it stands for none.
         """
+        if self.type in (int, float) and not (text.isascii() and "_" not in text):
+            raise ValueError("a number is written in ASCII digits")  # int() and float() take others, too
         value = self.type(text)
         if not self.accepts(value):
             raise ValueError(f"{text!r} is not accepted")
@@ -97,6 +99,11 @@ def choice(*names: str) -> Kind:
     return Kind(str, lambda name: name in names, f"one of {', '.join(names)}")
 
 
+def row_of(table: Mapping[str, Any]) -> Kind:
+    """Accept the name of a row of a table, also of one that is added later."""
+    return Kind(str, lambda name: name in table, f"one of {', '.join(table)}")
+
+
 TEXT = Kind(str, lambda text: text != "" and text.isprintable(), "a text without line breaks, not empty")
 PATH = Kind(str, lambda text: text != "" and "\0" not in text, "a path, not empty")
 FILE = _AbsolutePath(str, PATH.accepts, PATH.wanted)
@@ -115,6 +122,7 @@ def flag(
     *,
     needs: Mapping[str, Container[Any]] | None = None,
     aliases: tuple[str, ...] = (),
+    training: bool = False,
 ) -> Any:
     """Make a dataclass field that is a flag of the command line, under the field's own name.
 
@@ -124,8 +132,9 @@ def flag(
         help: a line for ``--help``.
         needs: other flags, each with the values without which this one has no effect.
         aliases: other names of the flag.
+        training: whether it says how a model was trained, not which model is meant, so that a test need not repeat it.
     """
-    metadata = {"kind": kind, "help": help, "needs": needs or {}, "aliases": aliases}
+    metadata = {"kind": kind, "help": help, "needs": needs or {}, "aliases": aliases, "training": training}
     return field(default=default, metadata=metadata)
 
 

@@ -21,7 +21,10 @@ class Schedule:
     cos: int = flag(1, SWITCH, "1: cosine schedule, rising again after tmax epochs as in the release; 0: --lradj")
     tmax: int = flag(20, whole(), "epochs of half a cosine period", needs={"cos": (1,)})
     lradj: str = flag(
-        "type1", choice("type1", "type2", "type3", "type4"), "schedule without cosine", needs={"cos": (0,)}
+        "type1",
+        choice("type1", "type2", "type3", "type4"),
+        "schedule without cosine: type1, type2, type3, type4",
+        needs={"cos": (0,)},
     )
     decay_fac: float = flag(
         0.5, RATE, "factor per epoch of type2 and type4", needs={"cos": (0,), "lradj": ("type2", "type4")}

@@ -1,8 +1,10 @@
 """The table of data sets: borders as in the literature, sources, unknown names."""
 
+from pkgutil import resolve_name
+
 import pytest
 
-from data_provider.datasets import DATASETS, Borders, find_dataset
+from data_provider.datasets import DATASETS, Borders, DatasetSpec, find_dataset
 from utils.errors import UserError
 
 HOURS, QUARTERS = 14400, 57600  # 20 months of 30 days
@@ -35,8 +37,14 @@ def test_every_published_data_set_says_where_it_lies_and_comes_from(name: str) -
 
 
 def test_every_data_set_is_published_or_needs_no_place_of_its_own() -> None:
-    assert {name for name, spec in DATASETS.items() if spec.file is None} == {"custom", "sample"}
-    assert DATASETS.keys() == PUBLISHED.keys() | {"custom", "sample"}
+    assert {name for name, spec in DATASETS.items() if spec.file is None} == {"custom", "m4", "sample"}
+    assert DATASETS.keys() == PUBLISHED.keys() | {"custom", "m4", "sample"}
+
+
+@pytest.mark.parametrize("spec", DATASETS.values(), ids=DATASETS)
+def test_the_places_that_a_row_names_are_there(spec: DatasetSpec) -> None:
+    for place in (spec.config, spec.read, *([spec.best_forecast] if spec.best_forecast else [])):
+        assert callable(resolve_name(place))
 
 
 @pytest.mark.parametrize(("name", "rows"), [("ETTh1", HOURS), ("ETTm1", QUARTERS)])

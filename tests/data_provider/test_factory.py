@@ -8,32 +8,12 @@ import pytest
 
 from data_provider.config import DataConfig
 from data_provider.factory import ForecastData, load_data
-from data_provider.windows import Split
 from tests.conftest import WriteCsv, hourly_table
 from utils.errors import UserError
 
 
 def load(path: Path, **options: object) -> ForecastData:
     return load_data(DataConfig(**{"data": "custom", "seq_len": 8, "pred_len": 4, "data_path": str(path), **options}))
-
-
-# --- configuration ---
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"features": "X"}, r"--features X: choose one of M, S, MS\."),
-        ({"features": "m"}, "--features m"),
-        ({"percent": 0}, r"--percent 0: choose 1 to 100\."),
-        ({"percent": 101}, "--percent 101"),
-        ({"seq_len": 0}, "--seq_len 0: a window needs at least one step"),
-        ({"pred_len": -1}, "--pred_len -1: a window needs at least one step"),
-    ],
-)
-def test_values_out_of_range_are_refused_by_the_name_of_their_flag(options: dict[str, object], expected: str) -> None:
-    with pytest.raises(UserError, match=expected):
-        load(Path("any.csv"), **options)
 
 
 # --- channels ---
@@ -170,60 +150,14 @@ def test_irregular_dates_are_refused_in_an_own_file_and_noted_in_one_published_w
     assert "its dates are irregular: line 7" in data.notes[0]
 
 
-# --- baselines ---
-
-
-def test_baselines_repeat_the_last_value_and_the_last_season(write_csv: WriteCsv) -> None:
-    data = load(write_csv())
-    values, origins = data.series.values, np.array([320, 399])
-    baselines = data.baselines(4)
-    assert baselines.keys() == {"naive", "seasonal_naive"}
-    naive, seasonal = baselines["naive"](origins), baselines["seasonal_naive"](origins)
-    np.testing.assert_array_equal(naive, np.stack([np.tile(values[o - 1], (4, 1)) for o in origins]))
-    np.testing.assert_array_equal(seasonal, np.stack([values[o - 24 : o - 20] for o in origins]))
-
-
-def test_a_season_shorter_than_the_horizon_is_repeated(write_csv: WriteCsv) -> None:
-    data = load(write_csv(at_steps_of("12h")), pred_len=5)
-    forecast = data.baselines(5)["seasonal_naive"](np.array([330]))[0]
-    np.testing.assert_array_equal(forecast, data.series.values[[328, 329, 328, 329, 328]])
-
-
-def test_baselines_see_only_the_scored_channels(write_csv: WriteCsv) -> None:
-    data = load(write_csv(), features="MS", target="c1")
-    for baseline in data.baselines(4).values():
-        assert baseline(np.array([330])).shape == (1, 4, 1)
-    assert data.baselines(4)["naive"](np.array([330]))[0, 0, 0] == data.series.values[329, -1]
-
-
-@pytest.mark.parametrize(("freq", "there"), [("4min", False), ("5min", True)])
-def test_a_season_longer_than_the_history_of_the_first_test_window_is_left_out(
-    write_csv: WriteCsv, freq: str, there: bool
-) -> None:
-    data = load(write_csv(at_steps_of(freq)))
-    assert (data.season > 320) == (not there)
-    assert ("seasonal_naive" in data.baselines(4)) == there
-    assert any("no seasonal naive forecast" in note for note in data.notes) == (not there)
-
-
 # --- the embedded sample ---
 
 
-def test_the_sample_needs_no_file_and_knows_its_best_forecast() -> None:
+def test_the_sample_needs_no_file() -> None:
     data = load_data(DataConfig("sample", 24, 12))
     assert (data.frequency, data.season, len(data.columns)) == ("h", 24, 7)
     assert data.columns[-1] == "OT"
-    assert data.baselines(12).keys() == {"naive", "seasonal_naive", "best_possible"}
-
-
-@pytest.mark.parametrize(("features", "target"), [("M", "OT"), ("M", "leader"), ("MS", "alone"), ("S", "follows_6h")])
-def test_the_best_forecast_stands_on_the_scale_and_in_the_order_of_the_channels(features: str, target: str) -> None:
-    data = load_data(DataConfig("sample", 24, 12, features=features, target=target))
-    origins = data.windows[Split.TEST].__getitems__(range(0, 1000, 7)).origins.numpy()
-    truth = data.series.values[origins[:, None] + np.arange(12)][..., data.scored]
-    errors = {name: np.square(b(origins) - truth).mean((0, 1)) for name, b in data.baselines(12).items()}
-    assert (errors["best_possible"] < errors["naive"]).all()
-    assert (errors["best_possible"] < errors["seasonal_naive"]).all()
+    assert data.source == "the embedded sample"
 
 
 def test_dates_of_the_windows_follow_the_rows_of_the_file(write_csv: WriteCsv) -> None:

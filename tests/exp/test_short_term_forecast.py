@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import run
-from exp.config import RunConfig
+from exp.evaluation import Predictor
 from exp.short_term_forecast import ShortTermForecast
-from tests.helpers.commands import succeed, tiny_run, written
+from tests.helpers.commands import prepared, succeed, tiny_run, written
 from tests.helpers.m4_files import write_m4
 from utils.m4.scores import score, seasonal_scale
 
@@ -21,7 +21,7 @@ LENGTHS = {"Yearly": [13, 30, 22, 41], "Hourly": [700, 720], "Weekly": [80, 95, 
 
 @pytest.fixture
 def m4(tmp_path: Path, tiny_gpt2: Path, tiny_words: Path, workplace: Path) -> list[str]:
-    """Flags of a tiny run on the Yearly series of a small M4."""
+    """Return the flags of a tiny run on the Yearly series of a small M4."""
     for pattern, lengths in LENGTHS.items():
         write_m4(tmp_path / "m4", pattern, lengths)
     flags = {"task_name": "short_term_forecast", "data": "m4", "data_path": None, "seq_len": None, "pred_len": None}
@@ -40,7 +40,7 @@ def table(path: Path) -> tuple[list[str], list[str], np.ndarray]:
 class TestARun:
     def test_leaves_scores_forecasts_and_a_picture(self, m4: list[str], workplace: Path) -> None:
         (record,) = succeed(m4)
-        setting = record["setting"]
+        setting = record["run"]["setting"]
         assert set(written(workplace)) == {
             *(f"checkpoints/{setting}/{name}" for name in ("config.json", "model.safetensors", "training.json")),
             *(f"results/{setting}/{name}" for name in ("metrics.json", "log.csv", "loss.png")),
@@ -49,8 +49,9 @@ class TestARun:
             "m4_results/CALF/Yearly_forecast.csv",
             "results_short_term_forecast.txt",
         }
-        assert (record["seq_len"], record["pred_len"], record["seasonal_patterns"]) == (12, 6, "Yearly")
-        assert (record["selected_on"], record["naive2"]) == ("validation", "computed")
+        sizes, data = record["model"]["config"], record["data"]
+        assert (sizes["seq_len"], sizes["pred_len"], data["config"]["seasonal_patterns"]) == (12, 6, "Yearly")
+        assert (data["selected_on"], data["naive2"]) == ("validation", "computed")
 
     def test_scores_the_forecasts_it_writes(self, m4: list[str], tmp_path: Path) -> None:
         (record,) = succeed(m4)
@@ -64,12 +65,13 @@ class TestARun:
         scale = seasonal_scale(np.concatenate(training), offsets, 1)
         last = np.repeat([[values[-1]] for values in training], 6, axis=1)
         reference = score(last, truth, scale)  # without a season Naive2 is the last value
-        ours = score(forecast, truth, scale, reference)
+        ours, reports = score(forecast, truth, scale, reference), record["scores"]["metrics"]
         for name in ("smape", "mase", "mape", "owa"):
-            assert record[name] == record["metrics"]["CALF"][name] == pytest.approx(getattr(ours, name), rel=1e-6)
+            assert record["scores"][name] == pytest.approx(getattr(ours, name), rel=1e-6)
+            assert record["scores"][name] == reports["CALF"][name]
         for name in ("naive", "seasonal_naive", "naive2"):
-            assert record["metrics"][name]["smape"] == pytest.approx(reference.smape)
-            assert record["metrics"][name]["owa"] == pytest.approx(1)
+            assert reports[name]["smape"] == pytest.approx(reference.smape)
+            assert reports[name]["owa"] == pytest.approx(1)
 
     def test_needs_no_test_values_to_train(
         self, m4: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -80,37 +82,37 @@ class TestARun:
         (second,) = succeed([*m4, "--train_epochs", "2"])
         assert "is trained; --overwrite repeats it" in caplog.text
         (third,) = succeed([*m4, "--train_epochs", "2", "--overwrite"])
-        assert third["smape"] == second["smape"] != first["smape"]
-        assert third["best"] == first["best"]
-        assert third["best"].keys() == {"epoch", "validation_smape"}
-        assert third["training"]["epochs"] == first["training"]["epochs"]
+        assert third["scores"]["smape"] == second["scores"]["smape"] != first["scores"]["smape"]
+        assert third["run"]["best"] == first["run"]["best"]
+        assert third["run"]["best"].keys() == {"epoch", "validation_smape"}
+        assert third["run"]["training"]["epochs"] == first["run"]["training"]["epochs"]
 
     def test_the_released_protocol_says_everywhere_that_it_selects_on_test(
         self, m4: list[str], caplog: pytest.LogCaptureFixture
     ) -> None:
         (record,) = succeed([*m4, "--m4_protocol", "release"])
-        assert record["selected_on"] == "test"
-        assert record["best"]["test_smape"] == pytest.approx(record["smape"], rel=1e-4)
-        assert "selected-on-test" in record["setting"]
+        assert record["data"]["selected_on"] == "test"
+        assert record["run"]["best"]["test_smape"] == pytest.approx(record["scores"]["smape"], rel=1e-4)
+        assert "selected-on-test" in record["run"]["setting"]
         assert "selected on test" in Path("results_short_term_forecast.txt").read_text()
         lines = [line for line in caplog.text.splitlines() if "selected on test" in line]
         assert any("test sMAPE (selected on test)" in line for line in lines)
         assert any("M4, seed 2021, selected on test" in line for line in lines)
         assert sum("selected on test." in line for line in lines) == 2
         assert written(Path("m4_results")) == ["CALF_selected-on-test/Yearly_forecast.csv"]
-        config = json.loads(Path("checkpoints", record["setting"], "config.json").read_text())
+        config = json.loads(Path("checkpoints", record["run"]["setting"], "config.json").read_text())
         assert config["data"]["selected_on"] == "test"
-        training = json.loads(Path("checkpoints", record["setting"], "training.json").read_text())
+        training = json.loads(Path("checkpoints", record["run"]["setting"], "training.json").read_text())
         assert "test_smape" in training["epochs"][0]
 
     def test_tested_again_later_gives_the_same_figures(self, m4: list[str]) -> None:
         (trained,) = succeed(m4)
-        Path("results", trained["setting"], "metrics.json").unlink()
+        Path("results", trained["run"]["setting"], "metrics.json").unlink()
         (again,) = succeed([*m4, "--is_training", "0"])
-        assert again["metrics"] == trained["metrics"]
-        Path("results", trained["setting"], "metrics.json").unlink()
-        (loaded,) = succeed(["--is_training", "0", "--load", f"checkpoints/{trained['setting']}"])
-        assert loaded["metrics"] == trained["metrics"]
+        assert again["scores"]["metrics"] == trained["scores"]["metrics"]
+        Path("results", trained["run"]["setting"], "metrics.json").unlink()
+        (loaded,) = succeed(["--is_training", "0", "--load", f"checkpoints/{trained['run']['setting']}"])
+        assert loaded["scores"]["metrics"] == trained["scores"]["metrics"]
 
     def test_pools_the_patterns_that_have_been_run_and_names_the_others(
         self, m4: list[str], caplog: pytest.LogCaptureFixture
@@ -120,10 +122,8 @@ class TestARun:
         succeed([*m4, "--seasonal_patterns", "Yearly", "--seed", "5"])
         caplog.clear()
         records = succeed([*m4, "--seasonal_patterns", "Hourly"])
-        weekly, hourly = (
-            next(r for r in records if r["seasonal_patterns"] == pattern) for pattern in ("Weekly", "Hourly")
-        )
-        smape = (3 * weekly["smape"] + 2 * hourly["smape"]) / 5
+        own = {record["data"]["config"]["seasonal_patterns"]: record["scores"]["smape"] for record in records}
+        smape = (3 * own["Weekly"] + 2 * own["Hourly"]) / 5
         others = next(line for line in caplog.text.splitlines() if "Others" in line)
         assert f"{smape:10.3f}" in others
         assert "without Daily: not run with this seed and backbone" in caplog.text
@@ -132,19 +132,19 @@ class TestARun:
     @pytest.mark.parametrize("losses", [("l1", "l1"), ("mape", "smape")])
     def test_trains_with_every_kind_of_loss(self, m4: list[str], losses: tuple[str, str]) -> None:
         (record,) = succeed([*m4, "--task_loss", losses[0], "--output_loss", losses[1]])
-        assert np.isfinite(record["smape"])
+        assert np.isfinite(record["scores"]["smape"])
 
     def test_official_naive2_forecasts_are_used_once_they_are_there(
         self, m4: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         (before,) = succeed(m4)
-        assert before["naive2"] == "computed"
+        assert before["data"]["naive2"] == "computed"
         rows = [f"Y{i},1,1,1,1,1,1" for i in range(1, 5)]
         (tmp_path / "m4" / "submission-Naive2.csv").write_text("\n".join(["id,F1,F2,F3,F4,F5,F6", *rows]))
         (record,) = succeed(m4)
         assert "is trained; --overwrite repeats it" in caplog.text
-        assert record["naive2"] == "official"
-        assert record["metrics"]["naive2"]["smape"] > record["metrics"]["naive"]["smape"]
+        assert record["data"]["naive2"] == "official"
+        assert record["scores"]["metrics"]["naive2"]["smape"] > record["scores"]["metrics"]["naive"]["smape"]
 
     def test_a_forecast_that_is_not_finite_stops_training_with_a_message(
         self, m4: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -164,9 +164,7 @@ class TestHoldout:
     """No training sample sees the last horizon of a training series; the choice of the epoch is made on it."""
 
     def experiment(self, flags: list[str]) -> ShortTermForecast:
-        experiment = ShortTermForecast(RunConfig.from_args(run.parse(flags)[0]))
-        experiment.prepare()
-        return experiment
+        return prepared(flags, ShortTermForecast)
 
     def rewrite(self, path: Path, change: Callable[[int, int, float], float]) -> None:
         """Change every value by its series, its place from the end of it (-1 is the last), and itself."""
@@ -183,7 +181,7 @@ class TestHoldout:
         self.rewrite(train, lambda _, place, value: 7e5 if place >= -6 else value)
         after = list(self.experiment(m4).train_batches())
         for one, other in zip(before, after, strict=True):
-            assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+            assert all(torch.equal(getattr(one, part), getattr(other, part)) for part in ("x", "y", "mask"))
         self.rewrite(train, lambda _, place, value: 7e5 if place == -7 else value)
         seen = torch.cat([torch.cat([batch.x, batch.y], dim=1) for batch in self.experiment(m4).train_batches()])
         assert (seen == 7e5).any()
@@ -195,11 +193,11 @@ class TestHoldout:
         experiment = self.experiment(m4)
         asked = []
 
-        def one_more_each_step(x: torch.Tensor) -> torch.Tensor:
+        def one_more_each_step(_: Predictor, x: torch.Tensor) -> torch.Tensor:
             asked.append(x)
             return x[:, -1:] + torch.arange(1, 7)[:, None]
 
-        monkeypatch.setattr(experiment, "forecast", one_more_each_step)
+        monkeypatch.setattr(Predictor, "forecast", one_more_each_step)
         assert experiment.validate() == 0
         assert torch.cat(asked)[:, -1, 0].tolist() == [993, 1993, 2993, 3993]
 
@@ -213,17 +211,24 @@ class TestWrongInput:
         ("flags", "message"),
         [
             (["--seasonal_patterns", "Monthly"], "Monthly-train.csv does not exist"),
-            (["--seasonal_patterns", "Secondly"], "--seasonal_patterns Secondly: no such pattern"),
-            (["--m4_protocol", "mine"], "--m4_protocol mine: choose one of holdout, release"),
-            (["--percent", "10"], "--percent 10: there is no few-shot M4"),
-            (["--zero_shot", "1", "--target_data", "ETTh1"], "--zero_shot 1 does not go with --data m4"),
+            (["--seasonal_patterns", "Secondly"], "--seasonal_patterns Secondly: choose one of Yearly, "),
+            (["--m4_protocol", "mine"], "--m4_protocol mine: choose one of holdout, release."),
+            (["--zero_shot", "1", "--target_data", "ETTh1"], "--zero_shot 1 does not go with --task_name short_term"),
+            (["--m4_draws", "10000"], "--m4_draws 10000: 40,000 samples an epoch, more than 30,000"),
             (["--data", "sample"], "--task_name short_term_forecast does not go with --data sample"),
             (["--task_name", "long_term_forecast"], "--task_name long_term_forecast does not go with --data m4"),
         ],
     )
     def test_ends_with_one_message(
-        self, m4: list[str], workplace: Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+        self,
+        m4: list[str],
+        workplace: Path,
+        flags: list[str],
+        message: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
+        monkeypatch.setattr("exp.short_term_forecast.MOST_SAMPLES", 30_000)
         if "long_term_forecast" in flags:
             flags = [*flags, "--task_loss", "l1", "--output_loss", "l1"]
         assert run.main([*m4, *flags]) == 2
@@ -234,7 +239,7 @@ class TestWrongInput:
         self, m4: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
         (record,) = succeed(m4)
-        load = ["--is_training", "0", "--load", f"checkpoints/{record['setting']}"]
+        load = ["--is_training", "0", "--load", f"checkpoints/{record['run']['setting']}"]
         for flags, message in (
             (["--m4_protocol", "release"], "--m4_protocol is release here and holdout in"),
             (["--m4_draws", "9"], "--m4_draws is 9 here and 3 in"),
@@ -243,18 +248,6 @@ class TestWrongInput:
         ):
             assert run.main([*load, *flags]) == 2
             assert message in capsys.readouterr().err
-
-    def test_the_task_alone_means_m4(self) -> None:
-        assert run.parse(["--task_name", "short_term_forecast"])[0].data == "m4"
-
-    def test_flags_that_m4_has_no_use_for_are_named(self) -> None:
-        line = "--task_name short_term_forecast --data m4 --features M --seq_len 96 --num_workers 2"
-        assert run.idle_flags(*run.parse(line.split())) == [
-            "no effect with --data m4: --features, --num_workers, --seq_len"
-        ]
-        assert run.idle_flags(*run.parse(["--data", "ETTh1", "--m4_protocol", "release"])) == [
-            "no effect with --data ETTh1: --m4_protocol"
-        ]
 
 
 def test_a_record_is_plain_json(m4: list[str]) -> None:

@@ -11,20 +11,20 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 
 import run
-from exp.base import build_optimiser
+from data_provider.windows import Split
 from exp.config import RunConfig
 from exp.long_term_forecast import LongTermForecast
-from exp.training import FiniteLoss, Training
-from run import parse
+from exp.optimizer import FiniteLoss
+from exp.training import Training
 from tests.conftest import Tiny, WriteCsv
-from tests.helpers.commands import succeed, tiny_run
+from tests.helpers.commands import prepared, succeed, tiny_run
 from utils.errors import UserError
 
 CPU = torch.device("cpu")
 
 
 def no_dropout(experiment: LongTermForecast) -> None:
-    for module in experiment.network.model.modules():
+    for module in experiment.model.modules():
         for name in ("dropout", "p"):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
@@ -33,10 +33,8 @@ def no_dropout(experiment: LongTermForecast) -> None:
 def epoch_of(
     flags: list[str], dropout: bool = True, kind: type[LongTermForecast] = LongTermForecast
 ) -> dict[str, float]:
-    """Figures of the first epoch of a training."""
-    args, _ = parse(flags)
-    experiment = kind(RunConfig.from_args(args))
-    experiment.prepare()
+    """Return the figures of the first epoch of a training."""
+    experiment = prepared(flags, kind)
     if not dropout:
         no_dropout(experiment)
     experiment.fit()
@@ -64,13 +62,13 @@ def test_recomputed_activations_change_no_figure(tiny: Tiny, monkeypatch: pytest
 def test_the_size_of_evaluation_batches_changes_no_figure(tiny: Tiny) -> None:
     (one,) = succeed(tiny(eval_batch_size=1))
     (many,) = succeed([*tiny(eval_batch_size=50), "--overwrite"])
-    assert many["mse"] == pytest.approx(one["mse"], rel=1e-6)
-    assert many["metrics"]["CALF"]["windows"] == one["metrics"]["CALF"]["windows"]
+    assert many["scores"]["mse"] == pytest.approx(one["scores"]["mse"], rel=1e-6)
+    assert many["scores"]["metrics"]["CALF"]["windows"] == one["scores"]["metrics"]["CALF"]["windows"]
 
 
 def test_use_amp_means_bfloat16(tiny: Tiny) -> None:
     (amp,) = succeed([*tiny(), "--use_amp"])
-    assert amp["config"]["precision"] == "bf16"
+    assert amp["run"]["config"]["precision"] == "bf16"
     (named,) = succeed(tiny(precision="bf16"))
     assert named == amp  # the same run, finished before
 
@@ -82,17 +80,13 @@ def test_use_amp_means_bfloat16(tiny: Tiny) -> None:
         ({"precision": "fp16"}, "--precision fp16 is for CUDA; on the CPU choose bf16 or fp32"),
         ({"compile": "fast"}, "--compile fast: choose one of 0, 1, reduce-overhead, max-autotune"),
         ({"log": "wandb"}, "--log wandb: choose one of csv, tensorboard, none"),
-        ({"accumulate": 0}, "'0' is not a whole number of at least 1"),
+        ({"accumulate": 0}, "--accumulate 0: choose a whole number from 1 to "),
     ],
 )
 def test_a_wrong_choice_is_named_and_nothing_is_written(
     flags: dict[str, object], message: str, tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    try:
-        code = run.main(tiny(**flags))
-    except SystemExit as ended:
-        code = ended.code
-    assert code == 2
+    assert run.main(tiny(**flags)) == 2
     assert message in capsys.readouterr().err
     assert not list(workplace.iterdir())
 
@@ -109,17 +103,19 @@ def test_a_checkpoint_trained_in_float16_is_tested_on_the_cpu_in_float32(tiny: T
     (folder / "config.json").write_text(content.replace('"precision": "fp32"', '"precision": "fp16"'))
     (folder / "training.json").unlink()
     assert run.main(["--is_training", "0", "--load", str(folder), "--device", "cpu"]) == 0
-    (tested,) = (other for other in succeed(tiny()) if other["config"]["precision"] == "fp16")
-    assert tested["mse"] == pytest.approx(record["mse"], rel=1e-6)
+    (tested,) = (other for other in succeed(tiny()) if other["run"]["config"]["precision"] == "fp16")
+    assert tested["scores"]["mse"] == pytest.approx(record["scores"]["mse"], rel=1e-6)
 
 
 def test_each_epoch_is_a_row_of_the_log_and_the_losses_are_drawn(tiny: Tiny, workplace: Path) -> None:
     (record,) = succeed(tiny(train_epochs=3))
-    folder = workplace / "results" / record["setting"]
+    folder = workplace / "results" / record["run"]["setting"]
     rows = list(csv.DictReader((folder / "log.csv").read_text().splitlines()))
-    assert [float(row["train_loss"]) for row in rows] == [one["train_loss"] for one in record["training"]["epochs"]]
+    assert [float(row["train_loss"]) for row in rows] == [
+        one["train_loss"] for one in record["run"]["training"]["epochs"]
+    ]
     assert {float(row["rate_alignment"]) for row in rows} == {1e-4}
-    assert [float(row["rate_backbone"]) for row in rows] == [one["rate"] for one in record["training"]["epochs"]]
+    assert [float(row["rate_backbone"]) for row in rows] == [one["rate"] for one in record["run"]["training"]["epochs"]]
     assert all(float(row["samples_per_second"]) > 0 and float(row["memory"]) > 1e6 for row in rows)
     assert (folder / "loss.png").stat().st_size > 5000
 
@@ -141,17 +137,14 @@ def test_scaled_losses_train_as_plain_ones(tiny: Tiny) -> None:
 
 
 def test_a_step_whose_scaled_gradients_overflow_is_left_out_and_the_scale_lowered(tiny: Tiny) -> None:
-    args, _ = parse(tiny(task_w=1e5))
-    experiment = Scaled(RunConfig.from_args(args))
-    experiment.prepare()
-    optimiser = build_optimiser(experiment.network.model.parameter_groups(), 1e-3)
-    training = Training(experiment, optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, lambda epoch: 1.0))
+    experiment = prepared(tiny(task_w=1e5), Scaled)
+    training = Training(experiment)
     scaler = experiment.compute.accelerator.scaler
     scaler.scale(torch.ones(()))  # it is made at its first use
     scaler._scale.fill_(1e38)
     before = [parameter.detach().clone() for parameter in training.parameters]
     batch = next(iter(experiment.train_batches()))
-    experiment.network.model.train()
+    experiment.model.train()
     training._step(batch, FiniteLoss(0, CPU, "fp16"))
     assert all(torch.equal(one, other) for one, other in zip(before, training.parameters, strict=True))
     assert scaler.get_scale() < 1e38
@@ -160,9 +153,9 @@ def test_a_step_whose_scaled_gradients_overflow_is_left_out_and_the_scale_lowere
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tensorboard_shows_the_same(tiny: Tiny, workplace: Path) -> None:
     (record,) = succeed(tiny(train_epochs=2, log="tensorboard"))
-    events = EventAccumulator(str(workplace / "results" / record["setting"] / "tensorboard"))
+    events = EventAccumulator(str(workplace / "results" / record["run"]["setting"] / "tensorboard"))
     events.Reload()
-    losses = [one["train_loss"] for one in record["training"]["epochs"]]
+    losses = [one["train_loss"] for one in record["run"]["training"]["epochs"]]
     assert [scalar.value for scalar in events.Scalars("train_loss")] == pytest.approx(losses)
     assert {"validation_mse", "rate_backbone", "samples_per_second", "memory"} <= set(events.Tags()["scalars"])
 
@@ -178,7 +171,7 @@ def test_without_its_package_tensorboard_is_refused(
 
 def test_none_logs_nothing(tiny: Tiny, workplace: Path) -> None:
     (record,) = succeed(tiny(log="none"))
-    assert not (workplace / "results" / record["setting"] / "log.csv").exists()
+    assert not (workplace / "results" / record["run"]["setting"] / "log.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -210,21 +203,19 @@ def test_compiled_it_comes_to_the_same_and_the_last_smaller_batch_compiles_nothi
     monkeypatch.setattr("torch._dynamo.config.fail_on_recompile_limit_hit", True)
     plain = epoch_of(flags, dropout=False)
     graphs = torch._dynamo.utils.counters["stats"]
-    args, _ = parse([*flags, "--compile", "1", "--checkpoints", "compiled"])
-    experiment = LongTermForecast(RunConfig.from_args(args))
-    experiment.prepare()
+    experiment = prepared([*flags, "--compile", "1", "--checkpoints", "compiled"])
     no_dropout(experiment)
     try:
-        validation = len(experiment.data.windows[next(s for s in experiment.data.windows if s.value == "val")])
+        validation = len(experiment.data.windows[Split.VAL])
         assert validation % 16
         experiment.fit()
         compiled = experiment.training["epochs"][0]
         seen = graphs["unique_graphs"]
         assert seen > 0
         assert experiment.validate() == pytest.approx(compiled["validation_mse"], rel=1e-6)
-        experiment.network.model.train()
+        experiment.model.train()
         batch = next(iter(experiment.train_batches()))
-        experiment.batch_loss(type(batch)(*(None if part is None else part[:7] for part in batch)))
+        experiment.batch_loss(batch.rows(slice(7)))
         assert graphs["unique_graphs"] == seen
     finally:
         torch.backends.mha.set_fastpath_enabled(True)

@@ -1,5 +1,6 @@
 """Trained on one series, tested on others."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,10 @@ from tests.conftest import Tiny, WriteCsv, hourly_table
 from tests.helpers.commands import succeed, written
 
 
-def outcomes(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {record["target_data"]: record for record in records}
-
-
 def zero_shot_records() -> dict[str, dict[str, Any]]:
-    import json
-
+    """Return the records of zero-shot tests by the name of their target."""
     found = [json.loads(path.read_text()) for path in Path("results").glob("*/zero_shot_*/metrics.json")]
-    return outcomes(found)
+    return {record["data"]["target_data"]: record for record in found}
 
 
 @pytest.fixture
@@ -40,12 +36,12 @@ class TestARun:
         assert caplog.text.count("best epoch") == 1
         records = zero_shot_records()
         assert len(records) == 2
-        assert len({record["setting"] for record in records.values()}) == 1
+        assert len({record["run"]["setting"] for record in records.values()}) == 1
         (folder,) = (workplace / "checkpoints").iterdir()
-        assert folder.name == next(iter(records.values()))["setting"]
+        assert folder.name == next(iter(records.values()))["run"]["setting"]
         for name, record in records.items():
             assert name.startswith(("custom-target_", "custom-other_"))
-            place = f"results/{record['setting']}/zero_shot_{name}"
+            place = f"results/{record['run']['setting']}/zero_shot_{name}"
             assert {f"{place}/{file}" for file in ("metrics.json", "pred.npy", "true.npy")} <= set(written(workplace))
 
     def test_leaves_name_and_checkpoint_of_the_source_run_untouched(
@@ -54,12 +50,12 @@ class TestARun:
         (source,) = succeed(tiny())
         before = {path: (workplace / path).read_bytes() for path in written(workplace)}
         assert run.main(tiny(zero_shot=1, target_data="custom", target_data_path=target)) == 0
-        assert f"{source['setting']} is trained; --overwrite repeats it" in caplog.text
+        assert f"{source['run']['setting']} is trained; --overwrite repeats it" in caplog.text
         text = "results_long_term_forecast.txt"
         assert all((workplace / path).read_bytes() == content for path, content in before.items() if path != text)
         (record,) = zero_shot_records().values()
-        assert record["setting"] == source["setting"]
-        assert record["config"] == source["config"]
+        assert record["run"]["setting"] == source["run"]["setting"]
+        assert record["run"]["config"] == source["run"]["config"]
         assert "(zero-shot)" in (workplace / text).read_text()
 
     def test_standardises_a_target_by_its_own_training_rows(self, tiny: Tiny, target: Path, workplace: Path) -> None:
@@ -67,25 +63,27 @@ class TestARun:
         (record,) = zero_shot_records().values()
         values = hourly_table(rows=500, seed=9)[["c0", "c1", "OT"]].to_numpy() * [3.0, 0.1, 50.0]
         training = values[:350]
-        true = np.load(workplace / "results" / record["setting"] / f"zero_shot_{record['target_data']}" / "true.npy")
+        true = np.load(
+            workplace / "results" / record["run"]["setting"] / f"zero_shot_{record['data']['target_data']}" / "true.npy"
+        )
         expected = (values[400:408] - training.mean(axis=0)) / training.std(axis=0)
         np.testing.assert_allclose(true[0], expected, rtol=1e-4, atol=1e-5)
-        assert record["metrics"]["CALF"]["windows"] == len(true) == 93
+        assert record["scores"]["metrics"]["CALF"]["windows"] == len(true) == 93
 
     def test_a_checkpoint_is_tested_on_a_target_later(self, tiny: Tiny, target: Path) -> None:
         zero_shot = {"zero_shot": 1, "target_data": "custom", "target_data_path": target}
         assert run.main(tiny(**zero_shot)) == 0
         (at_once,) = zero_shot_records().values()
-        path = Path("results", at_once["setting"], f"zero_shot_{at_once['target_data']}", "metrics.json")
+        path = Path("results", at_once["run"]["setting"], f"zero_shot_{at_once['data']['target_data']}", "metrics.json")
         path.unlink()
         assert run.main(tiny(**zero_shot, is_training=0)) == 0
         (later,) = zero_shot_records().values()
-        assert later["metrics"] == at_once["metrics"]
+        assert later["scores"]["metrics"] == at_once["scores"]["metrics"]
         path.unlink()
-        load = ["--is_training", "0", "--load", f"checkpoints/{at_once['setting']}", "--zero_shot", "1"]
+        load = ["--is_training", "0", "--load", f"checkpoints/{at_once['run']['setting']}", "--zero_shot", "1"]
         assert run.main([*load, "--target_data", "custom", "--target_data_path", str(target)]) == 0
         (loaded,) = zero_shot_records().values()
-        assert loaded["metrics"] == at_once["metrics"]
+        assert loaded["scores"]["metrics"] == at_once["scores"]["metrics"]
 
     def test_several_seeds_train_on_the_source_alone(self, tiny: Tiny, target: Path, workplace: Path) -> None:
         flags = tiny(zero_shot=1, target_data="custom", target_data_path=target, itr=2)
@@ -98,8 +96,8 @@ class TestARun:
     def test_few_shot_training_leaves_the_target_whole(self, tiny: Tiny, target: Path) -> None:
         assert run.main(tiny(percent=30, zero_shot=1, target_data="custom", target_data_path=target)) == 0
         (record,) = zero_shot_records().values()
-        assert record["config"]["data"]["percent"] == 30
-        assert record["metrics"]["CALF"]["windows"] == 93
+        assert record["data"]["config"]["percent"] == 30
+        assert record["scores"]["metrics"]["CALF"]["windows"] == 93
 
     def test_warns_of_another_sampling_frequency(
         self, tiny: Tiny, write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
@@ -114,7 +112,7 @@ class TestARun:
         flags = {"root_path": target.parent, "data_path": "data.csv", "zero_shot": 1, "target_data": "custom"}
         assert run.main(tiny(**flags, target_data_path="target.csv")) == 0
         (record,) = zero_shot_records().values()
-        assert record["metrics"]["CALF"]["windows"] == 93
+        assert record["scores"]["metrics"]["CALF"]["windows"] == 93
 
     def test_a_target_without_the_target_column_keeps_its_own_order(
         self, tiny: Tiny, write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
@@ -159,9 +157,6 @@ class TestWrongInput:
         assert run.main(tiny(zero_shot=1, **flags)) == 2
         assert message in capsys.readouterr().err
         assert written(workplace) == []
-
-    def test_a_target_without_zero_shot_is_said_to_have_no_effect(self) -> None:
-        assert run.idle_flags(*run.parse(["--target_data", "ETTm1"])) == ["no effect with --zero_shot 0: --target_data"]
 
 
 def test_a_finished_test_is_not_repeated_unless_a_target_is_new(

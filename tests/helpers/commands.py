@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import run
+from exp.base import Experiment
+from exp.config import RunConfig
+from exp.flags import parse
+from exp.long_term_forecast import LongTermForecast
 
 
 def tiny_run(csv: Path, tiny_gpt2: Path, words: Path, /, **flags: object) -> list[str]:
-    """Flags of a run that takes a second or two; ``flags`` are added and win."""
+    """Return the flags of a run that takes a second or two; ``flags`` are added and win."""
     options: dict[str, object] = {
         "data": "custom",
         "data_path": csv,
@@ -25,13 +29,20 @@ def tiny_run(csv: Path, tiny_gpt2: Path, words: Path, /, **flags: object) -> lis
     return [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
 
 
+def prepared(argv: list[str], kind: type[Experiment] = LongTermForecast) -> Any:
+    """Return the experiment that flags ask for, ready to train."""
+    experiment = kind(RunConfig.from_flags(parse(argv)))
+    experiment.prepare()
+    return experiment
+
+
 def succeed(argv: list[str]) -> list[dict[str, Any]]:
-    """Run in this process, which must succeed; the records it left in the working directory, by seed."""
+    """Run in this process, which must succeed; return the records in the working directory, by seed."""
     assert run.main(argv) == 0
     records = [json.loads(path.read_text()) for path in Path("results").glob("*/metrics.json")]
-    return sorted(records, key=lambda record: record["seed"])
+    return sorted(records, key=lambda record: record["run"]["seed"])
 
 
 def written(folder: Path) -> list[str]:
-    """Every file below ``folder``."""
+    """Return the path of every file below ``folder``."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

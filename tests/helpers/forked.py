@@ -4,13 +4,17 @@ import multiprocessing
 import os
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PRELOADED = ["tests.helpers.forked", "run", "exp.experiments", "exp.future", "models.stored", "accelerate.tracking"]
+PRELOADED = [
+    "tests.helpers.forked", "run", "exp.long_term_forecast", "exp.short_term_forecast", "exp.predict", "models.calf",
+    "models.dlinear", "accelerate.tracking",
+]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOADED)
@@ -35,7 +39,10 @@ def start(
     """Start ``run.py`` with ``argv`` in ``folder``; what it says lands in ``said.txt`` there.
 
     Args:
-        environment: variables of its own. file_size: bytes beyond which the disk is full for each of its files.
+        folder: its working directory.
+        argv: its flags.
+        environment: variables of its own.
+        file_size: bytes beyond which the disk is full for each of its files.
     """
     _ensure_server()
     process = _context.Process(target=_run, args=(folder, list(argv), dict(environment or {}), file_size))
@@ -43,10 +50,28 @@ def start(
     return process
 
 
+def wait_until(happened: Callable[[], object], process: ForkServerProcess, seconds: float = 60) -> None:
+    """Wait until something has happened; fail where the process ends before, or after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert process.is_alive(), f"the process ended with exit code {process.exitcode}"
+        assert time.monotonic() < deadline, f"nothing happened in {seconds:g} seconds"
+        time.sleep(0.002)
+
+
 def finish(process: ForkServerProcess, seconds: float = 120) -> int:
-    """Its exit code."""
+    """Return the exit code of a process; one that has not ended after ``seconds`` is killed."""
     process.join(seconds)
+    if process.exitcode is None:
+        kill(process)
+        raise AssertionError(f"the process did not end in {seconds:g} seconds")
     return process.exitcode
+
+
+def kill(process: ForkServerProcess) -> None:
+    """End a process at once."""
+    process.kill()
+    process.join(30)
 
 
 def _run(folder: Path, argv: list[str], environment: dict[str, str], file_size: int | None) -> None:

@@ -1,0 +1,122 @@
+"""Declare the flags that say what a run does, where, and how it trains. Light: ``--help`` reads them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from utils.flags import PATH, PRESENCE, SWITCH, TEXT, choice, flag, whole
+
+# What --compile takes, and the mode of torch.compile that it means.
+COMPILE = {"0": None, "1": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """What one call of ``run.py`` is to do; none of it changes the figures of a run."""
+
+    is_training: int = flag(1, SWITCH, "1 trains and tests; 0 tests a checkpoint")
+    itr: int = flag(1, whole(high=10_000), "runs, with seeds seed, seed + 1, …", needs={"load": (None,)})
+    overwrite: bool = flag(False, PRESENCE, "repeat what is finished already", needs={"is_training": (1,)})
+    dry_run: bool = flag(False, PRESENCE, "print configuration, windows and what trains; no more")
+    check_data: bool = flag(False, PRESENCE, "report on the file (gaps, missing values, outliers …); train nothing")
+    do_predict: bool = flag(
+        False, PRESENCE,
+        "forecast what comes after the file's end; with --is_training 0 from a checkpoint, without a test",
+    )  # fmt: skip
+    load: str | None = flag(
+        None, PATH, "with --is_training 0: test this checkpoint folder; all but the data file is as in training"
+    )
+    use_amp: bool = flag(False, PRESENCE, "--precision bf16 where the device has bfloat16")
+    zero_shot: int = flag(0, SWITCH, "1 tests on --target_data, not on --data")
+    target_data: str | None = flag(
+        None, TEXT, "data sets of the zero-shot test, with commas between", needs={"zero_shot": (1,)}
+    )
+    target_root_path: str | None = flag(
+        None, PATH, "folder of their files, if not their own", needs={"zero_shot": (1,)}
+    )
+    target_data_path: str | None = flag(
+        None, PATH, "their files, with commas between; needed for custom", needs={"zero_shot": (1,)}
+    )
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a run trains, beside its learning rate."""
+
+    train_epochs: int = flag(10, whole(high=1_000_000), "epochs at most")
+    batch_size: int = flag(32, whole(high=10_000_000), "windows per batch, over all processes")
+    accumulate: int = flag(
+        1, whole(high=1_000_000), "batches per step of the optimizer; an epoch has whole steps alone"
+    )
+    patience: int = flag(3, whole(high=1_000_000), "stop after that many epochs without a better one")
+    precision: str = flag(
+        "fp32", choice("fp32", "bf16", "fp16"), "matrix products in fp32, bf16 or fp16 (CUDA, with loss scaling)"
+    )
+
+
+@dataclass(frozen=True)
+class Target:
+    """A data set to test on without having trained on it; the fields are those of ``DataConfig``."""
+
+    data: str
+    root_path: str | None = None
+    data_path: str | None = None
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """Where and how a run happens; none of it changes the figures of a run.
+
+    Attributes:
+        targets: data sets of a zero-shot test, in place of the one trained on.
+        loaded_from: the setting of a checkpoint that is tested on other data than it was trained on.
+    """
+
+    device: str = flag("auto", TEXT, "auto, cpu, cuda or cuda:N")
+    use_gpu: int = flag(1, SWITCH, "0 keeps auto on the CPU")
+    gpu: int = flag(0, whole(0, 1023), "which card auto and cuda mean", needs={"use_gpu": (1,)})
+    num_workers: int = flag(0, whole(0, 64), "loader processes; 0 is the fastest here")
+    checkpoints: str = flag("./checkpoints/", PATH, "folder of all checkpoints")
+    save_arrays: int = flag(1, SWITCH, "0 leaves out pred.npy and true.npy")
+    inverse: bool = flag(
+        False, PRESENCE, "write pred.npy and true.npy in the data's units", needs={"save_arrays": (1,)}
+    )
+    interval: str = flag("0.9", TEXT, "nominal coverage of the prediction intervals, or several: 0.5,0.9")
+    predict_len: int | None = flag(
+        None, whole(high=10_000_000),
+        "steps to forecast; pred_len if left out. More than that rolls the forecast forward",
+    )  # fmt: skip
+    eval_batch_size: int | None = flag(
+        None, whole(high=10_000_000), "windows per batch of validation and test; as many as fit well if left out"
+    )
+    compile: str = flag(
+        "0", choice(*COMPILE),
+        "1: torch.compile (its first start takes minutes); or one of its modes, of which reduce-overhead and "
+        "max-autotune use CUDA graphs",
+    )  # fmt: skip
+    grad_checkpoint: int = flag(
+        0, SWITCH, "1 saves memory while training: activations are computed again in the backward pass"
+    )
+    resume: str = flag(
+        "auto", PATH,
+        "auto: a training that was stopped goes on after its last finished epoch; never: it begins anew; or the "
+        "checkpoint folder of a stopped training to go on from, also with other --train_epochs and --patience",
+    )  # fmt: skip
+    log: str = flag("csv", choice("csv", "tensorboard", "none"), "figures of each epoch: csv, tensorboard or none")
+    targets: tuple[Target, ...] = ()
+    loaded_from: str | None = None
+
+    @property
+    def compile_mode(self) -> str | None:
+        """Return the mode of torch.compile; None for none."""
+        return COMPILE[self.compile]
+
+    @cached_property
+    def levels(self) -> tuple[float, ...]:
+        """Return the nominal coverages of the prediction intervals.
+
+        Raises:
+            UserError: ``--interval`` names none.
+        """
+        from utils.conformal import parse_levels
+
+        return parse_levels(self.interval)
