@@ -3,8 +3,10 @@
 import csv
 import errno
 import json
+import math
 import os
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,9 +20,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from utils.errors import UserError
+from utils.errors import UserError, shown_path
 
 LOCK = ".lock"
+MOST_JSON = 2**26  # bytes
 
 
 @contextmanager
@@ -50,9 +53,46 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_regular(path: Path, limit: int) -> None:
+    """Refuse a FIFO, which would hang, a device, which never ends, and a file of more than ``limit`` bytes.
+
+    Raises:
+        UserError: the path is one of these.
+        OSError: nothing is there.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(f"{shown_path(path)} is not a regular file; replace it with one, or remove it.")
+    if status.st_size > limit:
+        raise UserError(
+            f"{shown_path(path)} has {status.st_size:,} bytes, more than {limit:,}: it is not what it should be."
+        )
+
+
 def read_regular(path: Path, limit: int) -> bytes:
-    """Return the contents of a regular file."""
+    """Return the content of a regular file of at most ``limit`` bytes; errors are those of :func:`check_regular`."""
+    check_regular(path, limit)
     return path.read_bytes()
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        UserError: the path is no regular file, or the file is too large.
+        OSError: nothing is there.
+        ValueError: the file is no JSON, which has no NaN and no infinite numbers.
+    """
+
+    def number(text: str) -> float:
+        if not math.isfinite(float(text)):
+            raise ValueError(f"{text[:20]} is not a finite number")
+        return float(text)
+
+    try:
+        return json.loads(read_regular(path, MOST_JSON), parse_float=number, parse_constant=number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def clear_leftovers(folder: Path) -> None:
