@@ -78,7 +78,8 @@ class DataConfig:
             UserError: a part is missing, unknown or not possible.
         """
         content = dict(identity)
-        return from_json(cls, {**content, "root_path": None, "data_path": content.pop("file", None)})
+        place = {"root_path": None, "data_path": content.pop("file", None)}
+        return from_json(cls, content | place)
 
 
 @dataclass(frozen=True)

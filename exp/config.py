@@ -219,7 +219,7 @@ class RunConfig:
         try:
             content, data, model = identity_of(stored).values()
             kind = resolve_name(find_dataset(str(data.get("data"))).config)
-            own = {name: content.pop(name) for name in flags_of(cls) if name in content}
+            own = {name: content.pop(name) for name in flags_of(cls) if name in content} | {"model": model["name"]}
             schedule = {name: content.pop(name) for name in flags_of(Schedule) if name in content}
             sizes = dict.fromkeys(SIZES, 1)
             config = from_json(find_config(model["name"]), {**model["config"], **sizes})

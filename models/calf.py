@@ -236,7 +236,7 @@ class CALF(Model):
         text = None if output.text_forecast is None else output.text_forecast[..., scored]
         return self.loss(
             output.forecast[..., scored], y[..., scored], text, output.time_features, output.text_features,
-            self.masked(x, mask),
+            self.masked(x, mask, scored),
         )  # fmt: skip
 
     def describe(self) -> list[str]:

@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import run
+from models import find_config
+from utils.flags import flags_of
+
+SMALL = {"gpt_layers": 1, "r": 2, "d_model": 16, "d_ff": 32, "n_heads": 2, "e_layers": 1}
 
 
 def tiny_run(csv: Path, tiny_gpt2: Path, words: Path, /, **flags: object) -> list[str]:
-    """Flags of a run that takes a second or two; ``flags`` are added and win."""
+    """Return the flags of a run that takes a second or two; ``flags`` are added and win."""
     options: dict[str, object] = {
         "data": "custom",
         "data_path": csv,
@@ -25,13 +29,19 @@ def tiny_run(csv: Path, tiny_gpt2: Path, words: Path, /, **flags: object) -> lis
     return [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
 
 
+def small(model: str, tiny_gpt2: Path, words: Path) -> dict[str, object]:
+    """Return values for a small model of any kind: those that its flags can take."""
+    values = {**SMALL, "llm": str(tiny_gpt2), "word_embedding_path": str(words)}
+    return {name: value for name, value in values.items() if name in flags_of(find_config(model))}
+
+
 def succeed(argv: list[str]) -> list[dict[str, Any]]:
-    """Run in this process, which must succeed; the records it left in the working directory, by seed."""
+    """Run in this process, which must succeed; return the records in the working directory, by seed."""
     assert run.main(argv) == 0
     records = [json.loads(path.read_text()) for path in Path("results").glob("*/metrics.json")]
-    return sorted(records, key=lambda record: record["seed"])
+    return sorted(records, key=lambda record: record["run"]["seed"])
 
 
 def written(folder: Path) -> list[str]:
-    """Every file below ``folder``."""
+    """Return the path of every file below ``folder``."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

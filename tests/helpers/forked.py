@@ -3,14 +3,19 @@
 import multiprocessing
 import os
 import resource
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PRELOADED = ["tests.helpers.forked", "run", "exp.experiments", "exp.future", "models.stored", "accelerate.tracking"]
+PRELOADED = [
+    "tests.helpers.forked", "run", "exp.long_term_forecast", "exp.short_term_forecast", "exp.predict", "models.calf",
+    "models.dlinear", "accelerate.tracking",
+]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOADED)
@@ -30,26 +35,52 @@ def _ensure_server() -> None:
 
 
 def start(
-    folder: Path, argv: Sequence[str], environment: Mapping[str, str] | None = None, file_size: int | None = None
+    folder: Path,
+    argv: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    file_size: int | None = None,
+    killed: bool = False,
 ) -> ForkServerProcess:
     """Start ``run.py`` with ``argv`` in ``folder``; what it says lands in ``said.txt`` there.
 
     Args:
-        environment: variables of its own. file_size: bytes beyond which the disk is full for each of its files.
+        folder: its working directory.
+        argv: its flags.
+        environment: variables of its own.
+        file_size: bytes beyond which the disk is full for each of its files.
+        killed: whether it is killed once it has saved its first epoch.
     """
     _ensure_server()
-    process = _context.Process(target=_run, args=(folder, list(argv), dict(environment or {}), file_size))
+    process = _context.Process(target=_run, args=(folder, list(argv), dict(environment or {}), file_size, killed))
     process.start()
     return process
 
 
+def wait_until(happened: Callable[[], object], process: ForkServerProcess, seconds: float = 60) -> None:
+    """Wait until something has happened; fail where the process ends before, or after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert process.is_alive(), f"the process ended with exit code {process.exitcode}"
+        assert time.monotonic() < deadline, f"nothing happened in {seconds:g} seconds"
+        time.sleep(0.002)
+
+
 def finish(process: ForkServerProcess, seconds: float = 120) -> int:
-    """Its exit code."""
+    """Return the exit code of a process; one that has not ended after ``seconds`` is killed."""
     process.join(seconds)
+    if process.exitcode is None:
+        kill(process)
+        raise AssertionError(f"the process did not end in {seconds:g} seconds")
     return process.exitcode
 
 
-def _run(folder: Path, argv: list[str], environment: dict[str, str], file_size: int | None) -> None:
+def kill(process: ForkServerProcess) -> None:
+    """End a process at once."""
+    process.kill()
+    process.join(30)
+
+
+def _run(folder: Path, argv: list[str], environment: dict[str, str], file_size: int | None, killed: bool) -> None:
     import torch
 
     import run
@@ -63,4 +94,18 @@ def _run(folder: Path, argv: list[str], environment: dict[str, str], file_size: 
         torch.set_num_threads(1)
         if file_size:
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+        if killed:
+            _die_after_the_first_epoch()
         sys.exit(run.main(argv))
+
+
+def _die_after_the_first_epoch() -> None:
+    from exp.resume import TrainingState
+
+    save = TrainingState.save
+
+    def save_and_die(state: TrainingState, folder: Path) -> None:
+        save(state, folder)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    TrainingState.save = save_and_die
