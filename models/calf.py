@@ -182,7 +182,7 @@ class CALF(Model):
             UserError: a part is missing, or cannot be right.
         """
         check_backbone_record(origin.get("backbone"))
-        claimed = origin["backbone"]["config"]["n_layer"]
+        claimed = origin["backbone"]["config"].get("n_layer")
         blocks = sum(bool(re.fullmatch(r"time_gpt2\.h\.\d+\.ln_1\.weight", name)) for name in shapes)
         if claimed != blocks:
             raise UserError(f"it names {claimed} blocks and holds {blocks}")
@@ -317,6 +317,11 @@ class CALF(Model):
             ParameterGroup("alignment", constant, ALIGNMENT_RATE),
             ParameterGroup("backbone", [p for p in scheduled if id(p) not in taken]),
         ]
+
+    @classmethod
+    def from_public(cls, sizes: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "CALF":
+        """Refuse: released weights are in a file that only :meth:`from_release` reads."""
+        raise UserError("released weights of CALF are loaded by CALF.from_release")
 
     @classmethod
     def from_release(

@@ -1,6 +1,7 @@
 """Small stand-ins that run the real code: a GPT-2 of width 24, its word embeddings, CSV files."""
 
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,15 @@ def save_gpt2(folder: Path, seed: int = 0, width: int = WIDTH) -> Path:
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for the network."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """The process can take no more than 64 MiB beyond what it has."""
+    before, pages = resource.getrlimit(resource.RLIMIT_AS), int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**26, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.fixture(scope="session")
