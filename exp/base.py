@@ -17,7 +17,7 @@ from exp.config import RunConfig
 from exp.evaluation import Predictor, evaluation_batch_size
 from exp.experiments import TASKS
 from exp.header import describe_model, describe_training
-from exp.runs import digest_to_train, digests_of_outcomes, is_trained, stored_identity
+from exp.runs import digest_to_train, digests_of_outcomes, is_trained, stored_identity, trained_config
 from exp.targets import name_of_file
 from exp.trackers import check_log
 from exp.training import Trainable, Training, save_training
@@ -173,8 +173,9 @@ class Experiment(Trainable):
         seed_everything(self.config.seed, self.device)
         self.model = models.load(folder)
         stored, data, extras = self.model.config, self.config.data, self.model.stored.extras
+        trained = trained_config(folder, self.config.runtime)
         pairs = (
-            ("--task_name", self.config.task_name, extras["run"].get("config", {}).get("task_name")),
+            ("--task_name", self.config.task_name, trained.task_name),
             ("--seq_len", data.seq_len, stored.seq_len),
             ("--pred_len", data.pred_len, stored.pred_len),
             ("the number of channels", self.sizes()["channels"], stored.channels),

@@ -1,18 +1,18 @@
-"""Forecasts of what comes after a table's end, from a checkpoint alone.
+"""Forecast what comes after the end of a table, from a checkpoint alone.
 
 from exp.forecaster import Forecaster
 
 future = Forecaster.load("checkpoints/<setting>").predict(table)
 
+Shapes: L seq_len, H steps, C columns.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,11 +20,11 @@ import torch
 
 import models
 from data_provider.reading.frame import Frame, frame_from
-from data_provider.reading.frequency import check_frequency, future_dates, same_step
+from data_provider.reading.frequency import future_dates, same_step
 from data_provider.reading.table import Reading
 from data_provider.reading.timezones import aware_dates, written_dates
+from exp.trained_series import TrainedSeries
 from models.base import Model
-from models.checkpoint import CONFIG, find_checkpoint
 from utils.conformal import Intervals, check_levels
 from utils.device import pick_device
 from utils.errors import UserError
@@ -33,7 +33,8 @@ from utils.files import replacing
 logger = logging.getLogger(__name__)
 
 CSV, ARRAY = "forecast.csv", "forecast.npy"
-DIGITS = 8  # below a column's standard deviation: more than a float32 network knows
+DIGITS = 8  # below a column's standard deviation: more than a float32 model knows
+MOST_DIGITS = 200  # more would overflow while rounding
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,14 @@ class Forecast:
     """What comes next.
 
     Attributes:
-        dates: H time stamps as they are written, on a clock of ``offset`` (+02:00; None if the file does not tell).
-        stamps: the same for pandas, with offset or time zone. columns: C names. values: (H, C).
+        dates: H time stamps as they are written, on a clock of ``offset``.
+        offset: from UTC, like +02:00; None if the file does not tell.
+        stamps: H time stamps for pandas, with offset or time zone.
+        columns: C names.
+        values: (H, C).
         bands: lower and upper bound (H, C) by nominal coverage, NaN where there is none.
-        scale: (C,), standard deviation of each column in training. notes: what to know about it.
+        scale: (C,), standard deviation of each column in training.
+        notes: what to know about the forecast.
     """
 
     dates: pd.DatetimeIndex
@@ -57,7 +62,7 @@ class Forecast:
     notes: tuple[str, ...] = ()
 
     def table(self) -> pd.DataFrame:
-        """Tidy: date, column, forecast, lower, upper; with several bands a row for each, and its level."""
+        """Return a row for each date, column and band: date, column, forecast, lower, upper, and level of several."""
         return self._tidy(self.stamps)
 
     def save(self, folder: Path) -> None:
@@ -74,115 +79,62 @@ class Forecast:
             for c, column in enumerate(self.columns):
                 numbers = {"forecast": self.values[:, c], "lower": lower[:, c], "upper": upper[:, c]}
                 if rounded:
-                    digits = DIGITS - int(np.floor(np.log10(self.scale[c])))
+                    digits = min(MOST_DIGITS, DIGITS - int(np.floor(np.log10(self.scale[c]))))
                     numbers = {name: np.round(values, digits) for name, values in numbers.items()}
                 part = pd.DataFrame({"date": dates, "column": column, **numbers})
                 parts.append(part if len(self.bands) < 2 else part.assign(level=level))
         return pd.concat(parts, ignore_index=True)
 
 
-@dataclass(frozen=True)
-class TrainedSeries:
-    """What a checkpoint knows of the series it was trained on.
-
-    Attributes:
-        columns: C names in the network's order. scored: the channels that it learnt to forecast.
-        mean, scale: (C,), of its training rows. frequency: the step between rows. date_column: its name.
-        features: as in ``DataConfig``. precision: of the network's matrix products, ``fp32``, ``bf16`` or ``fp16``.
-    """
-
-    columns: tuple[str, ...]
-    scored: slice
-    mean: np.ndarray
-    scale: np.ndarray
-    frequency: str
-    date_column: str
-    features: str
-    precision: str
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], channels: int) -> "TrainedSeries":
-        """Out of a checkpoint's configuration.
-
-        Raises:
-            UserError, KeyError, TypeError, ValueError: a part is missing, or cannot be right.
-        """
-        data = config["data"]
-        columns, features = tuple(data["columns"]), data["features"]
-        mean, scale = (np.array(data["scaler"][name], dtype=np.float64) for name in ("mean", "scale"))
-        if len(columns) != channels or not all(isinstance(name, str) for name in columns):
-            raise ValueError(f"it names {len(columns)} columns, its network has {channels} channels")
-        if features not in ("M", "S", "MS"):
-            raise ValueError(f"its features are {features!r}")
-        if mean.shape != (channels,) or scale.shape != (channels,):
-            raise ValueError("its scaler is of another size than its network")
-        if not (np.isfinite(mean).all() and np.isfinite(scale).all() and (scale > 0).all()):
-            raise ValueError("its scaler has values that cannot be")
-        return cls(
-            columns=columns,
-            scored=slice(-1, None) if features == "MS" else slice(None),
-            mean=mean,
-            scale=scale,
-            frequency=check_frequency(data["frequency"]),
-            date_column=str(data.get("date_column", "date")),
-            features=features,
-            precision=str(config["run"]["config"]["precision"]),
-        )
-
-
 class Forecaster:
-    """A trained network with everything it needs to go on with a table in the table's own units.
+    """A trained model with everything it needs to go on with a table in the table's own units.
 
     Attributes:
-        series: what it was trained on. network: the network, (B, L, C) to (B, H, C), standardised.
+        series: what the model was trained on.
+        model: standardized windows (B, L, C) to forecasts (B, H, C).
+        device: where it computes.
     """
 
     def __init__(
         self,
-        network: Model,
+        model: Model,
         series: TrainedSeries,
         intervals: Intervals | None = None,
         device: torch.device | None = None,
     ) -> None:
         self.device = device or torch.device("cpu")
-        self.network = network.to(self.device).eval()
+        self.model = model.to(self.device).eval()
         self.series = series
         self._intervals = intervals
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> "Forecaster":
-        """From a checkpoint folder, or from a repository of the Hugging Face hub (``user/name``).
+        """Load a forecaster from a checkpoint folder, or from a repository of the Hugging Face hub (``user/name``).
 
         Args:
+            folder: the folder or repository.
             device: where it computes: cpu, cuda, cuda:N, auto, or a torch device.
 
         Raises:
-            UserError: there is none, it is damaged, or its parts do not fit together.
+            UserError: there is no checkpoint, it is damaged, or its parts do not fit together.
         """
-        folder = find_checkpoint(folder)
-        network = models.load(folder, merge=True)
-        try:
-            series = TrainedSeries.from_config(network.stored.extras, network.config.channels)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UserError) as error:
-            reason = error if isinstance(error, UserError | ValueError) else repr(error)
-            raise UserError(
-                f"{folder / CONFIG} cannot be used to forecast: {reason}. Train anew or restore it."
-            ) from error
-        intervals = Intervals.load(folder, (network.config.pred_len, len(series.columns[series.scored])))
-        return cls(network, series, intervals, pick_device(device) if isinstance(device, str) else device)
+        model = models.load(folder, merge=True)
+        series = TrainedSeries.of(model)
+        intervals = Intervals.load(model.stored.folder, (model.config.pred_len, len(series.columns[series.scored])))
+        return cls(model, series, intervals, pick_device(device) if isinstance(device, str) else device)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that a table needs; their order does not matter."""
+        """Return the columns that a table needs; their order does not matter."""
         return self.series.columns
 
     @property
     def lookback(self) -> int:
         """Return how many rows before the first forecast one are needed."""
-        return max(self.network.config.seq_len, self.network.lookback)
+        return max(self.model.config.seq_len, self.model.lookback)
 
     def reading(self, date_col: str | None = None, fill: str | None = None, irregular_dates: bool = False) -> Reading:
-        """How a table is to be read for this network."""
+        """Return how a table is to be read for this model."""
         return Reading(
             date_col=date_col,
             freq=self.series.frequency,
@@ -205,7 +157,7 @@ class Forecaster:
         Args:
             table: at least ``seq_len`` rows, sorted by time, without gaps: a column or an index of dates, and the
                 columns of training as numbers in the units of training. Others are ignored, the order is free.
-            predict_len: steps to forecast; None for as many as the network was trained for. More rolls the forecast
+            predict_len: steps to forecast; None for as many as the model was trained for. More rolls the forecast
                 forward on its own output: it gets worse than the test said, and has no intervals there.
             interval: nominal coverage of the prediction intervals, between 0 and 1; several for a row each; None
                 for none.
@@ -236,12 +188,14 @@ class Forecaster:
         """Forecast the steps after the end of a frame that was read with :meth:`reading`.
 
         Args:
-            predict_len: steps; None for ``pred_len``. levels: nominal coverages of the intervals.
+            frame: the series so far.
+            predict_len: steps to forecast; None for ``pred_len``.
+            levels: nominal coverages of the intervals.
 
         Raises:
-            UserError: the frame does not fit the network, or an interval is not to be had.
+            UserError: the frame does not fit the model, or the checkpoint has no interval of such a level.
         """
-        config, series = self.network.config, self.series
+        config, series = self.model.config, self.series
         steps = config.pred_len if predict_len is None else predict_len
         self._check(frame, steps)
         rows = (frame.values[-self.lookback :] - series.mean) / series.scale
@@ -249,7 +203,7 @@ class Forecaster:
         dates = future_dates(frame.dates[-1], frame.frequency, steps)
         ahead = self._roll(torch.from_numpy(rows.astype(np.float32))[None], steps)[0].double().cpu().numpy()
         forecast = (ahead * series.scale + series.mean)[:, series.scored]  # (H, C)
-        half_widths, notes = self._half_widths(steps, levels)
+        half_widths = self._half_widths(steps, levels)
         return Forecast(
             dates=dates,
             offset=frame.offset,
@@ -258,18 +212,18 @@ class Forecaster:
             values=forecast,
             bands={level: (forecast - half, forecast + half) for level, half in half_widths.items()},
             scale=series.scale[series.scored],
-            notes=notes,
+            notes=tuple(self._notes(steps, half_widths)),
         )
 
     def _check(self, frame: Frame, steps: int) -> None:
-        config, series = self.network.config, self.series
+        config, series = self.model.config, self.series
         if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
             raise UserError(f"--predict_len {steps}: choose a whole number of at least 1.")
         if frame.columns != series.columns:
-            raise UserError(f"{frame.source} has other columns than the network: read it with Forecaster.reading.")
+            raise UserError(f"{frame.source} has other columns than the model: read it with Forecaster.reading.")
         if not same_step(frame.frequency, series.frequency):
             raise UserError(
-                f"{frame.source} has a row every {frame.frequency}, the network was trained on one every "
+                f"{frame.source} has a row every {frame.frequency}, the model was trained on one every "
                 f"{series.frequency}: bring the table to that step, or train on this one."
             )
         if len(frame.values) < self.lookback:
@@ -279,53 +233,55 @@ class Forecaster:
             )
         if steps > config.pred_len and series.features == "MS":
             raise UserError(
-                f"--predict_len {steps}: a network trained with --features MS forecasts its target alone and cannot "
+                f"--predict_len {steps}: a model trained with --features MS forecasts its target alone and cannot "
                 f"go beyond its {config.pred_len} steps; train with a longer --pred_len."
             )
 
     def _roll(self, window: torch.Tensor, steps: int) -> torch.Tensor:
-        """Forecasts (1, H, C) of a window (1, L, C), each next one from the end of what there is by then."""
+        """Return the forecast (1, steps, C) of a window (1, L, C), each part from the window and all parts before."""
         window = window.to(self.device)
         parts = []
         with torch.inference_mode(), self._autocast():
-            for _ in range(0, steps, self.network.config.pred_len):
-                parts.append(self.network(window).forecast.float())
+            for _ in range(0, steps, self.model.config.pred_len):
+                parts.append(self.model(window).forecast.float())
                 window = torch.cat([window, parts[-1]], dim=1)[:, -window.shape[1] :]
         return torch.cat(parts, dim=1)[:, :steps]
 
     def _autocast(self) -> AbstractContextManager:
-        # A network trained in float16 on CUDA forecasts on the CPU in float32.
+        # A model trained in float16 on CUDA forecasts on the CPU in float32.
         half = {"bf16": torch.bfloat16, "fp16": torch.float16 if self.device.type == "cuda" else None}
         dtype = half.get(self.series.precision)
         return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
 
-    def _half_widths(self, steps: int, levels: Sequence[float]) -> tuple[dict[float, np.ndarray], tuple[str, ...]]:
-        """Of each level's interval (H, C) in the table's units, NaN where there is none, and what to say of them."""
-        series, pred_len = self.series, self.network.config.pred_len
-        notes = []
+    def _half_widths(self, steps: int, levels: Sequence[float]) -> dict[float, np.ndarray]:
+        """Return half widths (H, C) of intervals by level in the table's units, NaN where there is no interval."""
+        scale = self.series.scale[self.series.scored]
+        found = {level: np.full((steps, len(scale)), np.nan) for level in levels}
+        known = self._intervals.at(levels) if self._intervals else {}
+        for level, half_width in known.items():
+            own = half_width[:steps] * scale
+            found[level][: len(own)] = own
+        return found
+
+    def _notes(self, steps: int, half_widths: Mapping[float, np.ndarray]) -> Iterator[str]:
+        """Yield what to know about a forecast of so many steps and its intervals."""
+        pred_len = self.model.config.pred_len
         if steps > pred_len:
-            notes.append(
-                f"{steps} steps are more than the {pred_len} that the network was trained for: the forecast is rolled "
+            yield (
+                f"{steps} steps are more than the {pred_len} that the model was trained for: the forecast is rolled "
                 "forward on its own output, and gets less sure than its test says"
-                + (f"; no interval is shown beyond step {pred_len}" if levels else "")
+                + (f"; no interval is shown beyond step {pred_len}" if half_widths else "")
             )
-        empty = np.full((steps, len(series.columns[series.scored])), np.nan)
-        if levels and self._intervals is None:
-            notes.append(
+        if half_widths and self._intervals is None:
+            yield (
                 "the checkpoint holds no prediction intervals: test it on the file it was trained on to make them "
                 "(--is_training 0 without --do_predict)"
             )
-        found = {}
-        for level in levels:
-            half_width = empty.copy()
-            if self._intervals is not None:
-                own = self._intervals.at([level])[level][:steps]
-                half_width[: len(own)] = own * series.scale[series.scored]
-                if np.isnan(own).any():
-                    notes.append(
-                        f"{self._intervals.windows} validation windows are too few for a {level * 100:g} % interval"
-                        + ("" if np.isnan(own).all() else " everywhere")
-                        + "; none is shown there"
-                    )
-            found[level] = half_width
-        return found, tuple(notes)
+            return
+        for level, half_width in half_widths.items():
+            missing = np.isnan(half_width[:pred_len])
+            if missing.any():
+                yield (
+                    f"{self._intervals.windows} validation windows are too few for a {level * 100:g} % interval"
+                    f"{'' if missing.all() else ' everywhere'}; none is shown there"
+                )

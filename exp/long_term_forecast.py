@@ -15,6 +15,7 @@ from data_provider.factory import ForecastData, load_data
 from data_provider.windows import Split, make_loader
 from exp.base import Experiment
 from exp.evaluation import WindowTest, references, scored_targets
+from exp.trained_series import TrainedSeries
 from utils.conformal import Intervals, Residuals, coverage_lines
 from utils.errors import shown_path
 from utils.metrics import ErrorSums
@@ -162,7 +163,7 @@ class LongTermForecast(Experiment):
                 return {}
             self._keep(lambda: intervals.save(self.folder))
         elif intervals := Intervals.load(self.folder, shape):
-            trained = np.array(self.model.stored.extras["data"]["scaler"]["scale"])[self.data.scored]
+            trained = TrainedSeries.of(self.model).scale[self.data.scored]
             intervals = intervals.scaled(trained / self.data.scaler.scale_[self.data.scored])
         else:
             logger.info("note: %s holds no prediction intervals", self.folder)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from models.config import ModelConfig
-from utils.errors import UserError
+from utils.errors import UserError, shown_path
 
 if TYPE_CHECKING:
     from models.base import Model
@@ -45,7 +45,7 @@ def find_model(name: str) -> "type[Model]":
 def check_name(name: str) -> None:
     """Raise UserError where no model has a name."""
     if name not in MODELS:
-        raise UserError(f"--model {name[:40]}: no such model; choose one of {', '.join(MODELS)}.")
+        raise UserError(f"--model {shown_path(name[:40])}: no such model; choose one of {', '.join(MODELS)}.")
 
 
 def find_config(name: str) -> type[ModelConfig]:
@@ -64,7 +64,7 @@ def find_config(name: str) -> type[ModelConfig]:
     config = next((node for node in model.body if isinstance(node, ast.ClassDef) and node.name == "Config"), None)
     if config is None:
         return ModelConfig
-    light = [node for node in module.body if isinstance(node, ast.ImportFrom) and _is_light(node.module)]
+    light = [node for node in module.body if isinstance(node, ast.Import | ast.ImportFrom) and _is_light(node)]
     names: dict[str, Any] = {"Model": SimpleNamespace(Config=ModelConfig), "__name__": place}
     try:
         exec(compile(ast.Module([*light, config], []), str(file), "exec"), names)
@@ -73,8 +73,9 @@ def find_config(name: str) -> type[ModelConfig]:
     return names["Config"]
 
 
-def _is_light(module: str) -> bool:
-    return module in LIGHT or module.split(".")[0] in sys.stdlib_module_names
+def _is_light(statement: ast.Import | ast.ImportFrom) -> bool:
+    named = statement.module or "" if isinstance(statement, ast.ImportFrom) else statement.names[0].name
+    return named in LIGHT or named.split(".")[0] in sys.stdlib_module_names
 
 
 def load(folder: str | Path, merge: bool = False, **options: Any) -> "Model":
@@ -92,7 +93,8 @@ def load(folder: str | Path, merge: bool = False, **options: Any) -> "Model":
 
     stored = read_stored(find_checkpoint(folder, **options))
     if stored.name not in MODELS:
-        raise UserError(f"{folder} holds a model {stored.name[:40]!r}, which is not one of {', '.join(MODELS)}.")
+        where, name = shown_path(stored.folder), shown_path(stored.name[:40])
+        raise UserError(f"{where} holds a model {name}, which is not one of {', '.join(MODELS)}.")
     return find_model(stored.name).from_stored(stored, merge)
 
 
@@ -106,7 +108,10 @@ def from_public(folder: str | Path) -> "Model":
     Raises:
         UserError: a file cannot be read, the model is unknown, or the tensors do not fit the sizes.
     """
-    from models.checkpoint import read_public
+    from models.public import read_public
 
     sizes, tensors = read_public(Path(folder))
-    return find_model(str(sizes["model"])).from_public(sizes, tensors)
+    try:
+        return find_model(sizes["model"]).from_public(sizes, tensors)
+    except UserError as error:
+        raise UserError(f"{shown_path(folder)} cannot be loaded: {error}") from error

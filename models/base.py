@@ -41,7 +41,7 @@ class ParameterGroup:
 
 
 class Model(StorableModel):
-    """A forecaster of windows. Those fields of its ``Config`` that are flags are what the model reads."""
+    """A forecaster of windows. The flags that it reads are fields of its ``Config``."""
 
     def forward(self, x: Tensor) -> Output:
         """Forecast (B, H, C) windows ``x`` (B, L, C)."""
@@ -49,7 +49,7 @@ class Model(StorableModel):
 
     @property
     def lookback(self) -> int:
-        """Return how many steps before the first forecast one are needed; fewer or more than L for naive ones."""
+        """Return how many of the last steps the model reads: L, or what a model without training needs."""
         return self.config.seq_len
 
     def training_loss(self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None)) -> Tensor:
@@ -62,11 +62,11 @@ class Model(StorableModel):
             scored: the channels that count.
         """
         forecast = self(x).forecast[..., scored]
-        return compare(self.config.task_loss, forecast, y[..., scored], self.masked(x, mask))
+        return compare(self.config.task_loss, forecast, y[..., scored], self.masked(x, mask, scored))
 
-    def masked(self, x: Tensor, mask: Tensor | None) -> Masked | None:
+    def masked(self, x: Tensor, mask: Tensor | None, scored: slice) -> Masked | None:
         """Return what the losses of M4 need beside forecast and truth; None where there is no mask."""
-        return None if mask is None else Masked(mask, x, self.config.season)
+        return None if mask is None else Masked(mask[..., scored], x[..., scored], self.config.season)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Return what trains and at which rate; all else is frozen. Empty for a model that does not train."""

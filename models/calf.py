@@ -27,9 +27,10 @@ from layers.token_embedding import ChannelTokenEmbedding
 from layers.word_embeddings import choose_word_embeddings, load_word_embeddings
 from models.base import Model, Output, ParameterGroup
 from models.calf_release import lora_rank, read_release
-from models.checkpoint import Stored, fill_model
+from models.checkpoint import Stored
 from models.config import FEATURE_LOSSES, FORECAST_LOSSES, LOSS_HELP, ModelConfig
-from utils.errors import UserError
+from models.public import check_state, fill_model
+from utils.errors import UserError, shown_path
 from utils.fingerprint import fingerprint
 from utils.flags import FILE, MODEL_NAME, SHARE, SWITCH, WEIGHT, NonZero, choice, flag, from_json, whole
 from utils.losses import CALFLoss
@@ -182,9 +183,11 @@ class CALF(Model):
             UserError: a part is missing, or cannot be right.
         """
         check_backbone_record(origin.get("backbone"))
-        words = origin.get("word_embeddings")
-        if not isinstance(words, dict) or words.get("count") != shapes.get("match.words", (None,))[0]:
+        words, stored = origin.get("word_embeddings"), shapes.get("match.words", ())
+        if not isinstance(words, dict) or len(stored) != 2 or words.get("count") != stored[0]:
             raise UserError("it does not say how many word embeddings it has")
+        if not all(isinstance(value, str | None) for name, value in words.items() if name != "count"):
+            raise UserError("it does not say properly where its word embeddings come from")
 
     @classmethod
     def from_stored(cls, stored: Stored, merge: bool = False) -> "CALF":
@@ -205,6 +208,8 @@ class CALF(Model):
         model = super().from_stored(replace(stored, config=config, shapes=shapes, names=names))
         trained = from_json(cls.Config, stored.config)
         expected = {f"time_gpt2.{name}": t for name, t in empty_adapters(model.time_gpt2, trained.r).items()}
+        lora = {name: shape for name, shape in stored.shapes.items() if ".lora_" in name}
+        replace(stored, shapes=lora).check_shapes(expected)
         adapters = stored.read(expected)
         merge_adapters(model.time_gpt2, "time_gpt2.", adapters, trained.lora_alpha / trained.r)
         return model
@@ -228,7 +233,7 @@ class CALF(Model):
         text = None if output.text_forecast is None else output.text_forecast[..., scored]
         return self.loss(
             output.forecast[..., scored], y[..., scored], text, output.time_features, output.text_features,
-            self.masked(x, mask),
+            self.masked(x, mask, scored),
         )  # fmt: skip
 
     def describe(self) -> list[str]:
@@ -311,6 +316,11 @@ class CALF(Model):
         ]
 
     @classmethod
+    def from_public(cls, sizes: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "CALF":
+        """Refuse: released weights are in a file that only :meth:`from_release` reads."""
+        raise UserError("released weights of CALF are loaded by CALF.from_release")
+
+    @classmethod
     def from_release(
         cls,
         checkpoint: str | Path,
@@ -350,8 +360,11 @@ class CALF(Model):
         described = {**backbone.describe(), "stored": True}
         adapters = {"lora": 0} if rank is None else {"r": rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
         config = cls.Config(seq_len, pred_len, channels, llm=str(llm), gpt_layers=gpt_layers, **adapters)
+        with torch.device("meta"):  # sizes that the file claims take no memory before they are compared
+            empty = cls(config, empty_backbone(described["config"]), words.to("meta"))
+        check_state(empty, state, shown_path(checkpoint))
         model = cls(config, backbone.model, words)
-        fill_model(model, state, str(checkpoint))
+        fill_model(model, state, shown_path(checkpoint))
         model.origin = {"backbone": described, "word_embeddings": {"count": len(words)}}
         return model.eval()
 
@@ -429,6 +442,8 @@ def _check_fit(config: ModelConfig, stack: Stack, words: Tensor) -> None:
             f"The word embeddings have shape {tuple(words.shape)}, (words, {width}) fits the backbone: "
             "make them from it with pca.py."
         )
+    if stack.depth != config.gpt_layers:
+        raise UserError(f"--gpt_layers is {config.gpt_layers}, but the backbone has {stack.depth} blocks.")
     if positions is not None and config.channels > positions:
         raise UserError(
             f"{config.channels} channels, but the backbone has {positions} positions and each channel takes one: "

@@ -6,22 +6,23 @@ Nothing here knows a class of models, and reading runs no code from a file.
 import hashlib
 import json
 import logging
+import math
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from layers.hub import fetch, first_line
 from utils.conformal import INTERVALS
 from utils.errors import UserError, shown_path
-from utils.files import read_regular, replacing, save_tensors, write_json
+from utils.files import check_regular, read_json, replacing, save_tensors, write_json
 from utils.skill import TEST
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ WEIGHTS, CONFIG, TRAINING = "model.safetensors", "config.json", "training.json"
 SIDE_FILES = (INTERVALS, TEST, TRAINING)
 FORMAT = 2
 BEST = "best"
-MOST_BYTES = 2**26  # of a JSON file
+MOST_BYTES = 2**36  # of weights
 
 
 @dataclass(frozen=True)
@@ -89,21 +90,19 @@ class Stored:
         return dict(self._values(expected))
 
     def _values(self, expected: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-        try:
-            with safe_open(self.folder / WEIGHTS, "pt") as file:
-                for name, tensor in expected.items():
-                    values = file.get_tensor(self.names.get(name, name))
-                    if values.dtype != tensor.dtype:
-                        raise self._misfit(name, f"holds {values.dtype}, not {tensor.dtype}")
-                    if values.is_floating_point() and not torch.isfinite(values.sum()):
-                        raise self._misfit(name, "holds NaN or infinite values")
-                    yield name, values
-        except (SafetensorError, OSError) as error:
-            raise damaged(self.folder / WEIGHTS, error) from error
+        with _weights(self.folder) as file:
+            for name, tensor in expected.items():
+                values = file.get_tensor(self.names.get(name, name))
+                if values.dtype != tensor.dtype:
+                    raise self._misfit(name, f"holds {values.dtype}, not {tensor.dtype}")
+                if values.is_floating_point() and not torch.isfinite(values).all():
+                    raise self._misfit(name, "holds NaN or infinite values")
+                yield name, values
 
     def _misfit(self, name: str, problem: str) -> UserError:
         path = shown_path(self.folder / WEIGHTS)
-        return UserError(f"{path} does not fit {CONFIG}: {name} {problem}. Train anew or restore the folder.")
+        shown = shown_path(name[:100])
+        return UserError(f"{path} does not fit {CONFIG}: {shown} {problem}. Train anew or restore the folder.")
 
 
 def write_checkpoint(
@@ -140,61 +139,83 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     check_there(folder, CONFIG)
     try:
-        config = json.loads(read_regular(path, MOST_BYTES))
-    except (ValueError, OSError, RecursionError) as error:
+        config = read_json(path)
+    except (ValueError, OSError) as error:
         raise damaged(path, error) from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        found = config.get("format") if isinstance(config, dict) else None
+    found = config.get("format") if isinstance(config, dict) else None
+    if found != FORMAT:
         raise UserError(
-            f"{shown_path(path)} has format {str(found)[:20]}; this program reads checkpoints of format {FORMAT}. "
-            "Train anew, or use the version of the program that wrote it."
+            f"{shown_path(path)} has format {shown_path(str(found)[:20])}; this program reads checkpoints of format "
+            f"{FORMAT}. Train anew, or use the version of the program that wrote it."
         )
-    if config.pop("digest", None) != _digest(config):
-        logger.info("note: %s was changed after it was saved", shown_path(path))
     return config
 
 
 def read_stored(folder: Path) -> Stored:
-    """Read all of a checkpoint but the values of its tensors.
+    """Read all of a checkpoint but the values of its tensors; tell the user of a configuration that was edited.
 
     Raises:
         UserError: a file is missing, damaged, or of another format.
     """
     config = read_config(folder)
     check_there(folder, WEIGHTS)
-    try:
-        with safe_open(folder / WEIGHTS, "pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (no dict)
-            best = json.loads((file.metadata() or {}).get(BEST, "{}"))
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise damaged(folder / WEIGHTS, error) from error
+    with _weights(folder) as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (no dict)
+        best = _best(file)
+    if config.pop("digest", None) != _digest(config):
+        logger.info("note: %s was changed after it was saved", shown_path(folder / CONFIG))
     model = config.pop("model", None)
     parts = {"model": model, "best": best, **{name: config.get(name, {}) for name in ("data", "run")}}
     if isinstance(model, dict):
         parts |= {f"model.{name}": model.get(name) for name in ("config", "origin")}
     for name, part in parts.items():
         if not isinstance(part, dict):
-            raise UserError(f"{shown_path(folder / CONFIG)} is damaged: it has no proper {name!r}.")
+            raise damaged(folder / (WEIGHTS if name == "best" else CONFIG), f"it has no proper {name!r}")
     return Stored(folder, str(model.get("name")), model["config"], model["origin"], config, best, shapes)
 
 
 def read_best(folder: Path) -> dict[str, Any]:
     """Return the epoch that the weights are of, and its score; empty where there are none."""
     try:
-        with safe_open(folder / WEIGHTS, "pt") as file:
-            best = json.loads((file.metadata() or {}).get(BEST, "{}"))
-    except (SafetensorError, OSError, ValueError, RecursionError):
+        with _weights(folder) as file:
+            return _best(file) or {}
+    except UserError:
         return {}
-    return best if isinstance(best, dict) else {}
 
 
 def read_training(folder: Path) -> dict[str, Any]:
     """Return how training went: seconds, machine, figures of each epoch. Empty where it was not finished or is lost."""
     try:
-        record = json.loads(read_regular(folder / TRAINING, MOST_BYTES))
-    except (OSError, ValueError, RecursionError, UserError):
+        record = read_json(folder / TRAINING)
+    except (OSError, ValueError, UserError):
         return {}
     return record if isinstance(record, dict) else {}
+
+
+@contextmanager
+def _weights(folder: Path) -> Iterator[Any]:
+    """Open the weights within the block.
+
+    Raises:
+        UserError: they are damaged, or no regular file.
+    """
+    path = folder / WEIGHTS
+    try:
+        check_regular(path, MOST_BYTES)
+        with safe_open(path, "pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise damaged(path, error) from error
+
+
+def _best(file: Any) -> dict[str, Any] | None:
+    """Return the epoch and the score that lie with the weights; None where they are damaged."""
+    try:
+        best = json.loads((file.metadata() or {}).get(BEST, "{}"))
+    except (ValueError, RecursionError):
+        return None
+    sound = isinstance(best, dict) and all(type(value) in (int, float) for value in best.values())
+    return best if sound and all(abs(value) < math.inf for value in best.values()) else None
 
 
 def copy_side_files(source: Path, folder: Path) -> None:
@@ -203,49 +224,6 @@ def copy_side_files(source: Path, folder: Path) -> None:
         if (source / name).is_file() and source.resolve() != folder.resolve():
             with replacing(folder / name) as temporary:
                 shutil.copyfile(source / name, temporary)
-
-
-def read_public(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read sizes (``config.json``) and tensors (``weights.safetensors``) of a public implementation.
-
-    Raises:
-        UserError: a file is missing or damaged.
-    """
-    try:
-        sizes = json.loads(read_regular(folder / CONFIG, MOST_BYTES))
-        tensors = load_file(folder / "weights.safetensors")
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{shown_path(folder)} holds no readable public weights ({error}).") from error
-    if not isinstance(sizes, dict) or not isinstance(sizes.get("model"), str):
-        raise UserError(f"{shown_path(folder / CONFIG)} does not name its model.")
-    return sizes, tensors
-
-
-def fill_model(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy tensors into a model; those that it uses in two places may come twice.
-
-    Raises:
-        UserError: a tensor is missing, unexpected, of another shape, not finite, or comes twice and differs.
-    """
-    own = model.state_dict()  # names a tensor that is used in two places twice
-    required = own.keys() - dict(model.named_buffers()).keys()
-    wrong_shape = [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
-    not_finite = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
-    for problem, names in (
-        ("lacks", required - state.keys()),
-        ("has, unexpectedly,", state.keys() - own.keys()),
-        ("has in another shape", wrong_shape),
-        ("has NaN or infinite values in", not_finite),
-    ):
-        if names:
-            raise UserError(
-                f"{source} {problem} {min(names)} ({len(names)} such tensors): check the sizes it is loaded with."
-            )
-    for name, tensor in state.items():
-        own[name].copy_(tensor)
-    for name, tensor in state.items():
-        if not torch.equal(own[name], tensor.to(own[name].dtype)):
-            raise UserError(f"{source}: {name} differs from another tensor that it is one with here.")
 
 
 def find_checkpoint(name: str | Path, **options: Any) -> Path:
@@ -281,8 +259,8 @@ def check_there(folder: Path, name: str) -> None:
         raise UserError(f"There is no checkpoint in {where}: {name} is missing. Train first (--is_training 1).")
 
 
-def damaged(path: Path, error: Exception) -> UserError:
-    """Return the message for a file that cannot be read."""
+def damaged(path: Path, error: Exception | str) -> UserError:
+    """Return the message for a file that cannot be used."""
     return UserError(f"{shown_path(path)} is damaged ({error}); train anew or restore the folder.")
 
 

@@ -3,6 +3,7 @@
 Zeng et al., "Are Transformers Effective for Time Series Forecasting?", AAAI 2023, arXiv 2205.13504, section 4.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,12 +67,12 @@ class DLinear(Model):
 
     @classmethod
     def translate_public(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return tensors of the public code under our names: ``Linear_Trend.weight``, or one for each channel."""
-        state = {}
-        for ours, theirs in (("seasonal", "Linear_Seasonal"), ("trend", "Linear_Trend")):
-            for kind in ("weight", "bias"):
-                of_channels = [name for name in tensors if name.startswith(f"{theirs}.") and name.endswith(f".{kind}")]
-                of_channels.sort(key=lambda name: int(name.split(".")[1]) if name.count(".") == 2 else 0)
-                parts = [tensors[name] for name in of_channels]
-                state[f"{ours}.{kind}"] = torch.stack(parts) if of_channels[0].count(".") == 2 else parts[0]
+        """Return tensors of the public code under our names: ``Linear_Trend.weight``, or ``Linear_Trend.0.weight`` …"""
+        state = {name.replace("Linear_Seasonal", "seasonal").replace("Linear_Trend", "trend"): tensor
+                 for name, tensor in tensors.items()}  # fmt: skip
+        for part, kind in itertools.product(("seasonal", "trend"), ("weight", "bias")):
+            names = (f"{part}.{channel}.{kind}" for channel in itertools.count())
+            of_channels = list(itertools.takewhile(state.__contains__, names))
+            if len({state[name].shape for name in of_channels}) == 1:
+                state[f"{part}.{kind}"] = torch.stack([state.pop(name) for name in of_channels])
         return state

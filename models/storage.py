@@ -1,7 +1,7 @@
 """Keep any model in a checkpoint folder, on the Hugging Face hub, and read the weights of public implementations."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -9,8 +9,9 @@ import torch
 from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
-from models.checkpoint import Stored, copy_side_files, fill_model, find_checkpoint, read_stored, write_checkpoint
+from models.checkpoint import Stored, copy_side_files, find_checkpoint, read_stored, write_checkpoint
 from models.config import ModelConfig
+from models.public import WEIGHTS, check_state, fill_model
 from utils.errors import UserError, shown_path
 from utils.flags import from_json
 
@@ -113,9 +114,14 @@ class StorableModel(
         Raises:
             UserError: the tensors do not fit the sizes.
         """
-        known = {one.name: sizes[one.name] for one in fields(cls.Config) if one.name in sizes}
-        model = cls.build(cls.Config(**{name: int(v) if isinstance(v, bool) else v for name, v in known.items()}))
-        fill_model(model, cls.translate_public(tensors), f"the public {cls.__name__}")
+        known = {one.name: one.default for one in fields(cls.Config) if one.default is not MISSING}
+        known |= {one.name: sizes[one.name] for one in fields(cls.Config) if one.name in sizes}
+        known = {name: int(value) if isinstance(value, bool) else value for name, value in known.items()}
+        config, state = from_json(cls.Config, known), cls.translate_public(tensors)
+        with torch.device("meta"):  # sizes that a file claims take no memory before they are compared
+            check_state(cls.empty(config, {}), state, WEIGHTS)
+        model = cls.build(config)
+        fill_model(model, state, WEIGHTS)
         return model.eval()
 
     @classmethod
@@ -137,7 +143,8 @@ class StorableModel(
         """
         stored = read_stored(find_checkpoint(pretrained_model_name_or_path, **options))
         if stored.name != cls.__name__:
-            raise UserError(f"{pretrained_model_name_or_path} holds a {stored.name[:40]}, not a {cls.__name__}.")
+            where, name = shown_path(stored.folder), shown_path(stored.name[:40])
+            raise UserError(f"{where} holds a model {name}, not {cls.__name__}; load it by models.load.")
         return cls.from_stored(stored)
 
     @classmethod
@@ -151,17 +158,18 @@ class StorableModel(
         Raises:
             UserError: its configuration is not possible, or its tensors do not fit it.
         """
-        where = shown_path(stored.folder)
         try:
             config = from_json(cls.Config, stored.config)
             cls.check_origin(stored.origin, stored.shapes)
+            with torch.device("meta"):  # sizes that a file claims take no memory before they are compared
+                empty = cls.empty(config, stored.origin)
+            empty.origin = dict(stored.origin)
+            stored.check_shapes(empty.stored_state())
+            model = cls.restore(config, stored.origin)
         except UserError as error:
-            raise UserError(f"{where} cannot be loaded: the model's configuration is damaged: {error}") from error
-        with torch.device("meta"):  # sizes that a file claims take no memory before they are compared
-            stored.check_shapes(cls.empty(config, stored.origin).stored_state())
-        model = cls.restore(config, stored.origin)
-        stored.fill(model.stored_state())
+            raise UserError(f"{shown_path(stored.folder)} cannot be loaded: {error}") from error
         model.origin, model.stored = dict(stored.origin), stored
+        stored.fill(model.stored_state())
         return model.eval()
 
     def save(self, folder: Path, extras: Mapping[str, Any], best: Mapping[str, Any]) -> None:

@@ -224,7 +224,8 @@ def test_every_whole_number_has_a_limit() -> None:
     "line",
     [
         "--num_workers 100000", "--lora_alpha 1000001", "--r 1000000000", "--batch_size 1000000000000",
-        "--accumulate 1000000000000", "--eval_batch_size 100000000000", "--seq_len 1000001", "--gpt_layers 1001", "--seed 4294967296", "--itr 10001",
+        "--accumulate 1000000000000", "--eval_batch_size 100000000000", "--seq_len 1000001", "--gpt_layers 1001",
+        "--seed 4294967296", "--itr 10001",
         "--predict_len 10000001", "--m4_draws 10001", "--percent 101", "--moving_avg 4", "--lora_dropout 1",
     ],
 )  # fmt: skip

@@ -13,10 +13,17 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import NoReturn
 
-from utils.errors import Terminated, UserError, shown_path
+from utils.errors import Terminated, UserError, shown_lines, shown_path
 
 LOGGERS = ("calf", "exp", "utils", "data_provider", "models", "layers")
 _received: list[int] = []  # signals that were to end the process
+
+
+class Formatter(logging.Formatter):
+    """A formatter whose lines can be printed, whatever names of files and columns are in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown_lines(super().format(record))
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,7 +72,9 @@ def run_command(function: Callable[[], None], command: str, again: str = "What w
         command: as it was typed, to tell how to go on.
         again: what to say of the files after a stop or a failed write.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(Formatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.raiseExceptions = False  # a reader that stops early, like head, is no error
     _received.clear()
     try:
@@ -114,7 +123,7 @@ def give_up(message: str, code: int) -> int:
     """Print a command's last message, after all that it said before; return its exit code."""
     sys.stdout.flush()
     rank = os.environ.get("RANK", "0")
-    print(f"error{'' if rank == '0' else f' in process {rank}'}: {message}", file=sys.stderr)
+    print(f"error{'' if rank == '0' else f' in process {rank}'}: {shown_lines(message)}", file=sys.stderr)
     return code
 
 

@@ -18,3 +18,8 @@ def shown_path(path: str | Path) -> str:
     """Return a path as text that can be printed: bytes that are no UTF-8 and control characters escaped."""
     text = str(path).encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shown_lines(text: str) -> str:
+    """Return a text of several lines as one that can be printed: terminals obey control characters in names."""
+    return "\n".join(shown_path(line) for line in text.split("\n"))

@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import math
 import os
 import secrets
 import socket
@@ -22,6 +23,7 @@ from torch import Tensor
 from utils.errors import UserError, shown_path
 
 LOCK = ".lock"
+MOST_JSON = 2**26  # bytes
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # a full or broken disk
 
 
@@ -45,6 +47,26 @@ def read_regular(path: Path, limit: int) -> bytes:
     """Return the content of a regular file of at most ``limit`` bytes; errors are those of :func:`check_regular`."""
     check_regular(path, limit)
     return path.read_bytes()
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        UserError: the path is no regular file, or the file is too large.
+        OSError: nothing is there.
+        ValueError: the file is no JSON, which has no NaN and no infinite numbers.
+    """
+
+    def number(text: str) -> float:
+        if not math.isfinite(float(text)):
+            raise ValueError(f"{text[:20]} is not a finite number")
+        return float(text)
+
+    try:
+        return json.loads(read_regular(path, MOST_JSON), parse_float=number, parse_constant=number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 @contextmanager

@@ -46,8 +46,12 @@ class Kind:
 
     def fits(self, value: Any) -> bool:
         """Return whether a value read from JSON is of this kind."""
-        of_type = type(value) is self.type or (self.type is float and type(value) is int)
-        return of_type and self.accepts(value)
+        if type(value) is not self.type and (self.type, type(value)) != (float, int):
+            return False
+        try:
+            return self.accepts(value)
+        except OverflowError:  # a whole number that no float can hold
+            return False
 
 
 class _Switch(Kind):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from utils.errors import shown_lines
 from utils.files import in_turn, replacing, write_json
 
 RECORD = "metrics.json"
@@ -33,7 +34,7 @@ def save_metrics(folder: Path, record: Mapping[str, Any]) -> None:
 
 def append_block(path: Path, lines: Iterable[str]) -> None:
     """Append one block of text, whole or not at all, however many runs do so at once."""
-    block = ("\n".join(lines) + "\n\n").encode()
+    block = (shown_lines("\n".join(lines)) + "\n\n").encode()
     with in_turn(path), path.open("ab", buffering=0) as file:
         end = file.tell()
         try:

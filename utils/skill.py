@@ -1,11 +1,11 @@
 """Compare a model with forecasts that need no training, and phrase the verdict."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from utils.files import write_json
+from utils.errors import UserError
+from utils.files import read_json, write_json
 from utils.results import format_metric, printable
 
 TEST = "test.json"
@@ -68,13 +68,13 @@ def skill_lines(folder: Path) -> list[str]:
     """Return what the test of a checkpoint showed; where there is none to read, a line that says so."""
     path = folder / TEST
     unknown = "whether it beats a naive forecast is not known."
-    if not path.is_file():
+    if not path.exists():
         return [f"{folder} has not been tested: {unknown}"]
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         lines = [f"  {printable(line)}" for line in verdict(record["metrics"], record["model"])]
         return [f"On the {int(record['windows']):,} windows of the test split:", *lines]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
+    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
         return [f"{path} cannot be read: {unknown} Test the checkpoint again: --is_training 0 --load {folder}."]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 import run
 from exp.forecaster import Forecaster
@@ -163,11 +163,11 @@ def test_longer_forecasts_are_rolled_on_their_own_output(
     ("change", "options", "message"),
     [
         (lambda t: t.drop(columns="c1"), {}, r"the table lacks the column 'c1'"),
-        (lambda t: t.iloc[:20], {}, r"the table has 20 rows, the network looks back 24"),
+        (lambda t: t.iloc[:20], {}, r"the table has 20 rows, the model looks back 24"),
         (lambda t: t.drop(index=[50]), {}, r"1 step\(s\) of h are missing"),
         (lambda t: t.assign(c0=np.nan), {"fill": "ffill"}, r"'c0' has no values at all"),
         (lambda t: t.assign(c0=1e40), {}, r"column 'c0', row 76: 1e\+40 is more than"),
-        (lambda t: t.iloc[::2], {}, r"a row every 2h, the network was trained on one every h"),
+        (lambda t: t.iloc[::2], {}, r"a row every 2h, the model was trained on one every h"),
         (lambda t: t, {"predict_len": 0}, r"predict_len"),
         (lambda t: t, {"predict_len": 2.5}, r"predict_len"),
         (lambda t: t, {"interval": 90}, r"interval"),
@@ -189,28 +189,8 @@ def test_what_does_not_fit_is_named(
         forecaster.predict(change(hourly_table(100)), **options)
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        (("data",), None),
-        (("data", "columns"), ["c0", "c1"]),
-        (("data", "columns"), [1, 2, 3]),
-        (("data", "columns"), None),
-        (("data", "scaler"), {}),
-        (("data", "scaler", "mean"), [0.0, 0.0, float("nan")]),
-        (("data", "scaler", "scale"), [1.0, 0.0, 1.0]),
-        (("data", "scaler", "scale"), [1.0, 1.0]),
-        (("data", "scaler", "scale"), ["a", "b", "c"]),
-        (("data", "frequency"), "often"),
-        (("data", "frequency"), 3),
-        (("data", "features"), "X"),
-        (("training",), []),
-    ],
-)
-def test_a_tampered_configuration_is_refused(
-    checkpoint: Path, tmp_path: Path, path: tuple[str, ...], value: object
-) -> None:
-    folder = tmp_path / "checkpoint"
+def tampered(checkpoint: Path, folder: Path, path: tuple[str, ...], value: object) -> Path:
+    """Copy a checkpoint with one value of its configuration changed."""
     shutil.copytree(checkpoint, folder)
     config = json.loads((folder / "config.json").read_text())
     place = config
@@ -218,8 +198,69 @@ def test_a_tampered_configuration_is_refused(
         place = place[key]
     place[path[-1]] = value
     (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("data",), None),
+        (("data", "columns"), ["c0", "c1"]),
+        (("data", "columns"), ["c0", "c0", "c0"]),
+        (("data", "columns"), [1, 2, 3]),
+        (("data", "columns"), [["c0"], ["c1"], ["OT"]]),
+        (("data", "columns"), "abc"),
+        (("data", "columns"), None),
+        (("data", "scaler"), {}),
+        (("data", "scaler"), []),
+        (("data", "scaler", "mean"), [0.0, 0.0, float("nan")]),
+        (("data", "scaler", "mean"), [0.0, 0.0, 10**400]),
+        (("data", "scaler", "scale"), [1.0, 0.0, 1.0]),
+        (("data", "scaler", "scale"), [1.0, 1.0]),
+        (("data", "scaler", "scale"), ["1", "1", "1"]),
+        (("data", "scaler", "scale"), [True, True, True]),
+        (("data", "frequency"), "often"),
+        (("data", "frequency"), 3),
+        (("data", "features"), "X"),
+        (("data", "features"), ["M"]),
+        (("data", "date_column"), ["date"]),
+        (("run",), []),
+        (("run", "config"), []),
+        (("run", "config", "precision"), "fp8"),
+        (("run", "config", "precision"), {}),
+    ],
+)
+def test_a_tampered_configuration_is_refused(
+    checkpoint: Path, tmp_path: Path, path: tuple[str, ...], value: object
+) -> None:
+    folder = tampered(checkpoint, tmp_path / "checkpoint", path, value)
     with pytest.raises(UserError, match=r"config\.json"):
         Forecaster.load(folder)
+
+
+@pytest.mark.parametrize("action", [[], ["--do_predict"]], ids=["test", "forecast"])
+def test_weights_that_are_not_finite_are_refused_and_nothing_is_overwritten(
+    checkpoint: Path, tmp_path: Path, workplace: Path, capsys: pytest.CaptureFixture[str], action: list[str]
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, folder)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["head.weight"][0, 0] = np.nan
+    save_file(tensors, folder / "model.safetensors")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert run.main(["--is_training", "0", "--load", str(folder), "--device", "cpu", *action]) == 2
+    assert "model.safetensors does not fit config.json: head.weight holds NaN" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert not [path for path in workplace.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("action", [[], ["--do_predict"]], ids=["test", "forecast"])
+def test_a_bug_inside_a_model_ends_with_its_traceback(
+    checkpoint: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, action: list[str]
+) -> None:
+    monkeypatch.setattr("layers.cross_modal_match.CrossModalMatch.__init__", lambda self, *args: self.wrods)
+    with pytest.raises(AttributeError, match="wrods"):
+        run.main(["--is_training", "0", "--load", str(checkpoint), "--device", "cpu", *action])
 
 
 def test_intervals_of_another_size_are_refused(checkpoint: Path, tmp_path: Path) -> None:

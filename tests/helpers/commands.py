@@ -9,6 +9,10 @@ from exp.base import Experiment
 from exp.config import RunConfig
 from exp.flags import parse
 from exp.long_term_forecast import LongTermForecast
+from models import find_config
+from utils.flags import flags_of
+
+SMALL = {"gpt_layers": 1, "r": 2, "d_model": 16, "d_ff": 32, "n_heads": 2, "e_layers": 1}
 
 
 def tiny_run(csv: Path, tiny_gpt2: Path, words: Path, /, **flags: object) -> list[str]:
@@ -34,6 +38,12 @@ def prepared(argv: list[str], kind: type[Experiment] = LongTermForecast) -> Any:
     experiment = kind(RunConfig.from_flags(parse(argv)))
     experiment.prepare()
     return experiment
+
+
+def small(model: str, tiny_gpt2: Path, words: Path) -> dict[str, object]:
+    """Return values for a small model of any kind: those that its flags can take."""
+    values = {**SMALL, "llm": str(tiny_gpt2), "word_embedding_path": str(words)}
+    return {name: value for name, value in values.items() if name in flags_of(find_config(model))}
 
 
 def succeed(argv: list[str]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +35,11 @@ def _ensure_server() -> None:
 
 
 def start(
-    folder: Path, argv: Sequence[str], environment: Mapping[str, str] | None = None, file_size: int | None = None
+    folder: Path,
+    argv: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    file_size: int | None = None,
+    killed: bool = False,
 ) -> ForkServerProcess:
     """Start ``run.py`` with ``argv`` in ``folder``; what it says lands in ``said.txt`` there.
 
@@ -43,9 +48,10 @@ def start(
         argv: its flags.
         environment: variables of its own.
         file_size: bytes beyond which the disk is full for each of its files.
+        killed: whether it is killed once it has saved its first epoch.
     """
     _ensure_server()
-    process = _context.Process(target=_run, args=(folder, list(argv), dict(environment or {}), file_size))
+    process = _context.Process(target=_run, args=(folder, list(argv), dict(environment or {}), file_size, killed))
     process.start()
     return process
 
@@ -74,7 +80,7 @@ def kill(process: ForkServerProcess) -> None:
     process.join(30)
 
 
-def _run(folder: Path, argv: list[str], environment: dict[str, str], file_size: int | None) -> None:
+def _run(folder: Path, argv: list[str], environment: dict[str, str], file_size: int | None, killed: bool) -> None:
     import torch
 
     import run
@@ -88,4 +94,18 @@ def _run(folder: Path, argv: list[str], environment: dict[str, str], file_size: 
         torch.set_num_threads(1)
         if file_size:
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+        if killed:
+            _die_after_the_first_epoch()
         sys.exit(run.main(argv))
+
+
+def _die_after_the_first_epoch() -> None:
+    from exp.resume import TrainingState
+
+    save = TrainingState.save
+
+    def save_and_die(state: TrainingState, folder: Path) -> None:
+        save(state, folder)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    TrainingState.save = save_and_die

@@ -2,22 +2,28 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from layers.backbone import load_backbone
-from layers.lora import LoRA
-from models import CALF, CALFConfig
+from models.calf import CALF
 
-LOW_RANK = LoRA(r=2, alpha=6, dropout=0.1)
+WORDS = 10
 
 MakeModel = Callable[..., CALF]
 
 
-def stir(model: CALF, seed: int = 0) -> CALF:
+def series(channels: int = 3, batch: int = 4, seq_len: int = 7, seed: int = 5) -> Tensor:
+    """Windows (B, L, C) far from a standardized scale."""
+    return 3 + 2 * torch.randn(batch, seq_len, channels, generator=torch.Generator().manual_seed(seed))
+
+
+def stir(model: CALF) -> CALF:
     """Move every trained number, so that no LoRA is zero and no norm or position is like its twin's."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
@@ -27,23 +33,21 @@ def stir(model: CALF, seed: int = 0) -> CALF:
 
 @pytest.fixture
 def make_model(tiny_gpt2: Path) -> MakeModel:
-    """Build a stirred model on the tiny GPT-2, in evaluation mode."""
+    """Build a stirred CALF on the tiny GPT-2, in evaluation mode.
 
-    def make(
-        channels: int = 3,
-        *,
-        lora: LoRA | None = LOW_RANK,
-        blocks: int = 2,
-        task: str = "long_term_forecast",
-        llm: Path = tiny_gpt2,
-        init: str = "pretrained",
-        seq_len: int = 7,
-        pred_len: int = 5,
-        seed: int = 0,
-    ) -> CALF:
-        torch.manual_seed(seed)
-        backbone = load_backbone(str(llm), init, blocks)
-        config = CALFConfig(seq_len, pred_len, channels, lora, task)
-        return stir(CALF(config, backbone.model, torch.randn(10, backbone.width)), seed).eval()
+    Its backbone is that of a local folder, ``random``, or one that is to be had elsewhere, as from the ``hub``.
+    Keyword arguments are fields of its Config.
+    """
+
+    def make(channels: int = 3, *, backbone: str = "local", llm: Path = tiny_gpt2, **fields: Any) -> CALF:
+        torch.manual_seed(0)
+        init = "random" if backbone == "random" else "pretrained"
+        fields = {"seq_len": 7, "pred_len": 5, "gpt_layers": 2, "r": 2, "lora_alpha": 6, **fields}
+        config = CALF.Config(channels=channels, llm=str(llm), llm_init=init, **fields)
+        loaded = load_backbone(str(llm), init, config.gpt_layers)
+        origin = {"backbone": {**loaded.describe(), "stored": backbone != "hub"}, "word_embeddings": {"count": WORDS}}
+        model = stir(CALF(config, loaded.model, torch.randn(WORDS, loaded.width)))
+        model.origin = origin
+        return model.eval()
 
     return make

@@ -1,44 +1,37 @@
-"""The model: its maths against a plain restatement, its modes, what trains and what is refused."""
+"""CALF: its maths against a plain restatement, its modes, what trains and what is refused."""
 
+import copy
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2Model
 
-from layers.backbone import load_backbone
-from layers.lora import LoRA
-from models import CALF, CALFConfig, CALFOutput
-from models.calf import TASKS
+from models.calf import CALF, CALFOutput
 from tests.conftest import POSITIONS, WIDTH
 from tests.helpers.plain_calf import plain_calf
-from tests.models.conftest import LOW_RANK, MakeModel
+from tests.models.conftest import MakeModel, series
 from utils.errors import UserError
 
-
-def series(channels: int = 3, batch: int = 4, seq_len: int = 7, seed: int = 5) -> Tensor:
-    return 3 + 2 * torch.randn(batch, seq_len, channels, generator=torch.Generator().manual_seed(seed))
+both = pytest.mark.parametrize("lora", [0, 1], ids=["no lora", "lora"])
 
 
 def restated(model: CALF, x: Tensor) -> tuple[CALFOutput, dict[str, Tensor]]:
-    """The output of the plain restatement, and the leaves it was computed from."""
+    """Return the output of the plain restatement, and the trained tensors it was computed from."""
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    for name in trained:
-        weights[name].requires_grad_()
-    lora = model.config.lora
+    trained = {name: weights[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad}
+    config = model.config
     forecast, text_forecast, time_features, text_features = plain_calf(
         weights,
         x,
-        blocks=model.time_gpt2.config.n_layer,
+        blocks=config.gpt_layers,
         heads=model.match.attention.num_heads,
         gpt2_heads=model.time_gpt2.config.n_head,
-        lora_scale=lora.alpha / lora.r if lora else 0.0,
+        lora_scale=config.lora_alpha / config.r if config.lora else 0.0,
     )
-    output = CALFOutput(forecast, text_forecast, tuple(time_features), tuple(text_features))
-    return output, {name: weights[name] for name in trained}
+    return CALFOutput(forecast, text_forecast, tuple(time_features), tuple(text_features)), trained
 
 
 def tensors(output: CALFOutput) -> Iterator[Tensor]:
@@ -48,19 +41,15 @@ def tensors(output: CALFOutput) -> Iterator[Tensor]:
     yield from output.text_features
 
 
-def own_model(width: int, heads: int, lora: LoRA | None = LOW_RANK) -> CALF:
-    """A model on a GPT-2 of any width and number of heads."""
+def own_model(width: int, heads: int) -> CALF:
+    """Build a model on a GPT-2 of any width and number of heads."""
     torch.manual_seed(0)
     config = GPT2Config(
         n_embd=width, n_head=heads, n_layer=2, n_positions=8, vocab_size=5, bos_token_id=None, eos_token_id=None
     )
     gpt2 = GPT2Model(config)
     gpt2.wte = None
-    model = CALF(CALFConfig(7, 5, 3, lora), gpt2, torch.randn(6, width))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    return model.eval()
+    return CALF(CALF.Config(7, 5, 3, gpt_layers=2, r=2, lora_alpha=6), gpt2, torch.randn(6, width)).eval()
 
 
 def assert_equals_the_restatement(model: CALF, x: Tensor) -> None:
@@ -82,10 +71,8 @@ def assert_equals_the_restatement(model: CALF, x: Tensor) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, POSITIONS])
-@pytest.mark.parametrize("lora", [None, LOW_RANK], ids=["no lora", "lora"])
-def test_outputs_and_gradients_equal_the_plain_restatement(
-    make_model: MakeModel, lora: LoRA | None, channels: int
-) -> None:
+@both
+def test_outputs_and_gradients_equal_the_plain_restatement(make_model: MakeModel, lora: int, channels: int) -> None:
     assert_equals_the_restatement(make_model(channels, lora=lora), series(channels))
 
 
@@ -93,7 +80,7 @@ def test_outputs_and_gradients_equal_the_plain_restatement(
 def test_any_lengths_and_depths_equal_the_plain_restatement(
     make_model: MakeModel, seq_len: int, pred_len: int, blocks: int
 ) -> None:
-    model = make_model(seq_len=seq_len, pred_len=pred_len, blocks=blocks)
+    model = make_model(seq_len=seq_len, pred_len=pred_len, gpt_layers=blocks)
     output = model.branches(series(seq_len=seq_len))
     assert output.forecast.shape == output.text_forecast.shape == (4, pred_len, 3)
     assert len(output.time_features) == len(output.text_features) == blocks + 1
@@ -109,12 +96,6 @@ def test_attention_has_twelve_heads_where_the_width_allows_and_the_backbones_els
     assert_equals_the_restatement(model, series())
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_the_task_changes_no_number(make_model: MakeModel, task: str) -> None:
-    x = series()
-    assert torch.equal(make_model(task=task)(x).forecast, make_model()(x).forecast)
-
-
 def test_evaluation_runs_the_time_branch_alone(make_model: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = make_model(), series()
     expected = model.branches(x).forecast
@@ -126,31 +107,40 @@ def test_evaluation_runs_the_time_branch_alone(make_model: MakeModel, monkeypatc
     assert output == CALFOutput(output.forecast)
 
 
-def test_training_without_the_text_branch_gives_the_forecast_alone(make_model: MakeModel) -> None:
-    output = make_model().train()(series(), text_branch=False)
-    assert output.text_forecast is None
-    assert output.time_features == output.text_features == ()
-    assert output.forecast.requires_grad
-
-
-def test_training_computes_both_branches(make_model: MakeModel) -> None:
+def test_training_computes_both_branches_where_their_losses_have_weights(make_model: MakeModel) -> None:
+    model = make_model(task_w=2.0, output_w=0.0, feature_w=0.0).train()
+    model.text_gpt2.forward = lambda **_: pytest.fail("no loss needs the text branch")
+    assert model.training_loss(series(), torch.zeros(4, 5, 3)).requires_grad
     output = make_model().train()(series())
     assert output.text_forecast is not None
     assert len(output.time_features) == len(output.text_features) == 3
 
 
-def test_two_evaluation_passes_are_identical_and_two_training_passes_are_not(make_model: MakeModel) -> None:
-    model, x = make_model(), series()
-    for a, b in zip(tensors(model.branches(x)), tensors(model.branches(x)), strict=True):
-        assert torch.equal(a, b)
-    model.train()
+def test_the_training_loss_is_the_weighted_sum_of_the_three(make_model: MakeModel) -> None:
+    x, y = series(), torch.zeros(4, 5, 3)
+    model = make_model(task_loss="mse", output_loss="l1", task_w=2.0, output_w=3.0, feature_w=0.0)
+    output = model.branches(x)
+    expected = 2 * output.forecast.square().mean() + 3 * (output.forecast - output.text_forecast).abs().mean()
+    torch.testing.assert_close(model.training_loss(x, y), expected)
+    target = 2 * output.forecast[..., 2:].square().mean()
+    only_task = make_model(task_loss="mse", task_w=2.0, output_w=0.0, feature_w=0.0)
+    torch.testing.assert_close(only_task.training_loss(x, y, scored=slice(2, None)), target)
+
+
+def test_losses_without_any_weight_are_refused(make_model: MakeModel) -> None:
+    with pytest.raises(UserError, match="--task_w, --output_w and --feature_w are all 0"):
+        make_model(task_w=0.0, output_w=0.0, feature_w=0.0)
+
+
+def test_two_training_passes_differ_by_dropout(make_model: MakeModel) -> None:
+    model, x = make_model().train(), series()
     for a, b in zip(tensors(model(x)), tensors(model(x)), strict=True):
         assert not torch.equal(a, b)
 
 
 @pytest.mark.parametrize("branch", ["time_gpt2", "text_gpt2"])
 def test_each_branch_has_gpt2s_dropout_while_training(make_model: MakeModel, branch: str) -> None:
-    model = make_model(lora=None)
+    model = make_model(lora=0)
     getattr(model, branch).train()
     first, second = model.branches(series()), model.branches(series())
     time_moved = not torch.equal(first.forecast, second.forecast)
@@ -159,7 +149,7 @@ def test_each_branch_has_gpt2s_dropout_while_training(make_model: MakeModel, bra
 
 
 def test_the_adapters_have_dropout_of_their_own_while_training(make_model: MakeModel) -> None:
-    model, x = make_model(lora=LoRA(r=2, alpha=6, dropout=0.5)), series()
+    model, x = make_model(lora_dropout=0.5), series()
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.train(module.p == 0.5)
@@ -191,19 +181,19 @@ def expected_alignment(blocks: int) -> set[str]:
     return names | {f"{a}.{p}" for a in ("embedding.encoder.self_attn", "match.attention") for p in parts}
 
 
-@pytest.mark.parametrize("lora", [None, LOW_RANK], ids=["no lora", "lora"])
-def test_exactly_the_named_tensors_train(make_model: MakeModel, lora: LoRA | None) -> None:
+@both
+def test_exactly_the_named_tensors_train(make_model: MakeModel, lora: int) -> None:
     model = make_model(lora=lora)
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    assert trained == expected_trainable(2, lora is not None)
+    assert trained == expected_trainable(2, bool(lora))
     assert trained.isdisjoint(model.frozen_state())
     assert trained | model.frozen_state().keys() == dict(model.named_parameters()).keys()
     assert model.trained_state().keys() == trained | {"match.words"}
 
 
-@pytest.mark.parametrize("lora", [None, LOW_RANK], ids=["no lora", "lora"])
+@both
 def test_the_alignment_group_has_a_constant_rate_and_the_rest_the_scheduled_one(
-    make_model: MakeModel, lora: LoRA | None
+    make_model: MakeModel, lora: int
 ) -> None:
     model = make_model(lora=lora)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -212,19 +202,19 @@ def test_the_alignment_group_has_a_constant_rate_and_the_rest_the_scheduled_one(
     assert (backbone.name, backbone.constant_rate) == ("backbone", None)
     grouped = [names[id(p)] for group in (alignment, backbone) for p in group.parameters]
     assert {names[id(p)] for p in alignment.parameters} == expected_alignment(2)
-    assert sorted(grouped) == sorted(expected_trainable(2, lora is not None))  # none is in it twice
+    assert sorted(grouped) == sorted(expected_trainable(2, bool(lora)))  # none is in it twice
 
 
-@pytest.mark.parametrize("lora", [None, LOW_RANK], ids=["no lora", "lora"])
+@both
 def test_every_trained_tensor_gets_a_gradient_and_moves_and_no_frozen_one_does(
-    make_model: MakeModel, lora: LoRA | None
+    make_model: MakeModel, lora: int
 ) -> None:
     model = make_model(lora=lora).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    optimiser = torch.optim.Adam([p for group in model.parameter_groups() for p in group.parameters], lr=1e-3)
+    optimizer = torch.optim.Adam([p for group in model.parameter_groups() for p in group.parameters], lr=1e-3)
     sum(tensor.square().mean() for tensor in tensors(model(series()))).backward()
-    optimiser.step()
-    trained = expected_trainable(2, lora is not None)
+    optimizer.step()
+    trained = expected_trainable(2, bool(lora))
     for name, parameter in model.named_parameters():
         assert (parameter.grad is not None and bool(parameter.grad.any())) == (name in trained), name
     for name, tensor in model.state_dict().items():
@@ -235,10 +225,8 @@ def pointers(model: nn.Module) -> dict[str, int]:
     return {name.replace(".base_layer", ""): tensor.data_ptr() for name, tensor in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("lora", [None, LOW_RANK], ids=["no lora", "lora"])
-def test_the_branches_share_their_frozen_tensors_but_not_norms_and_positions(
-    make_model: MakeModel, lora: LoRA | None
-) -> None:
+@both
+def test_the_branches_share_their_frozen_tensors_but_not_norms_and_positions(make_model: MakeModel, lora: int) -> None:
     model = make_model(lora=lora)
     time, text = pointers(model.time_gpt2), pointers(model.text_gpt2)
     own = {name for name in text if "ln_" in name or "wpe" in name}
@@ -310,46 +298,47 @@ def test_adapters_merged_twice_over_count_once(make_model: MakeModel) -> None:
 
 
 def test_a_model_without_adapters_may_be_merged_too(make_model: MakeModel) -> None:
-    model, x = make_model(lora=None), series()
+    model, x = make_model(lora=0), series()
     with model.merged_adapters():
         merged = model(x).forecast
     assert torch.equal(merged, model(x).forecast)
 
 
-def build(tiny_gpt2: Path, words: Tensor, **changes: object) -> CALF:
-    sizes = {"seq_len": 7, "pred_len": 5, "channels": 3, **changes}
-    return CALF(CALFConfig(**sizes), load_backbone(str(tiny_gpt2), "pretrained", 1).model, words)
-
-
-def test_more_channels_than_positions_are_refused_with_both_numbers(tiny_gpt2: Path) -> None:
+def test_more_channels_than_positions_are_refused_with_both_numbers(make_model: MakeModel) -> None:
     with pytest.raises(UserError, match=f"{POSITIONS + 1} channels, but the backbone has {POSITIONS} positions"):
-        build(tiny_gpt2, torch.randn(10, WIDTH), channels=POSITIONS + 1)
+        make_model(POSITIONS + 1)
+
+
+def rebuilt(model: CALF, words: Tensor, **changes: Any) -> CALF:
+    """Build a model on the text branch of another, with other words."""
+    fields = {**vars(model.config), **changes}
+    return CALF(CALF.Config(**fields), copy.deepcopy(model.text_gpt2), words)
 
 
 @pytest.mark.parametrize("shape", [(10, WIDTH + 1), (WIDTH, 10), (WIDTH,), (), (0, WIDTH), (1, 10, WIDTH)])
-def test_words_of_a_wrong_shape_are_refused(tiny_gpt2: Path, shape: tuple[int, ...]) -> None:
+def test_words_of_a_wrong_shape_are_refused(make_model: MakeModel, shape: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match=rf"word embeddings have shape \({shape[0] if shape else ''}.*pca.py"):
-        build(tiny_gpt2, torch.randn(shape))
+        rebuilt(make_model(), torch.randn(shape))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_words_that_are_not_finite_are_refused(tiny_gpt2: Path, value: float) -> None:
+def test_words_that_are_not_finite_are_refused(make_model: MakeModel, value: float) -> None:
     words = torch.randn(10, WIDTH)
     words[3, 4] = value
     with pytest.raises(UserError, match="hold NaN or infinite values"):
-        build(tiny_gpt2, words)
+        rebuilt(make_model(), words)
 
 
-def test_an_unknown_task_is_refused_and_the_known_ones_listed(tiny_gpt2: Path) -> None:
-    with pytest.raises(UserError, match="'imputation' is unknown to CALF; it does long_term_forecast, short_term"):
-        build(tiny_gpt2, torch.randn(10, WIDTH), task_name="imputation")
+def test_a_backbone_of_another_depth_than_configured_is_refused(make_model: MakeModel) -> None:
+    with pytest.raises(UserError, match="--gpt_layers is 1, but the backbone has 2 blocks"):
+        rebuilt(make_model(), torch.randn(10, WIDTH), gpt_layers=1)
 
 
-@pytest.mark.parametrize("name", ["seq_len", "pred_len", "channels"])
-@pytest.mark.parametrize("size", [0, -1, 2.0, "3", None, True])
+@pytest.mark.parametrize("name", ["seq_len", "pred_len", "channels", "season"])
+@pytest.mark.parametrize("size", [0, -1, 2.0, "3", None, True, 10**9])
 def test_a_size_that_is_no_positive_whole_number_is_refused(name: str, size: object) -> None:
-    with pytest.raises(UserError, match=f"{name} .* is not a whole number of at least 1"):
-        CALFConfig(**{"seq_len": 7, "pred_len": 5, "channels": 3, name: size})
+    with pytest.raises(UserError, match=f"{name} .* is not a whole number from 1"):
+        CALF.Config(**{"seq_len": 7, "pred_len": 5, "channels": 3, name: size})
 
 
 def test_a_constant_channel_gets_a_finite_forecast(make_model: MakeModel) -> None:
@@ -379,14 +368,14 @@ def test_a_channel_sees_those_before_it_through_the_blocks_and_not_those_after(m
     assert model(x).forecast.shape == (4, 5, 3)
 
 
-def test_windows_do_not_see_each_other(make_model: MakeModel) -> None:
+def test_the_text_branch_sees_no_other_window(make_model: MakeModel) -> None:
     model, x = make_model(), series()
     alone = torch.cat([model.branches(window[None]).text_forecast for window in x])
     torch.testing.assert_close(model.branches(x).text_forecast, alone, rtol=1e-4, atol=1e-5)
 
 
 def test_the_same_seed_builds_the_same_model(make_model: MakeModel) -> None:
-    one, two = make_model(init="random").state_dict(), make_model(init="random").state_dict()
+    one, two = make_model(backbone="random").state_dict(), make_model(backbone="random").state_dict()
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
 

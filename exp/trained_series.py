@@ -1,0 +1,86 @@
+"""Read from a checkpoint what is known of the series that its model was trained on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from data_provider.reading.frequency import check_frequency
+from models.base import Model
+from models.checkpoint import CONFIG
+from utils.errors import UserError, shown_path
+
+CHOICES = {"features": ("M", "S", "MS"), "precision": ("fp32", "bf16", "fp16")}
+
+
+@dataclass(frozen=True)
+class TrainedSeries:
+    """What a checkpoint knows of the series it was trained on.
+
+    Attributes:
+        columns: C names in the model's order.
+        scored: the channels that the model learned to forecast.
+        mean: (C,), of the training rows.
+        scale: (C,), standard deviation of the training rows.
+        frequency: the step between rows.
+        date_column: name of the column of dates.
+        features: as in ``DataConfig``.
+        precision: of matrix products, as ``--precision``.
+    """
+
+    columns: tuple[str, ...]
+    scored: slice
+    mean: np.ndarray
+    scale: np.ndarray
+    frequency: str
+    date_column: str
+    features: str
+    precision: str
+
+    @classmethod
+    def of(cls, model: Model) -> "TrainedSeries":
+        """Return what the checkpoint of a model says of its series.
+
+        Raises:
+            UserError: a part is missing or not possible.
+        """
+        try:
+            return cls._from_json(model.stored.extras, model.config.channels)
+        except (KeyError, TypeError, OverflowError, UserError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+            path = shown_path(model.stored.folder / CONFIG)
+            raise UserError(f"{path} cannot be used to forecast: {reason}. Train anew or restore it.") from error
+
+    @classmethod
+    def _from_json(cls, extras: Mapping[str, Any], channels: int) -> "TrainedSeries":
+        data = extras["data"]
+        columns, features, date_column = data["columns"], data["features"], data["date_column"]
+        precision = extras["run"]["config"]["precision"]
+        if not isinstance(columns, list) or not all(isinstance(name, str) and name for name in [*columns, date_column]):
+            raise UserError("the names of its columns are no texts")
+        if len(columns) != channels or len(set(columns)) != channels:
+            raise UserError(f"it has to name {channels} different columns, as many as its model has channels")
+        for name, value in (("features", features), ("precision", precision)):
+            if value not in CHOICES[name]:
+                raise UserError(f"its {name} are {repr(value)[:40]}, not one of {', '.join(CHOICES[name])}")
+        mean, scale = (_numbers(data["scaler"][name], channels) for name in ("mean", "scale"))
+        if not (scale > 0).all():
+            raise UserError("its scaler has a standard deviation that is not above 0")
+        return cls(
+            columns=tuple(columns),
+            scored=slice(-1, None) if features == "MS" else slice(None),
+            mean=mean,
+            scale=scale,
+            frequency=check_frequency(data["frequency"]),
+            date_column=date_column,
+            features=features,
+            precision=precision,
+        )
+
+
+def _numbers(values: Any, count: int) -> np.ndarray:
+    """Return numbers that were stored for each column."""
+    if not isinstance(values, list) or len(values) != count or any(type(value) not in (int, float) for value in values):
+        raise UserError(f"its scaler does not have {count} numbers")
+    return np.array(values, dtype=np.float64)
