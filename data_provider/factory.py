@@ -9,9 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from data_provider.config import DataConfig, data_file
 from data_provider.datasets import Borders, find_dataset
-from data_provider.reading.frame import Frame, read_frame
-from data_provider.reading.frequency import season_length
-from data_provider.reading.table import reading
+from data_provider.reading import Frame, Reading, read_frame, season_length
 from data_provider.sample import Sample, make_sample
 from data_provider.windows import Series, Split, WindowDataset, make_windows
 from utils.baselines import naive, seasonal_naive
@@ -86,7 +84,7 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
     """
     spec = find_dataset(config.data)
     sample = make_sample() if config.data == "sample" else None
-    frame = sample.frame if sample else read_frame(data_file(config, spec), reading(config, spec))
+    frame = sample.frame if sample else read_frame(data_file(config, spec), Reading.of(config, spec))
     target, notes = _target(config, frame, any_target)
     frame = frame.select(config.features, target)
     borders = spec.split(len(frame.values), frame.source)

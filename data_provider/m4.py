@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from data_provider.datasets import datasets_root
-from data_provider.reading.csv_rows import listing, shown
+from data_provider.reading import listing, shown
 from utils.errors import UserError
 from utils.m4.patterns import Pattern, find_pattern
 

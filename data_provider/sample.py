@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from data_provider.reading.frame import Frame
+from data_provider.reading import Frame
 
 ROWS = 7200  # 300 days
 SEED = 20240301

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_provider.reading.timezones import written_dates
+from data_provider.reading import written_dates
 from utils.files import replacing
 
 CSV, ARRAY = "forecast.csv", "forecast.npy"

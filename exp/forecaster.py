@@ -20,10 +20,15 @@ import pandas as pd
 import torch
 
 from data_provider.config import FEATURES
-from data_provider.reading.frame import Frame, frame_from
-from data_provider.reading.frequency import check_frequency, future_dates, same_step
-from data_provider.reading.table import Reading
-from data_provider.reading.timezones import aware_dates
+from data_provider.reading import (
+    Frame,
+    Reading,
+    aware_dates,
+    check_frequency,
+    frame_from,
+    future_dates,
+    same_step,
+)
 from exp.forecast import Forecast
 from models.checkpoints import find_checkpoint
 from models.forecast_network import ForecastNetwork, load_forecast_network

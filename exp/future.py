@@ -10,8 +10,7 @@ import torch
 
 from data_provider.config import data_file
 from data_provider.datasets import find_dataset
-from data_provider.reading.frame import Frame, read_frame
-from data_provider.reading.timezones import written_dates
+from data_provider.reading import Frame, read_frame, written_dates
 from data_provider.sample import make_sample
 from exp.config import RunConfig
 from exp.forecast import CSV, Forecast

@@ -1,4 +1,4 @@
-"""The step between rows where some are missing: found with certainty or refused."""
+"""Find the step between rows where some rows are missing: with certainty, or refuse the dates."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from data_provider.reading.csv_rows import Place
 from data_provider.reading.frequency import check_frequency, exact_frequency, infer_frequency, season_length
+from data_provider.reading.location import Location
 from utils.errors import UserError
 
 FEW = 12  # rows among which chance makes patterns, like third Fridays
@@ -26,8 +26,10 @@ class Grid:
     """Every date from the first to the last.
 
     Attributes:
-        dates: G dates. frequency: pandas' name of the step. present: (G,) bool, whether there is a row for it.
-        notes: what was decided.
+        dates: (T,), a step apart
+        frequency: pandas' name of the step
+        present: (T,) bool, whether there is a row for the date
+        notes: decisions to tell the user
     """
 
     dates: pd.DatetimeIndex
@@ -37,51 +39,55 @@ class Grid:
 
     @property
     def missing(self) -> int:
+        """The number of dates without a row."""
         return int((~self.present).sum())
 
 
-def find_grid(dates: pd.DatetimeIndex, wanted: str | None, name: str, place: Place) -> Grid:
-    """The step on which all dates lie with the fewest left out.
+def whole_grid(dates: pd.DatetimeIndex, frequency: str | None = None, notes: tuple[str, ...] = ()) -> Grid:
+    """Return the grid of dates that are taken as they are; the frequency is inferred if it is None."""
+    return Grid(dates, frequency or infer_frequency(dates), np.ones(len(dates), bool), notes)
+
+
+def find_grid(dates: pd.DatetimeIndex, wanted: str | None, column: str, location: Location) -> Grid:
+    """Return the grid on which all dates lie and which misses the fewest rows.
 
     Args:
-        dates: rising strictly. wanted: the step as the user names it; it decides where the dates allow it.
-        name: of the date column.
+        dates: strictly rising
+        wanted: the step that the user names; it decides where the dates allow it
+        column: the name of the column of dates, for messages
 
     Raises:
-        UserError: there is no such step.
+        UserError: there is no such grid
     """
     wanted = None if wanted is None else check_frequency(wanted)
     exact = exact_frequency(dates)
     if exact is not None and len(dates) < FEW and re.match(r"L?WOM|\d", exact):
         exact = None if any(True for _ in _calendars(dates)) else exact
     if exact is not None or len(dates) < 2:
-        return _regular(dates, wanted, exact or infer_frequency(dates))
+        named = _grid(dates, wanted) if wanted else None
+        if named is not None and not named.missing:
+            return named
+        exact = exact or infer_frequency(dates)
+        return whole_grid(dates, exact, _clash(wanted, exact))
     names = [*([wanted] if wanted else []), *_candidates(dates)]
     grids = [grid for grid in (_grid(dates, each) for each in names) if grid is not None]
-    if grids and grids[0].frequency == wanted:
-        return grids[0]
     if not grids:
-        raise _no_step(dates, wanted, name, place)
+        raise _no_step(dates, wanted, column, location)
+    if grids[0].frequency == wanted:
+        return grids[0]
     best = min(grids, key=lambda grid: grid.missing)
-    return best if wanted is None else Grid(best.dates, best.frequency, best.present, _clash(wanted, best.frequency))
+    return Grid(best.dates, best.frequency, best.present, _clash(wanted, best.frequency))
 
 
-def _regular(dates: pd.DatetimeIndex, wanted: str | None, exact: str) -> Grid:
-    everything = np.ones(len(dates), bool)
-    fitting = _grid(dates, wanted) if wanted else None
-    if fitting is not None and not fitting.missing:
-        return fitting
-    return Grid(dates, exact, everything, _clash(wanted, exact) if wanted else ())
-
-
-def _clash(wanted: str, found: str) -> tuple[str, ...]:
-    if season_length(wanted) == season_length(found):
+def _clash(wanted: str | None, found: str) -> tuple[str, ...]:
+    """Return a note where the dates have another step than the user names."""
+    if wanted is None or season_length(wanted) == season_length(found):
         return ()
     return (f"--freq {wanted} does not fit the dates, whose step is {found}; the dates decide",)
 
 
 def _grid(dates: pd.DatetimeIndex, frequency: str) -> Grid | None:
-    """The grid of a step; None where a date is not on it, or more are missing than there."""
+    """Return the grid of a step; None where a date does not lie on it, or more rows are missing than present."""
     offset = pd.tseries.frequencies.to_offset(frequency)
     try:
         count = (dates[-1] - dates[0]) / pd.Timedelta(offset)
@@ -90,16 +96,13 @@ def _grid(dates: pd.DatetimeIndex, frequency: str) -> Grid | None:
     if count > 2 * len(dates):  # seconds over years would fill the memory
         return None
     every = pd.DatetimeIndex(pd.date_range(dates[0], dates[-1], freq=offset).to_numpy())
-    places = every.get_indexer(dates)
-    if (places < 0).any() or len(every) > 2 * len(dates):
+    if len(every) > 2 * len(dates) or not dates.isin(every).all():
         return None
-    present = np.zeros(len(every), bool)
-    present[places] = True
-    return Grid(every, frequency, present)
+    return Grid(every, frequency, every.isin(dates))
 
 
 def _candidates(dates: pd.DatetimeIndex) -> Iterator[str]:
-    """Steps that most of the dates may have; the dates decide which do."""
+    """Yield the steps that most of the dates may have."""
     steps, counts = np.unique(np.diff(dates.to_numpy()), return_counts=True)
     common = steps[np.argmax(counts)]
     if common % _DAY != np.timedelta64(0):
@@ -115,7 +118,7 @@ def _candidates(dates: pd.DatetimeIndex) -> Iterator[str]:
 
 
 def _calendars(dates: pd.DatetimeIndex) -> Iterator[str]:
-    """Steps of months and years that the dates may have."""
+    """Yield the steps of months and years that the dates may have."""
     months = np.unique(np.diff(dates.year * 12 + dates.month), return_counts=True)
     count = int(months[0][np.argmax(months[1])])
     for name, offset in _CALENDARS.items():
@@ -124,7 +127,7 @@ def _calendars(dates: pd.DatetimeIndex) -> Iterator[str]:
 
 
 def _calendar(name: str, months: int, first: int) -> str:
-    """``QS-JAN`` for steps of three months, from the name of one month's step."""
+    """Return the name of a step of several months, like ``QS-JAN`` for three, from the name of one month's step."""
     for length, letter in ((12, "Y"), (3, "Q")):
         if months % length == 0:
             many = "" if months == length else str(months // length)
@@ -132,13 +135,15 @@ def _calendar(name: str, months: int, first: int) -> str:
     return name if months == 1 else f"{months}{name}"
 
 
-def _no_step(dates: pd.DatetimeIndex, wanted: str | None, name: str, place: Place) -> UserError:
-    steps, counts = np.unique(np.diff(dates.to_numpy()), return_counts=True)
+def _no_step(dates: pd.DatetimeIndex, wanted: str | None, column: str, location: Location) -> UserError:
+    gaps = np.diff(dates.to_numpy())
+    steps, counts = np.unique(gaps, return_counts=True)
     common = steps[np.argmax(counts)]
-    odd = int(np.flatnonzero(np.diff(dates.to_numpy()) != common)[0]) + 1
+    odd = int(np.flatnonzero(gaps != common)[0]) + 1
     flag = f"--freq {wanted} does not fit, and " if wanted else ""
     return UserError(
-        f"{place.name}, column {name!r}: {flag}the rows have no regular step: {counts.max()} of {len(dates) - 1} are "
-        f"{pd.Timedelta(common)} apart, but {place.row(odd)} ({dates[odd]}) comes {dates[odd] - dates[odd - 1]} after "
-        "the one before. Bring the rows to one step (monthly ones to the first or last day), or name it with --freq."
+        f"{location.name}, column {column!r}: {flag}the rows have no regular step: {counts.max()} of {len(gaps)} are "
+        f"{pd.Timedelta(common)} apart, but {location.row(odd)} ({dates[odd]}) comes {pd.Timedelta(gaps[odd - 1])} "
+        "after the one before. Bring the rows to one step (monthly ones to the first or last day), or name it with "
+        "--freq."
     )

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from data_provider.reading.csv_rows import Place
 from data_provider.reading.dates import Stamps
 from data_provider.reading.frequency import is_calendar
+from data_provider.reading.location import Location
 
 _HOUR, _DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 # Sundays on which clocks are put forward and back: month and which Sunday of it, -1 the last.
@@ -35,14 +35,14 @@ class Clock(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def on_one_clock(stamps: Stamps, place: Place) -> Clock:
+def on_one_clock(stamps: Stamps, location: Location) -> Clock:
     """Bring all dates on the clock of the last row.
 
     Steps of a day and more follow the calendar whatever the clock does; shorter ones are steps of time.
     """
     wall, offsets = stamps.wall, stamps.offsets
     if offsets is None:
-        return _without_offsets(wall, place)
+        return _without_offsets(wall, location)
     if (offsets == offsets[-1]).all():
         return Clock(wall, stamps.written)
     if (np.diff(wall.to_numpy()) >= _DAY).all() and (wall - wall.normalize() == wall[0] - wall[0].normalize()).all():
@@ -51,7 +51,7 @@ def on_one_clock(stamps: Stamps, place: Place) -> Clock:
     return Clock(pd.DatetimeIndex(wall - offsets + offsets[-1]), stamps.written, (note,))
 
 
-def _without_offsets(wall: pd.DatetimeIndex, place: Place) -> Clock:
+def _without_offsets(wall: pd.DatetimeIndex, location: Location) -> Clock:
     """Where the only irregular steps are those of a clock put forward and back, the rows are consecutive."""
     steps = np.diff(wall.to_numpy())
     if len(steps) < 3:
@@ -68,7 +68,7 @@ def _without_offsets(wall: pd.DatetimeIndex, place: Place) -> Clock:
         return Clock(wall, None)
     regular = wall[-1] - step * np.arange(len(wall) - 1, -1, -1)
     places = ", ".join(
-        f"{'forward' if steps[row] > step else 'back'} at {wall[row + 1]} ({place.row(int(row) + 1)})"
+        f"{'forward' if steps[row] > step else 'back'} at {wall[row + 1]} ({location.row(int(row) + 1)})"
         for row in odd[:3]
     )
     more = f" and {len(odd) - 3} more times" if len(odd) > 3 else ""

@@ -13,10 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_provider.config import DataConfig
-from data_provider.reading.frame import Frame, frame_from, read_frame
-from data_provider.reading.frequency import future_dates
-from data_provider.reading.table import Reading
-from data_provider.reading.timezones import written_dates
+from data_provider.reading import Frame, Reading, frame_from, future_dates, read_frame, written_dates
 from data_provider.report import quality_report
 from utils.errors import UserError
 

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_provider.reading.frame import Frame, read_frame
-from data_provider.reading.table import Reading
+from data_provider.reading import Frame, Reading, read_frame
 from utils.errors import UserError
 
 Write = Callable[[str | bytes], Path]
@@ -235,7 +234,7 @@ def test_a_blank_line_between_rows_counts_as_a_line_and_misses_its_date(write: W
 
 def test_the_frame_knows_the_line_of_each_row(write: Write) -> None:
     frame = read_frame(write('date,"two\nlines"\n2024-01-01,1\n2024-01-02,2\n'))
-    assert [frame.place.row(row) for row in range(2)] == ["line 3", "line 4"]
+    assert [frame.location.row(row) for row in range(2)] == ["line 3", "line 4"]
 
 
 # --- dates that are refused ---
