@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 from data_provider.datasets import DatasetSpec, datasets_root, find_dataset
 from utils.errors import UserError
@@ -23,6 +24,7 @@ class DataConfig:
         percent: share of the training rows to use. freq: the step between rows; None to infer it.
         date_col: the column of dates; None for ``date``, else the first that holds dates.
         fill: how gaps and missing values are filled; None to refuse them.
+        tz: the time zone of a clock that writes no offsets from UTC, like ``Europe/Berlin``; None if unknown.
     """
 
     data: str
@@ -36,11 +38,13 @@ class DataConfig:
     freq: str | None = None
     date_col: str | None = None
     fill: str | None = None
+    tz: str | None = None
 
     def __post_init__(self) -> None:
         if self.features not in FEATURES:
             raise UserError(f"--features {self.features}: choose one of {', '.join(FEATURES)}.")
         check_fill(self.fill)
+        check_tz(self.tz)
         if not 1 <= self.percent <= 100:
             raise UserError(f"--percent {self.percent}: choose 1 to 100.")
         for flag, steps in (("--seq_len", self.seq_len), ("--pred_len", self.pred_len)):
@@ -69,7 +73,7 @@ class DataConfig:
         """Everything that the figures depend on, as JSON; the file by its absolute path."""
         content = asdict(self)
         del content["root_path"], content["data_path"]
-        for name in ("date_col", "fill"):  # unset they do not stand in a run's name, as before there were such
+        for name in ("date_col", "fill", "tz"):  # unset they do not stand in a run's name, as before there were such
             if content[name] is None:
                 del content[name]
         return {**content, "file": next((str(path) for path in self.files()), None)}
@@ -86,6 +90,12 @@ def check_fill(fill: str | None) -> None:
     """Raise UserError where there is no such way to fill gaps."""
     if fill not in (None, *FILLS):
         raise UserError(f"--fill {fill}: choose one of {', '.join(FILLS)}.")
+
+
+def check_tz(tz: str | None) -> None:
+    """Raise UserError where there is no such time zone."""
+    if tz is not None and tz not in available_timezones():
+        raise UserError(f"--tz {tz}: no such time zone; write it like Europe/Berlin, America/New_York or UTC.")
 
 
 def data_file(config: DataConfig, spec: DatasetSpec) -> Path:

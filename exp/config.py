@@ -234,7 +234,8 @@ class RunConfig:
         found = {}
         for target in self.surroundings.targets:
             place = {**asdict(target), "root_path": target.root_path or self._beside_source(target)}
-            config = replace(self.data, **place, percent=100, freq=None)
+            tz = self.data.tz if target.data == "custom" else None
+            config = replace(self.data, **place, percent=100, freq=None, tz=tz)
             found[_name(config)] = config
         return found
 
@@ -324,6 +325,7 @@ def _series(args: argparse.Namespace) -> DataConfig:
         freq=args.freq,
         date_col=args.date_col,
         fill=args.fill,
+        tz=args.tz,
     )
 
 

@@ -17,9 +17,9 @@ WITHOUT_EFFECT = {
 # M4 has its own windows and files, and writes its forecasts in its own way.
 M4_HAS_ITS_OWN = {
     "data_path", "features", "target", "freq", "seq_len", "pred_len", "num_workers", "save_arrays", "inverse",
-    "date_col", "fill", "interval",
+    "date_col", "fill", "tz", "interval",
 }  # fmt: skip
-SAMPLE_HAS_ITS_OWN = {"root_path", "data_path", "date_col", "fill"}
+SAMPLE_HAS_ITS_OWN = {"root_path", "data_path", "date_col", "fill", "tz"}
 M4_ALONE = {"seasonal_patterns", "m4_protocol", "m4_draws"}
 TARGETS = {"target_data", "target_root_path", "target_data_path"}
 TEST_ALONE = {"save_arrays", "inverse", "num_workers", "eval_batch_size", "compile"}
@@ -84,6 +84,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--date_col", help="the column of dates; if left out date, else the first that holds dates")
     group.add_argument("--freq", help="step between rows (h, 15min, D, W, MS); inferred from the dates if left out")
     group.add_argument("--fill", help="fill gaps and missing values, linear or ffill; they are refused if left out")
+    group.add_argument("--tz", help="time zone of a clock that writes no offsets from UTC, like Europe/Berlin")
     group.add_argument(
         "--check_data", action="store_true", help="report on the file (gaps, missing values, outliers …); train nothing"
     )

@@ -43,7 +43,7 @@ class Forecast:
         with replacing(folder / ARRAY) as temporary, temporary.open("wb") as file:
             np.save(file, self.values)
         with replacing(folder / CSV) as temporary:
-            self._tidy(written_dates(self.dates, self.offset), rounded=True).to_csv(temporary, index=False)
+            self._tidy(written_dates(self.stamps, self.offset), rounded=True).to_csv(temporary, index=False)
 
     def _tidy(self, dates: pd.Index, rounded: bool = False) -> pd.DataFrame:
         none = np.full_like(self.values, np.nan)

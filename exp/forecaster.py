@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from data_provider.config import FEATURES
+from data_provider.config import FEATURES, check_tz
 from data_provider.reading import (
     Frame,
     Reading,
@@ -48,6 +48,7 @@ class TrainedSeries:
     Attributes:
         columns: C names in the network's order. scored: the channels that it learnt to forecast.
         mean, scale: (C,), of its training rows. frequency: the step between rows. date_column: its name.
+        tz: the time zone of its clock, if it was named.
         features: as in ``DataConfig``. precision: of the network's matrix products, ``fp32``, ``bf16`` or ``fp16``.
     """
 
@@ -57,6 +58,7 @@ class TrainedSeries:
     scale: np.ndarray
     frequency: str
     date_column: str
+    tz: str | None
     features: str
     precision: str
 
@@ -74,6 +76,7 @@ class TrainedSeries:
             raise ValueError(f"it names {len(columns)} columns, its network has {channels} channels")
         if features not in FEATURES:
             raise ValueError(f"its features are {features!r}")
+        check_tz(data.get("tz"))
         if mean.shape != (channels,) or scale.shape != (channels,):
             raise ValueError("its scaler is of another size than its network")
         if not (np.isfinite(mean).all() and np.isfinite(scale).all() and (scale > 0).all()):
@@ -85,6 +88,7 @@ class TrainedSeries:
             scale=scale,
             frequency=check_frequency(data["frequency"]),
             date_column=str(data.get("date_column", "date")),
+            tz=data.get("tz"),
             features=features,
             precision=str(modern_config(config.get("training", {})).get("precision", "fp32")),
         )
@@ -136,12 +140,19 @@ class Forecaster:
         """The columns that a table needs; their order does not matter."""
         return self.series.columns
 
-    def reading(self, date_col: str | None = None, fill: str | None = None, irregular_dates: bool = False) -> Reading:
+    def reading(
+        self,
+        date_col: str | None = None,
+        fill: str | None = None,
+        irregular_dates: bool = False,
+        tz: str | None = None,
+    ) -> Reading:
         """How a table is to be read for this network."""
         return Reading(
             date_col=date_col,
             freq=self.series.frequency,
             fill=fill,
+            tz=self.series.tz if tz is None else tz,
             published=irregular_dates,
             irregular_dates=irregular_dates,
             columns=self.series.columns,
@@ -154,6 +165,7 @@ class Forecaster:
         interval: float | Sequence[float] | None = 0.9,
         date_col: str | None = None,
         fill: str | None = None,
+        tz: str | None = None,
     ) -> pd.DataFrame:
         """Forecast the steps after the end of ``table``.
 
@@ -166,6 +178,8 @@ class Forecaster:
                 for none.
             date_col: the column of dates; None for the one of training, else ``date``, else the first of dates.
             fill: ``linear`` or ``ffill`` for gaps and missing values; None refuses them.
+            tz: time zone of dates that have none, like ``Europe/Berlin``; None for the one of training. A table whose
+                dates have a time zone keeps it.
 
         Returns:
             A row per column and step: ``date``, ``column``, ``forecast``, ``lower``, ``upper`` in the table's units,
@@ -181,7 +195,7 @@ class Forecaster:
         if date_col is None and self.series.date_column in table.columns:
             date_col = self.series.date_column
         levels = () if interval is None else check_levels([interval] if np.ndim(interval) == 0 else interval)
-        frame = frame_from(table, self.reading(date_col, fill))
+        frame = frame_from(table, self.reading(date_col, fill, tz=tz))
         forecast = self.forecast(frame, predict_len, levels)
         for note in (*frame.notes, *forecast.notes):
             logger.warning(note)

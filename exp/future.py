@@ -65,7 +65,7 @@ def _read(config: RunConfig, forecaster: Forecaster) -> Frame:
     if config.data.data == "sample":
         return make_sample().frame.arrange(forecaster.columns)
     spec = find_dataset(config.data.data)
-    reading = forecaster.reading(config.data.date_col, config.data.fill, spec.irregular_dates)
+    reading = forecaster.reading(config.data.date_col, config.data.fill, spec.irregular_dates, config.data.tz)
     return read_frame(data_file(config.data, spec), reading)
 
 
@@ -92,7 +92,7 @@ def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:
 
 def _lines(frame: Frame, forecast: Forecast) -> Iterator[str]:
     """What is forecast, and the first steps of the last column, the target."""
-    dates = written_dates(forecast.dates, forecast.offset)
+    dates = written_dates(forecast.stamps, forecast.offset)
     target = forecast.columns[-1]
     span = f"{dates[0]} to {dates[-1]}"
     yield f"Forecast of {len(dates)} steps ({frame.frequency}) after the end of {frame.source}: {span}"

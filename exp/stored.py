@@ -27,7 +27,7 @@ TRAINING_FLAGS = frozenset(
 )  # fmt: skip
 M4_FLAGS = {"protocol": "m4_protocol", "draws": "m4_draws"}
 MOST_LISTED = 8  # checkpoints named in a message
-DATA_FLAGS = frozenset({"data", "root_path", "data_path", "date_col", "freq", "fill"})
+DATA_FLAGS = frozenset({"data", "root_path", "data_path", "date_col", "freq", "fill", "tz"})
 
 
 def finished(config: RunConfig) -> list[dict[str, Any]]:

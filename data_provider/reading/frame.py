@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from data_provider.reading.location import Location, listing
+from data_provider.reading.timezones import clock_changes
 from utils.errors import UserError
 
 FARTHEST = 1e15  # training standard deviations; the squares of larger values lose their meaning in float32
@@ -123,15 +124,23 @@ def complete(table: Frame, fill: str | None) -> Frame:
     if not problems:
         return table
     if fill is None:
+        local = " If its clock was put forward there, name its time zone, like --tz Europe/Berlin."
         raise UserError(
-            f"{table.source}: {'; '.join(problems)}. Complete the file, or fill with --fill linear "
-            "(between neighbours) or --fill ffill (the last known value)."
+            f"{table.source}: {'; '.join(problems)}. Complete the file, or fill with --fill linear (between "
+            f"neighbours) or --fill ffill (the last known value).{local if _seems_put_forward(table) else ''}"
         )
     _check_beginning(table)
     values = pd.DataFrame(table.values)
     values = values.interpolate() if fill == "linear" else values.ffill()  # both hold the last value to the end
     note = f"filled ({fill}), and not scored: {'; '.join(problems)}"
     return replace(table, values=values.to_numpy(), filled=np.isnan(table.values), notes=(*table.notes, note))
+
+
+def _seems_put_forward(table: Frame) -> bool:
+    """Tell whether all gaps look like the missing hour of daylight saving time."""
+    present = np.flatnonzero(table.rows >= 0)
+    gaps = np.flatnonzero(np.diff(present) > 1) + 1
+    return table.offset is None and len(gaps) > 0 and bool(np.isin(gaps, clock_changes(table.dates[present])).all())
 
 
 def _check_beginning(table: Frame) -> None:

@@ -35,6 +35,12 @@ def infer_frequency(dates: pd.DatetimeIndex) -> str:
     return (pd.offsets.Day(step // _DAY) if whole_days else pd.tseries.frequencies.to_offset(step)).freqstr
 
 
+def common_step(dates: pd.DatetimeIndex) -> np.timedelta64:
+    """Return the most frequent step between at least two dates, the shortest of several."""
+    steps, counts = np.unique(np.diff(dates.to_numpy()), return_counts=True)
+    return steps[np.argmax(counts)]
+
+
 def exact_frequency(dates: pd.DatetimeIndex) -> str | None:
     """Return pandas' name of the step if there are at least three dates, all one step apart; else None."""
     if len(dates) > 2 and dates.is_monotonic_increasing and dates.is_unique:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from data_provider.reading.frequency import check_frequency, exact_frequency, infer_frequency, season_length
+from data_provider.reading.frequency import (
+    check_frequency,
+    common_step,
+    exact_frequency,
+    infer_frequency,
+    season_length,
+)
 from data_provider.reading.location import Location
 from utils.errors import UserError
 
@@ -103,8 +109,7 @@ def _grid(dates: pd.DatetimeIndex, frequency: str) -> Grid | None:
 
 def _candidates(dates: pd.DatetimeIndex) -> Iterator[str]:
     """Yield the steps that most of the dates may have."""
-    steps, counts = np.unique(np.diff(dates.to_numpy()), return_counts=True)
-    common = steps[np.argmax(counts)]
+    common = common_step(dates)
     if common % _DAY != np.timedelta64(0):
         yield pd.tseries.frequencies.to_offset(pd.Timedelta(common)).freqstr
         return
@@ -136,14 +141,12 @@ def _calendar(name: str, months: int, first: int) -> str:
 
 
 def _no_step(dates: pd.DatetimeIndex, wanted: str | None, column: str, location: Location) -> UserError:
-    gaps = np.diff(dates.to_numpy())
-    steps, counts = np.unique(gaps, return_counts=True)
-    common = steps[np.argmax(counts)]
-    odd = int(np.flatnonzero(gaps != common)[0]) + 1
+    steps, common = np.diff(dates.to_numpy()), common_step(dates)
+    odd = int(np.argmax(steps != common)) + 1
     flag = f"--freq {wanted} does not fit, and " if wanted else ""
+    regular = f"{(steps == common).sum()} of {len(steps)} are {pd.Timedelta(common)} apart"
+    exception = f"{location.row(odd)} ({dates[odd]}) comes {dates[odd] - dates[odd - 1]} after the one before"
     return UserError(
-        f"{location.name}, column {column!r}: {flag}the rows have no regular step: {counts.max()} of {len(gaps)} are "
-        f"{pd.Timedelta(common)} apart, but {location.row(odd)} ({dates[odd]}) comes {pd.Timedelta(gaps[odd - 1])} "
-        "after the one before. Bring the rows to one step (monthly ones to the first or last day), or name it with "
-        "--freq."
+        f"{location.name}, column {column!r}: {flag}the rows have no regular step: {regular}, but {exception}. "
+        "Bring the rows to one step (monthly ones to the first or last day), or name it with --freq."
     )

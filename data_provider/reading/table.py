@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_provider.config import DataConfig, check_fill
+from data_provider.config import DataConfig, check_fill, check_tz
 from data_provider.datasets import DatasetSpec
 from data_provider.reading.cells import read_cells, read_names
 from data_provider.reading.columns import checked_names, choose_dates, choose_numbers
@@ -16,7 +16,7 @@ from data_provider.reading.frame import Frame, complete
 from data_provider.reading.grid import find_grid, whole_grid
 from data_provider.reading.location import Location
 from data_provider.reading.numbers import decimal_mark, read_numbers
-from data_provider.reading.timezones import on_one_clock
+from data_provider.reading.timezones import Clock, check_clock, on_one_clock
 from utils.errors import UserError
 
 
@@ -28,6 +28,7 @@ class Reading:
         date_col: the column of dates; None for ``date``, else for the first column that holds dates
         freq: the step between rows; None to infer it
         fill: ``linear`` or ``ffill`` to fill gaps and missing values; None to refuse them
+        tz: the time zone of a clock that writes no offsets from UTC; None if its dates are taken as they are
         columns: the columns to read, in this order; None for all
         published: use a published data set as it is, with its gaps
         irregular_dates: accept dates that are not sorted
@@ -36,12 +37,14 @@ class Reading:
     date_col: str | None = None
     freq: str | None = None
     fill: str | None = None
+    tz: str | None = None
     columns: tuple[str, ...] | None = None
     published: bool = False
     irregular_dates: bool = False
 
     def __post_init__(self) -> None:
         check_fill(self.fill)
+        check_tz(self.tz)
 
     @classmethod
     def of(cls, config: DataConfig, spec: DatasetSpec) -> "Reading":
@@ -50,6 +53,7 @@ class Reading:
             date_col=config.date_col,
             freq=config.freq,
             fill=config.fill,
+            tz=config.tz,
             published=spec.folder is not None and config.fill is None,
             irregular_dates=spec.irregular_dates and config.fill is None,
         )
@@ -133,9 +137,8 @@ def _series(
     notes: tuple[str, ...],
 ) -> Frame:
     """Read cells as a series on one clock, with NaN where a row or a value is missing."""
-    stamps = parse_dates(cells[date_column], location)
-    clock = on_one_clock(stamps, location)
-    unsorted = _unsorted(clock.dates, cells[date_column], reading.irregular_dates, location)
+    clock = on_one_clock(parse_dates(cells[date_column], location), reading.tz, location)
+    unsorted = _check_order(clock, cells[date_column], reading.irregular_dates, location)
     dates = clock.dates
     grid = whole_grid(dates) if reading.published else find_grid(dates, reading.freq, date_column, location)
     rows = np.where(grid.present, np.cumsum(grid.present) - 1, -1)
@@ -151,25 +154,27 @@ def _series(
         notes=(*notes, *clock.notes, *unsorted, *grid.notes),
         date_column=date_column,
         offset=clock.offset,
-        zone=stamps.zone,
+        zone=clock.zone,
         location=location,
         rows=rows,
     )
 
 
-def _unsorted(dates: pd.DatetimeIndex, texts: pd.Series, allowed: bool, location: Location) -> tuple[str, ...]:
+def _check_order(clock: Clock, texts: pd.Series, allowed: bool, location: Location) -> tuple[str, ...]:
     """Return a note on dates that are not sorted; refuse them unless they are allowed."""
-    steps = np.diff(dates.to_numpy())
-    still = np.timedelta64(0, "ns")
-    for name, wrong in (("a duplicate", steps == still), ("earlier than the one before", steps < still)):
-        if not wrong.any():
-            continue
-        row = int(np.argmax(wrong)) + 1
-        where = f"{location.row(row)} ({texts.iloc[row]}) is {name}"
-        if not allowed:
-            raise UserError(
-                f"{location.name}, column {texts.name!r}: {where}, and {int(wrong.sum())} such row(s) in all; "
-                "sort the file by date, one row a date, date and time in one column."
-            )
+    steps, still = np.diff(clock.dates.to_numpy()), np.timedelta64(0)
+    is_duplicate = bool((steps == still).any())
+    wrong = steps == still if is_duplicate else steps < still
+    if not wrong.any():
+        return ()
+    row = int(np.argmax(wrong)) + 1
+    name = "a duplicate" if is_duplicate else "earlier than the one before"
+    where = f"{location.row(row)} ({texts.iloc[row]}) is {name}"
+    if allowed:
         return (f"its dates are irregular: {where}; the rows are taken in the order of the file",)
-    return ()
+    if clock.offset is None:
+        check_clock(clock.dates, texts, location)
+    raise UserError(
+        f"{location.name}, column {texts.name!r}: {where}, and {int(wrong.sum())} such row(s) in all; "
+        "sort the file by date, one row a date, date and time in one column."
+    )

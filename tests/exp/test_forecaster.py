@@ -204,6 +204,8 @@ def test_what_does_not_fit_is_named(
         (("data", "frequency"), "often"),
         (("data", "frequency"), 3),
         (("data", "features"), "X"),
+        (("data", "tz"), "Nowhere"),
+        (("data", "tz"), ["UTC"]),
         (("training",), []),
     ],
 )
