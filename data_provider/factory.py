@@ -133,12 +133,14 @@ def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series
     training = frame.values[: borders.train]
     scaler = StandardScaler().fit(training)
     flat = np.ptp(training, axis=0) == 0
+    tiny = ~flat & (scaler.scale_ != np.sqrt(scaler.var_))  # differences that vanish when squared
     scaler.mean_[flat] = training[0, flat]  # the mean of large equal numbers is off by rounding
     values = scaler.transform(frame.values)
     frame.check_distance(values)
     notes = tuple(
-        f"column {name!r} is constant over the training rows; it is forecast all the same"
-        for name, constant in zip(frame.columns, flat, strict=True)
-        if constant
+        f"column {name!r} {'varies too little to be standardised' if is_tiny else 'is constant'} over the training "
+        "rows; it is forecast all the same"
+        for name, is_flat, is_tiny in zip(frame.columns, flat, tiny, strict=True)
+        if is_flat or is_tiny
     )
     return scaler, Series(values, None if frame.filled is None else ~frame.filled), notes

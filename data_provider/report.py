@@ -1,6 +1,6 @@
 """Report on the quality of a file before anything is trained on it (``--check_data``)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -8,12 +8,12 @@ import numpy as np
 from data_provider.config import DataConfig, data_file
 from data_provider.datasets import find_dataset
 from data_provider.factory import load_data
-from data_provider.reading import Frame, Reading, holes, read_table, season_length, written_dates
+from data_provider.reading import Frame, Reading, holes, listing, read_table, season_length, written_dates
 from utils.errors import UserError
 
 OUTLYING = 10.0  # robust standard deviations from the median
 NORMAL_QUARTILES = 1.349  # interquartile range of a normal distribution, in standard deviations
-MOST = 12  # columns listed in a line
+MOST = 12  # columns with a line of their own
 
 
 def quality_report(config: DataConfig) -> list[str]:
@@ -48,17 +48,17 @@ def _columns(table: Frame) -> Iterator[str]:
     first, last = written_dates(table.dates[[0, -1]], None)
     yield f"{len(values):,} rows, {first} to {last} (column {table.date_column!r}{zone})"
     yield f"step {table.frequency}, {season_length(table.frequency)} steps to a season"
-    yield f"{len(names)} column(s): {_listing(names)}"
+    yield f"{len(names)} column(s): {listing(names)}"
     counts = np.isnan(values).sum(axis=0)
     lacking = [f"{name} ({count:,})" for name, count in zip(names, counts, strict=True) if count]
     if lacking:
-        yield f"missing values in: {_listing(lacking)}"
+        yield f"missing values in: {listing(lacking)}"
     known = np.where(np.isnan(values).all(axis=0), 0.0, values)  # NumPy warns of columns without any value
-    flat = np.nanmin(known, axis=0) == np.nanmax(known, axis=0)
+    flat = np.square(np.nanmax(known, axis=0) - np.nanmin(known, axis=0)) == 0  # or differences that vanish in squares
     constant = [name for name, is_flat in zip(names, flat, strict=True) if is_flat]
-    yield f"constant: {_listing(constant)}" if constant else "no column is constant"
+    yield f"constant: {listing(constant)}" if constant else "no column is constant"
     twins = list(_twins(table))
-    yield f"duplicates: {_listing(twins)}" if twins else "no column duplicates another"
+    yield f"duplicates: {listing(twins)}" if twins else "no column duplicates another"
     found = list(_outliers(table))
     yield from found or [f"no value lies more than {OUTLYING:g} robust standard deviations from its column's median"]
 
@@ -88,7 +88,7 @@ def _outliers(table: Frame) -> Iterator[str]:
             row = int(np.nanargmax(distance))
             place = f"{table.dates[row]} ({table.location.row(int(table.rows[row]))})"
             farthest = f"the farthest {column[row]:g} at {place}, {distance[row]:.0f} from {middle:g}"
-            found.append((distance[row], f"extreme: {name}: {far:,} value(s), {farthest}"))
+            found.append((distance[row], f"extreme: {listing([name])}: {far:,} value(s), {farthest}"))
     yield from (line for _, line in sorted(found, reverse=True)[:MOST])
     if len(found) > MOST:
         yield f"extreme values also in {len(found) - MOST} more column(s)"
@@ -133,8 +133,3 @@ def _verdict(config: DataConfig, has_holes: bool) -> str:
             how = f"with --fill {fill}" if fill else "as it is"
             return f"The file can be used {how}{' (or ffill)' if fill == 'linear' and not config.fill else ''}."
     return f"The file cannot be used as it is: {reason}"
-
-
-def _listing(names: Sequence[str]) -> str:
-    more = f", … and {len(names) - MOST} more" if len(names) > MOST else ""
-    return ", ".join(names[:MOST]) + more

@@ -246,6 +246,9 @@ def parse(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, set[st
     marked = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args([])), UNSET))
     given = {name for name, value in vars(parser.parse_args(argv, namespace=marked)).items() if value is not UNSET}
     args = parser.parse_args(argv)
+    for name in ("root_path", "data_path", "target_root_path", "target_data_path"):
+        if getattr(args, name) == "":
+            parser.error(f"--{name} is empty; name a file or a folder, or leave the flag out")
     alone = "m4" if args.task_name == "short_term_forecast" else "sample"
     args.data = args.data or ("custom" if args.data_path else alone)
     return args, given

@@ -39,6 +39,13 @@ class TestFlags:
         assert RunConfig.from_args(args).gpt_layers == 6
         assert len(given) == len(re.findall(r"--\w+", line))
 
+    @pytest.mark.parametrize("flag", ["data_path", "root_path", "target_data_path", "target_root_path"])
+    def test_an_empty_path_is_no_path_left_out(self, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as left:
+            run.parse([f"--{flag}", ""])
+        assert left.value.code == 2
+        assert f"error: --{flag} is empty" in capsys.readouterr().err
+
     def test_every_flag_is_read_or_declared_without_effect(self) -> None:
         read: set[str] = set()
 

@@ -9,18 +9,24 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.lib import format as npy_format
-from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor
 
 from utils.errors import UserError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 LOCK = ".lock"
+
+
+def shown_path(path: str | Path) -> str:
+    """Return a path as printable text: bytes that are no UTF-8, and control characters, become escapes like \\xe4."""
+    text = os.fsencode(path).decode(errors="backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 @contextmanager
@@ -56,12 +62,15 @@ def clear_leftovers(folder: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+def save_tensors(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file, whole or not at all.
 
     Raises:
         OSError: it cannot be written.
     """
+    from safetensors import SafetensorError  # late: not all who write files need PyTorch
+    from safetensors.torch import save_file
+
     with replacing(path) as temporary:
         try:
             save_file(tensors, temporary, metadata=metadata)

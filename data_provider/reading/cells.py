@@ -1,12 +1,14 @@
 """Read the names and the cells of a CSV file, with messages that name the line."""
 
+import csv
 import re
+from itertools import islice
 
 import numpy as np
 import pandas as pd
 
 from data_provider.reading.columns import checked_names
-from data_provider.reading.csv_file import UNREADABLE, CsvFile, not_text, unreadable
+from data_provider.reading.csv_file import PEEK, UNREADABLE, CsvFile, not_text, unreadable
 from data_provider.reading.dates import looks_like_dates
 from data_provider.reading.location import shown
 from data_provider.reading.numbers import MISSING
@@ -23,13 +25,17 @@ def read_names(file: CsvFile) -> list[str]:
         UserError: the first line names no columns
     """
     try:
-        _, header = next(file.rows(), (1, None))
+        with file.open() as text:
+            reader = csv.reader(islice(text, PEEK), delimiter=file.separator)
+            header = next(reader, None)
     except UnicodeError as error:
         raise not_text(file) from error
     except UNREADABLE as error:
         raise unreadable(file, error) from error
     if header is None:
         raise UserError(f"{file.name} is empty.")
+    if reader.line_num == PEEK:
+        raise UserError(f"{file.name}, line 1: a quote in the names of the columns is not closed in {PEEK} lines.")
     names = [name.strip() for name in header]
     if not any(names):
         raise UserError(f"{file.name}, line 1: it is blank; it has to name the columns.")

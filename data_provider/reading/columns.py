@@ -1,6 +1,7 @@
 """Choose the column of dates and the columns of numbers."""
 
 import re
+from collections import Counter
 
 import pandas as pd
 
@@ -18,13 +19,15 @@ def checked_names(names: list[str], location: Location, where: str) -> list[str]
         where: the part of the table that names the columns, for messages
 
     Raises:
-        UserError: a name is missing, or stands twice
+        UserError: a name is missing, stands twice, or is no text
     """
+    if any("\0" in name for name in names):
+        raise UserError(f"{location.name}, {where}: a name has a NUL character; save the file as CSV in UTF-8.")
     if "" in names:
         raise UserError(f"{location.name}, {where}: column {names.index('') + 1} has no name; name it or remove it.")
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None:
-        raise UserError(f"{location.name} has more than one column called {shown(twice)}; rename them.")
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{location.name} has more than one column called {shown(name)}; rename them.")
     return names
 
 

@@ -13,9 +13,13 @@ from typing import TextIO
 
 from data_provider.reading.location import Location
 from utils.errors import UserError
+from utils.files import shown_path
 
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars", ",": "commas"}  # the likelier ones last
 PEEK = 50  # rows by which separator and column of dates are chosen
+LONGEST = 2**24  # characters in the first lines
+# Bytes that a compressed file may unpack to, and how many times its size if that is more: a bomb goes on for ever.
+UNPACKED, RATIO = 2**28, 50
 GZIP = b"\x1f\x8b"
 # Files that are no CSV, by their first bytes.
 OTHERS = {
@@ -34,6 +38,24 @@ OTHERS = {
 }
 MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # the longest first
 UNREADABLE = (csv.Error, OSError, EOFError, zlib.error)
+
+
+class _Unpacked(gzip.GzipFile):
+    """A gzip file that refuses to unpack to far more than a table would."""
+
+    def read1(self, size: int = -1) -> bytes:
+        """Return the next bytes.
+
+        Raises:
+            UserError: they are too many
+        """
+        data = super().read1(size)
+        if self.tell() > UNPACKED and self.tell() > RATIO * os.path.getsize(self.name):
+            raise UserError(
+                f"{shown_path(self.name)} unpacks to more than {UNPACKED >> 20} MiB and {RATIO} times its size; "
+                "if that is right, give the unpacked file."
+            )
+        return data
 
 
 @dataclass(frozen=True)
@@ -56,7 +78,7 @@ class CsvFile(Location):
 
     def open(self) -> TextIO:
         """Open the file as text with its own line ends."""
-        raw = gzip.open(self.path, "rb") if self.gzipped else self.path.open("rb")  # noqa: SIM115 (the caller closes it)
+        raw = _Unpacked(self.path) if self.gzipped else self.path.open("rb")
         return io.TextIOWrapper(raw, encoding=self.encoding, newline="")
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -87,10 +109,11 @@ def find_csv(path: Path) -> CsvFile:
     Raises:
         UserError: there is no such file, it is of another kind, or it cannot be read.
     """
+    plain = CsvFile(shown_path(path), path=path)
+    plain = CsvFile(shown_path(path), path=path)
     if not os.path.isfile(path):
         what = "is a folder" if os.path.isdir(path) else "is no file" if os.path.exists(path) else "does not exist"
-        raise UserError(f"Data file {path} {what}; check --root_path and --data_path.")
-    plain = CsvFile(str(path), path=path)
+        raise UserError(f"Data file {plain.name} {what}; check --root_path and --data_path.")
     try:
         first = _first_bytes(plain)
         if first.startswith(GZIP):
@@ -101,8 +124,7 @@ def find_csv(path: Path) -> CsvFile:
                 raise UserError(f"{plain.name} is {kind}, not a CSV file: {remedy}.")
         encoding = next((name for mark, name in MARKS.items() if first.startswith(mark)), plain.encoding)
         plain = replace(plain, encoding=encoding)
-        with plain.open() as file:
-            lines = list(islice(file, PEEK))
+        lines = _first_lines(plain)
     except UnicodeError as error:
         raise not_text(plain) from error
     except UNREADABLE as error:
@@ -115,6 +137,21 @@ def find_csv(path: Path) -> CsvFile:
 def _first_bytes(file: CsvFile) -> bytes:
     with file.open() as text:
         return text.buffer.read(16)
+
+
+def _first_lines(file: CsvFile) -> list[str]:
+    """Return the first 50 lines, however they end; no more than a limit is read of lines without end."""
+    lines, left = [], LONGEST
+    with file.open() as text:
+        while len(lines) < PEEK and (line := text.readline(left)):
+            lines.append(line)
+            left -= len(line)
+            if not left:
+                raise UserError(
+                    f"{file.name}, line {len(lines)}: the lines up to here have more than {LONGEST:,} characters; "
+                    "a table has a line for each row."
+                )
+    return lines
 
 
 def not_text(file: CsvFile) -> UserError:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from utils.checkpoint import write_checkpoint
-from utils.files import ArrayWriter, replacing, write_json, write_table
+from utils.files import ArrayWriter, replacing, shown_path, write_json, write_table
 
 
 @pytest.fixture(params=[0o022, 0o077], ids=oct)
@@ -140,3 +140,16 @@ def test_a_table_is_written_with_row_names_and_without_loss(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="zip"):
         write_table(tmp_path / "table.csv", ["H1"], values, ["V1", "V2"])
     assert "with" in (tmp_path / "table.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"my data/t\xc3\xa9l\xc3\xa9.csv", "my data/télé.csv"),
+        (b"d\xe4ta.csv", r"d\xe4ta.csv"),
+        (b"two\nlines\x1b[31m\xe2\x80\xae.csv", r"two\nlines\x1b[31m\u202e.csv"),
+    ],
+)
+def test_any_path_is_shown_as_printable_text(name: bytes, shown: str) -> None:
+    assert shown_path(Path(os.fsdecode(name))) == shown
+    assert shown.isprintable()
