@@ -120,19 +120,20 @@ def complete(table: Frame, fill: str | None) -> Frame:
     Raises:
         UserError: there are holes and no way to fill them
     """
-    problems = holes(table)
+    problems = "; ".join(holes(table))
     if not problems:
         return table
+    local = ". If its clock was put forward there, name its time zone, like --tz Europe/Berlin"
+    problems += local if _seems_put_forward(table) else ""
     if fill is None:
-        local = " If its clock was put forward there, name its time zone, like --tz Europe/Berlin."
         raise UserError(
-            f"{table.source}: {'; '.join(problems)}. Complete the file, or fill with --fill linear (between "
-            f"neighbours) or --fill ffill (the last known value).{local if _seems_put_forward(table) else ''}"
+            f"{table.source}: {problems}. Complete the file, or fill with --fill linear (between neighbours) or "
+            "--fill ffill (the last known value)."
         )
     _check_beginning(table)
     values = pd.DataFrame(table.values)
     values = values.interpolate() if fill == "linear" else values.ffill()  # both hold the last value to the end
-    note = f"filled ({fill}), and not scored: {'; '.join(problems)}"
+    note = f"filled ({fill}), and not scored: {problems}"
     return replace(table, values=values.to_numpy(), filled=np.isnan(table.values), notes=(*table.notes, note))
 
 
