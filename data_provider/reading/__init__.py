@@ -3,6 +3,7 @@
 Other packages import from here, not from the files below.
 """
 
+from data_provider.reading.csv_file import listing, shown
 from data_provider.reading.frame import Frame, holes
 from data_provider.reading.frequency import (
     check_frequency,
@@ -11,7 +12,6 @@ from data_provider.reading.frequency import (
     same_step,
     season_length,
 )
-from data_provider.reading.location import listing, shown
 from data_provider.reading.table import Reading, frame_from, read_frame, read_table
 from data_provider.reading.timezones import aware_dates, written_dates
 

@@ -1,16 +1,13 @@
 """Read the names and the cells of a CSV file, with messages that name the line."""
 
-import csv
 import re
-from itertools import islice
 
 import numpy as np
 import pandas as pd
 
 from data_provider.reading.columns import checked_names
-from data_provider.reading.csv_file import PEEK, UNREADABLE, CsvFile, not_text, unreadable
+from data_provider.reading.csv_file import UNREADABLE, CsvFile, shown, unreadable
 from data_provider.reading.dates import looks_like_dates
-from data_provider.reading.location import shown
 from data_provider.reading.numbers import MISSING
 from utils.errors import UserError
 
@@ -24,19 +21,7 @@ def read_names(file: CsvFile) -> list[str]:
     Raises:
         UserError: the first line names no columns
     """
-    try:
-        with file.open() as text:
-            reader = csv.reader(islice(text, PEEK), delimiter=file.separator)
-            header = next(reader, None)
-    except UnicodeError as error:
-        raise not_text(file) from error
-    except UNREADABLE as error:
-        raise unreadable(file, error) from error
-    if header is None:
-        raise UserError(f"{file.name} is empty.")
-    if reader.line_num == PEEK:
-        raise UserError(f"{file.name}, line 1: a quote in the names of the columns is not closed in {PEEK} lines.")
-    names = [name.strip() for name in header]
+    names = [name.strip() for name in file.header]
     if not any(names):
         raise UserError(f"{file.name}, line 1: it is blank; it has to name the columns.")
     if file.trailing:
@@ -67,11 +52,9 @@ def read_cells(file: CsvFile, names: list[str], texts: list[str], rows: int | No
                 text, sep=file.separator, names=fields, header=0, dtype=dict.fromkeys(texts, str), decimal=file.decimal,
                 skip_blank_lines=False, low_memory=False, nrows=rows, na_values=list(MISSING),
             )  # fmt: skip
-    except UnicodeError as error:
-        raise not_text(file) from error
     except (pd.errors.ParserError, ValueError, OverflowError, *UNREADABLE) as error:
         _check_widths(file, fields)
-        raise unreadable(file, _reason(error, file)) from error
+        raise unreadable(file, error, _reason(error, file)) from error
     if not isinstance(table.index, pd.RangeIndex):  # pandas makes an index of cells too many
         _check_widths(file, fields)
     if file.trailing:
@@ -101,5 +84,5 @@ def _check_widths(file: CsvFile, names: list[str]) -> None:
                 raise UserError(
                     f"{file.name}, line {line}: it has {len(cells)} fields, but the header names {len(names)} columns."
                 )
-    except (UnicodeError, *UNREADABLE):
+    except UNREADABLE:
         return

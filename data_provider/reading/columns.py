@@ -5,8 +5,8 @@ from collections import Counter
 
 import pandas as pd
 
+from data_provider.reading.csv_file import Location, listing, shown
 from data_provider.reading.dates import DATE, are_numbers, looks_like_dates, stripped
-from data_provider.reading.location import Location, listing, shown
 from utils.errors import UserError
 
 TIME = re.compile(r"date|day|year|month|time|period|datum|jahr", re.IGNORECASE)

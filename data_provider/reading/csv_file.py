@@ -1,4 +1,4 @@
-"""Find out how a CSV file is written, and read its rows."""
+"""Find out how a CSV file is written, and name its rows and cells in messages."""
 
 import csv
 import gzip
@@ -11,11 +11,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from data_provider.reading.location import Location
 from utils.errors import UserError
 from utils.files import shown_path
 
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars", ",": "commas"}  # the likelier ones last
+WIDEST = 60  # characters of a cell in a message
+MOST = 12  # names in a list
 PEEK = 50  # rows by which separator and column of dates are chosen
 LONGEST = 2**24  # characters in the first lines
 # Bytes that a compressed file may unpack to, and how many times its size if that is more: a bomb goes on for ever.
@@ -37,18 +38,43 @@ OTHERS = {
     b"7z\xbc\xaf": ("a 7z archive", "unpack it"),
 }
 MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # the longest first
-UNREADABLE = (csv.Error, OSError, EOFError, zlib.error)
+UNREADABLE = (UnicodeError, csv.Error, OSError, EOFError, zlib.error)
+
+
+def shown(cell: object) -> str:
+    """Return a name or a cell for a message: quoted, and cut after 60 characters."""
+    text = repr(cell) if isinstance(cell, str) else str(cell)
+    return text if len(text) <= WIDEST else f"{text[:WIDEST]}…"
+
+
+def listing(names: Sequence[str]) -> str:
+    """Return the first 12 names with commas between, and the number of all if there are more."""
+    text = ", ".join(name if name.isprintable() and len(name) <= WIDEST else shown(name) for name in names[:MOST])
+    return text if len(names) <= MOST else f"{text}, … ({len(names)} in all)"
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a table comes from: a pandas table, or a :class:`CsvFile`.
+
+    Attributes:
+        name: the table or the file, as messages call it
+        decimal: the decimal mark of numbers that are written as text
+    """
+
+    name: str
+    decimal: str = "."
+
+    def row(self, row: int) -> str:
+        """Return how messages name a row, counted from 0."""
+        return f"row {row}"
 
 
 class _Unpacked(gzip.GzipFile):
     """A gzip file that refuses to unpack to far more than a table would."""
 
     def read1(self, size: int = -1) -> bytes:
-        """Return the next bytes.
-
-        Raises:
-            UserError: they are too many
-        """
+        """Return the next bytes; raise UserError if they are too many."""
         data = super().read1(size)
         if self.tell() > UNPACKED and self.tell() > RATIO * os.path.getsize(self.name):
             raise UserError(
@@ -68,6 +94,7 @@ class CsvFile(Location):
         encoding: as Python names it
         gzipped: whether it is compressed by gzip
         trailing: whether each row ends in a separator behind its last cell
+        header: the cells of the first row
     """
 
     path: Path = Path()
@@ -75,6 +102,7 @@ class CsvFile(Location):
     encoding: str = "utf-8-sig"
     gzipped: bool = False
     trailing: bool = False
+    header: tuple[str, ...] = ()
 
     def open(self) -> TextIO:
         """Open the file as text with its own line ends."""
@@ -94,7 +122,7 @@ class CsvFile(Location):
         """Return the line of a row, counted from 0 after the header. The file is read again: only for messages."""
         try:
             return f"line {next(islice(self.rows(), row + 1, None))[0]}"
-        except (StopIteration, UnicodeError, *UNREADABLE):
+        except (StopIteration, *UNREADABLE):
             return f"line {row + 2}"
 
     def __str__(self) -> str:
@@ -107,9 +135,8 @@ def find_csv(path: Path) -> CsvFile:
     """Find out by its beginning how a file is written.
 
     Raises:
-        UserError: there is no such file, it is of another kind, or it cannot be read.
+        UserError: there is no such file, it is of another kind, or it cannot be read
     """
-    plain = CsvFile(shown_path(path), path=path)
     plain = CsvFile(shown_path(path), path=path)
     if not os.path.isfile(path):
         what = "is a folder" if os.path.isdir(path) else "is no file" if os.path.exists(path) else "does not exist"
@@ -125,13 +152,17 @@ def find_csv(path: Path) -> CsvFile:
         encoding = next((name for mark, name in MARKS.items() if first.startswith(mark)), plain.encoding)
         plain = replace(plain, encoding=encoding)
         lines = _first_lines(plain)
-    except UnicodeError as error:
-        raise not_text(plain) from error
+        separator = max(SEPARATORS, key=lambda each: _fit(lines, each))
+        reader = csv.reader(lines, delimiter=separator)
+        header = tuple(next(reader, ()))
     except UNREADABLE as error:
         raise unreadable(plain, error) from error
-    separator = max(SEPARATORS, key=lambda each: _fit(lines, each))
+    if not lines:
+        raise UserError(f"{plain.name} is empty.")
+    if reader.line_num == PEEK:
+        raise UserError(f"{plain.name}, line 1: a quote in the names of the columns is not closed in {PEEK} lines.")
     ends = [not cells[-1].strip() and len(cells) > 1 for cells in _cut(lines, separator)]
-    return replace(plain, separator=separator, trailing=separator != "," and bool(ends) and all(ends))
+    return replace(plain, separator=separator, trailing=separator != "," and all(ends), header=header)
 
 
 def _first_bytes(file: CsvFile) -> bytes:
@@ -154,14 +185,11 @@ def _first_lines(file: CsvFile) -> list[str]:
     return lines
 
 
-def not_text(file: CsvFile) -> UserError:
-    """Return the error of a file that is not in UTF-8."""
-    return UserError(f"{file.name} is not a UTF-8 text file; save it as CSV in UTF-8.")
-
-
-def unreadable(file: CsvFile, reason: object) -> UserError:
-    """Return the error of a file that is no table."""
-    return UserError(f"{file.name} is not a readable CSV file: {reason}.")
+def unreadable(file: CsvFile, error: Exception, reason: str | None = None) -> UserError:
+    """Return what to tell the user of an error while a file is read; the reason is that of ``error`` if left out."""
+    if isinstance(error, UnicodeError):
+        return UserError(f"{file.name} is not a UTF-8 text file; save it as CSV in UTF-8.")
+    return UserError(f"{file.name} is not a readable CSV file: {reason or error}.")
 
 
 def _fit(lines: Sequence[str], separator: str) -> float:

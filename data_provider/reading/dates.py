@@ -6,7 +6,7 @@ from datetime import tzinfo
 import numpy as np
 import pandas as pd
 
-from data_provider.reading.location import Location, shown
+from data_provider.reading.csv_file import Location, shown
 from utils.errors import UserError
 
 DATE = "date"

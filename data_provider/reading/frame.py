@@ -7,7 +7,7 @@ from datetime import tzinfo
 import numpy as np
 import pandas as pd
 
-from data_provider.reading.location import Location, listing
+from data_provider.reading.csv_file import Location, listing
 from data_provider.reading.timezones import clock_changes
 from utils.errors import UserError
 

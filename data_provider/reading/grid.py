@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from data_provider.reading.csv_file import Location
 from data_provider.reading.frequency import (
     check_frequency,
     common_step,
@@ -14,17 +15,10 @@ from data_provider.reading.frequency import (
     infer_frequency,
     season_length,
 )
-from data_provider.reading.location import Location
 from utils.errors import UserError
 
 FEW = 12  # rows among which chance makes patterns, like third Fridays
-_DAY = np.timedelta64(1, "D")
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
-_CALENDARS = {
-    "MS": pd.offsets.MonthBegin(), "ME": pd.offsets.MonthEnd(),
-    "BMS": pd.offsets.BMonthBegin(), "BME": pd.offsets.BMonthEnd(),
-}  # fmt: skip
+_MONTHLY = ("MS", "ME", "BMS", "BME")
 
 
 @dataclass(frozen=True)
@@ -49,9 +43,9 @@ class Grid:
         return int((~self.present).sum())
 
 
-def whole_grid(dates: pd.DatetimeIndex, frequency: str | None = None, notes: tuple[str, ...] = ()) -> Grid:
-    """Return the grid of dates that are taken as they are; the frequency is inferred if it is None."""
-    return Grid(dates, frequency or infer_frequency(dates), np.ones(len(dates), bool), notes)
+def whole_grid(dates: pd.DatetimeIndex) -> Grid:
+    """Return the grid of dates that are taken as they are."""
+    return Grid(dates, infer_frequency(dates), np.ones(len(dates), bool))
 
 
 def find_grid(dates: pd.DatetimeIndex, wanted: str | None, column: str, location: Location) -> Grid:
@@ -66,35 +60,35 @@ def find_grid(dates: pd.DatetimeIndex, wanted: str | None, column: str, location
         UserError: there is no such grid
     """
     wanted = None if wanted is None else check_frequency(wanted)
+    is_regular = len(dates) < 2 or _is_regular(dates)
+    named = _grid(dates, wanted) if wanted else None
+    if named is not None and not (is_regular and named.missing):
+        return named
+    if is_regular:
+        best = whole_grid(dates)
+    else:
+        grids = [grid for step in _candidates(dates) if (grid := _grid(dates, step)) is not None]
+        if not grids:
+            raise _no_step(dates, wanted, column, location)
+        best = min(grids, key=lambda grid: grid.missing)
+        best = replace(best, frequency=_spelled(best))
+    if wanted is None or season_length(wanted) == season_length(best.frequency):
+        return best
+    note = f"--freq {wanted} does not fit the dates, whose step is {best.frequency}; the dates decide"
+    return replace(best, notes=(note,))
+
+
+def _is_regular(dates: pd.DatetimeIndex) -> bool:
+    """Tell whether all dates are one step apart, and not by chance, as few beginnings of months may be 31 days."""
     exact = exact_frequency(dates)
-    if exact is not None and len(dates) < FEW and re.match(r"L?WOM|\d", exact):
-        exact = None if any(True for _ in _calendars(dates)) else exact
-    if exact is not None or len(dates) < 2:
-        named = _grid(dates, wanted) if wanted else None
-        if named is not None and not named.missing:
-            return named
-        exact = exact or infer_frequency(dates)
-        return whole_grid(dates, exact, _clash(wanted, exact))
-    names = [*([wanted] if wanted else []), *_candidates(dates)]
-    grids = [grid for grid in (_grid(dates, each) for each in names) if grid is not None]
-    if not grids:
-        raise _no_step(dates, wanted, column, location)
-    if grids[0].frequency == wanted:
-        return grids[0]
-    best = min(grids, key=lambda grid: grid.missing)
-    return Grid(best.dates, best.frequency, best.present, _clash(wanted, best.frequency))
+    if exact is None or len(dates) >= FEW or not re.match(r"L?WOM|\d", exact):
+        return exact is not None
+    return not any(_grid(dates, step) for step in _monthly_steps(dates))
 
 
-def _clash(wanted: str | None, found: str) -> tuple[str, ...]:
-    """Return a note where the dates have another step than the user names."""
-    if wanted is None or season_length(wanted) == season_length(found):
-        return ()
-    return (f"--freq {wanted} does not fit the dates, whose step is {found}; the dates decide",)
-
-
-def _grid(dates: pd.DatetimeIndex, frequency: str) -> Grid | None:
+def _grid(dates: pd.DatetimeIndex, step: str) -> Grid | None:
     """Return the grid of a step; None where a date does not lie on it, or more rows are missing than present."""
-    offset = pd.tseries.frequencies.to_offset(frequency)
+    offset = pd.tseries.frequencies.to_offset(step)
     try:
         count = (dates[-1] - dates[0]) / pd.Timedelta(offset)
     except ValueError:  # steps of the calendar
@@ -104,40 +98,30 @@ def _grid(dates: pd.DatetimeIndex, frequency: str) -> Grid | None:
     every = pd.DatetimeIndex(pd.date_range(dates[0], dates[-1], freq=offset).to_numpy())
     if len(every) > 2 * len(dates) or not dates.isin(every).all():
         return None
-    return Grid(every, frequency, every.isin(dates))
+    return Grid(every, step, every.isin(dates))
+
+
+def _monthly_steps(dates: pd.DatetimeIndex) -> list[str]:
+    """Return the steps of months and years that most of the dates may have."""
+    months, counts = np.unique(np.diff(dates.year * 12 + dates.month), return_counts=True)
+    count = int(months[np.argmax(counts)])
+    return [f"{count}{name}" for name in _MONTHLY] if count else []
 
 
 def _candidates(dates: pd.DatetimeIndex) -> Iterator[str]:
-    """Yield the steps that most of the dates may have."""
-    common = common_step(dates)
-    if common % _DAY != np.timedelta64(0):
-        yield pd.tseries.frequencies.to_offset(pd.Timedelta(common)).freqstr
-        return
-    days = int(common // _DAY)
-    yield from _calendars(dates)
-    if (dates.day_of_week == dates[0].weekday()).all() and days % 7 == 0:
-        yield f"{'' if days == 7 else days // 7}W-{_WEEKDAYS[dates[0].weekday()]}"
-    yield "D" if days == 1 else f"{days}D"
-    if (dates.day_of_week < 5).all():
-        yield "B"
+    """Yield the steps that most of the dates may have, the likeliest first."""
+    yield from _monthly_steps(dates)
+    yield pd.tseries.frequencies.to_offset(pd.Timedelta(common_step(dates))).freqstr
+    yield "B"
 
 
-def _calendars(dates: pd.DatetimeIndex) -> Iterator[str]:
-    """Yield the steps of months and years that the dates may have."""
-    months = np.unique(np.diff(dates.year * 12 + dates.month), return_counts=True)
-    count = int(months[0][np.argmax(months[1])])
-    for name, offset in _CALENDARS.items():
-        if count > 0 and all(offset.is_on_offset(date) for date in dates):
-            yield _calendar(name, count, dates[0].month)
-
-
-def _calendar(name: str, months: int, first: int) -> str:
-    """Return the name of a step of several months, like ``QS-JAN`` for three, from the name of one month's step."""
-    for length, letter in ((12, "Y"), (3, "Q")):
-        if months % length == 0:
-            many = "" if months == length else str(months // length)
-            return f"{many}{name.replace('M', letter)}-{_MONTHS[first - 1]}"
-    return name if months == 1 else f"{months}{name}"
+def _spelled(grid: Grid) -> str:
+    """Return the name of a step as pandas infers it from dates, like QS-JAN for 3MS or W-SUN for 7D."""
+    try:
+        dates = pd.date_range(grid.dates[0], periods=max(FEW, len(grid.dates)), freq=grid.frequency)
+        return exact_frequency(dates) or grid.frequency
+    except pd.errors.OutOfBoundsDatetime:
+        return grid.frequency
 
 
 def _no_step(dates: pd.DatetimeIndex, wanted: str | None, column: str, location: Location) -> UserError:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from data_provider.reading.csv_file import Location, shown
 from data_provider.reading.dates import stripped
-from data_provider.reading.location import Location, shown
 from utils.errors import UserError
 
 LARGEST = 1e100  # the squares of larger numbers, summed over a column, may exceed a float
@@ -46,49 +46,45 @@ def decimal_mark(texts: pd.DataFrame, location: Location, european: bool) -> str
     Raises:
         UserError: the cells contradict each other, or can be read in two ways
     """
-    commas, sure_commas = _marked(texts, ",", _COMMA)
-    points, sure_points = _marked(texts, ".", _POINT)
+    commas, points = _first(texts, ",", _COMMA), _first(texts, ".", _POINT)
     if commas and points:
         raise UserError(
-            f"{location.name} has decimal commas or thousands separators beside points: {_where(commas, location)}, "
-            f"{_where(points, location)}; write all numbers like 1234.5."
+            f"{location.name} has decimal commas or thousands separators beside points: {commas.where(location)}, "
+            f"{points.where(location)}; write all numbers like 1234.5."
         )
-    if commas and not sure_commas:
-        raise _two_ways(commas, location, ",")
-    if european and points and not sure_points:
-        raise _two_ways(points, location, ".")
+    found = commas or (points if european else None)
+    if found and not found.is_sure:
+        whole, rest = re.split("[,.]", found.text)
+        raise UserError(
+            f"{location.name}: {found.where(location)}, can be {whole}{rest} or {whole}.{rest}, and no other number of "
+            f"the file tells which: write thousands without separators, or {whole}.{rest}0 with a decimal more."
+        )
     return "," if commas else "."
 
 
 class _Cell(NamedTuple):
+    """The first number with a mark; it is sure if in some number the mark can only be the decimal mark."""
+
     text: str
     row: int
     column: str
+    is_sure: bool
+
+    def where(self, location: Location) -> str:
+        return f"{shown(self.text)} in column {shown(self.column)}, {location.row(self.row)}"
 
 
-def _marked(texts: pd.DataFrame, mark: str, pattern: str) -> tuple[_Cell | None, bool]:
-    """Return the first number with this mark, and whether in some number it can only be the decimal mark."""
+def _first(texts: pd.DataFrame, mark: str, pattern: str) -> _Cell | None:
     first = None
     for name in texts:
         cells = texts[name][texts[name].str.contains(mark, regex=False, na=False)]
         cells = cells[cells.str.fullmatch(pattern)]
         if len(cells):
-            first = first or _Cell(cells.iloc[0], int(cells.index[0]), str(name))
-            if not cells.str.fullmatch(_ONE_GROUP.format(re.escape(mark))).all():
-                return first, True
-    return first, False
-
-
-def _where(cell: _Cell, location: Location) -> str:
-    return f"{shown(cell.text)} in column {shown(cell.column)}, {location.row(cell.row)}"
-
-
-def _two_ways(cell: _Cell, location: Location, mark: str) -> UserError:
-    whole, _, rest = cell.text.partition(mark)
-    return UserError(
-        f"{location.name}: {_where(cell, location)}, can be {whole}{rest} or {whole}.{rest}, and no other number of "
-        f"the file tells which: write thousands without separators, or {whole}.{rest}0 with a decimal more."
-    )
+            is_sure = not cells.str.fullmatch(_ONE_GROUP.format(re.escape(mark))).all()
+            first = first or _Cell(cells.iloc[0], int(cells.index[0]), str(name), False)
+            if is_sure:
+                return first._replace(is_sure=True)
+    return first
 
 
 def read_numbers(column: pd.Series, location: Location) -> np.ndarray:

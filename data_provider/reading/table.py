@@ -10,13 +10,12 @@ from data_provider.config import DataConfig, check_fill, check_tz
 from data_provider.datasets import DatasetSpec
 from data_provider.reading.cells import read_cells, read_names
 from data_provider.reading.columns import checked_names, choose_dates, choose_numbers
-from data_provider.reading.csv_file import PEEK, find_csv
-from data_provider.reading.dates import DATE, parse_dates
+from data_provider.reading.csv_file import PEEK, Location, find_csv
+from data_provider.reading.dates import DATE, Stamps, parse_dates
 from data_provider.reading.frame import Frame, complete
 from data_provider.reading.grid import find_grid, whole_grid
-from data_provider.reading.location import Location
 from data_provider.reading.numbers import decimal_mark, read_numbers
-from data_provider.reading.timezones import Clock, check_clock, on_one_clock
+from data_provider.reading.timezones import check_clock, on_one_clock
 from utils.errors import UserError
 
 
@@ -137,9 +136,9 @@ def _series(
     notes: tuple[str, ...],
 ) -> Frame:
     """Read cells as a series on one clock, with NaN where a row or a value is missing."""
-    clock = on_one_clock(parse_dates(cells[date_column], location), reading.tz, location)
+    clock, notes_on_clock = on_one_clock(parse_dates(cells[date_column], location), reading.tz, location)
     unsorted = _check_order(clock, cells[date_column], reading.irregular_dates, location)
-    dates = clock.dates
+    dates = clock.wall
     grid = whole_grid(dates) if reading.published else find_grid(dates, reading.freq, date_column, location)
     rows = np.where(grid.present, np.cumsum(grid.present) - 1, -1)
     values = np.column_stack([read_numbers(cells[name], location) for name in columns])
@@ -151,18 +150,18 @@ def _series(
         columns=tuple(columns),
         source=location.name,
         frequency=grid.frequency,
-        notes=(*notes, *clock.notes, *unsorted, *grid.notes),
+        notes=(*notes, *notes_on_clock, *unsorted, *grid.notes),
         date_column=date_column,
-        offset=clock.offset,
+        offset=clock.written,
         zone=clock.zone,
         location=location,
         rows=rows,
     )
 
 
-def _check_order(clock: Clock, texts: pd.Series, allowed: bool, location: Location) -> tuple[str, ...]:
+def _check_order(clock: Stamps, texts: pd.Series, allowed: bool, location: Location) -> tuple[str, ...]:
     """Return a note on dates that are not sorted; refuse them unless they are allowed."""
-    steps, still = np.diff(clock.dates.to_numpy()), np.timedelta64(0)
+    steps, still = np.diff(clock.wall.to_numpy()), np.timedelta64(0)
     is_duplicate = bool((steps == still).any())
     wrong = steps == still if is_duplicate else steps < still
     if not wrong.any():
@@ -172,8 +171,8 @@ def _check_order(clock: Clock, texts: pd.Series, allowed: bool, location: Locati
     where = f"{location.row(row)} ({texts.iloc[row]}) is {name}"
     if allowed:
         return (f"its dates are irregular: {where}; the rows are taken in the order of the file",)
-    if clock.offset is None:
-        check_clock(clock.dates, texts, location)
+    if clock.offsets is None:
+        check_clock(clock.wall, texts, location)
     raise UserError(
         f"{location.name}, column {texts.name!r}: {where}, and {int(wrong.sum())} such row(s) in all; "
         "sort the file by date, one row a date, date and time in one column."

@@ -1,39 +1,23 @@
 """Bring dates on one clock whose offset from UTC does not change."""
 
+from dataclasses import replace
 from datetime import tzinfo
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
+from data_provider.reading.csv_file import Location
 from data_provider.reading.dates import Stamps, stamps_of
 from data_provider.reading.frequency import common_step, is_calendar
-from data_provider.reading.location import Location
 from utils.errors import UserError
 
 _HOUR, _DAY, _STILL = np.timedelta64(1, "h"), np.timedelta64(1, "D"), np.timedelta64(0, "h")
 FIRST_CHANGES = 3  # named in a message
 
 
-class Clock(NamedTuple):
-    """Dates on the clock of the last row.
-
-    Attributes:
-        dates: without time zone
-        offset: offset of that clock from UTC as it is written; None if unknown
-        zone: the time zone; None if unknown
-        notes: decisions to tell the user
-    """
-
-    dates: pd.DatetimeIndex
-    offset: str | None
-    zone: tzinfo | None
-    notes: tuple[str, ...] = ()
-
-
-def on_one_clock(stamps: Stamps, tz: str | None, location: Location) -> Clock:
-    """Bring all dates on the clock of the last row.
+def on_one_clock(stamps: Stamps, tz: str | None, location: Location) -> tuple[Stamps, tuple[str, ...]]:
+    """Bring all dates on the clock of the last row, and say what was decided.
 
     Steps of a day and more follow the calendar whatever the clock does; shorter steps are spans of time.
 
@@ -43,17 +27,17 @@ def on_one_clock(stamps: Stamps, tz: str | None, location: Location) -> Clock:
     Raises:
         UserError: the dates cannot be those of a clock in ``tz``
     """
-    calendar_zone, notes = stamps.zone, ()
-    if tz is not None and stamps.zone is None:
+    own_zone, notes = stamps.zone, ()
+    if tz is not None and own_zone is None:
         stamps, notes = _in_zone(stamps, tz, location)
     wall, offsets = stamps.wall, stamps.offsets
     if offsets is None or (offsets == offsets[-1]).all():
-        return Clock(wall, stamps.written, stamps.zone, notes)
+        return stamps, notes
     if _follows_calendar(wall):
         note = "its offsets from UTC change; the dates are taken from the calendar, without them"
-        return Clock(wall, None, calendar_zone, (*notes, note))
+        return Stamps(wall, zone=own_zone), (*notes, note)
     note = f"its offsets from UTC change; all dates are shown at that of the last row, {stamps.written}"
-    return Clock(pd.DatetimeIndex(wall - offsets + offsets[-1]), stamps.written, stamps.zone, (*notes, note))
+    return replace(stamps, wall=pd.DatetimeIndex(wall - offsets + offsets[-1])), (*notes, note)
 
 
 def _follows_calendar(wall: pd.DatetimeIndex) -> bool:
