@@ -103,7 +103,7 @@ def holes(table: Frame) -> list[str]:
         found.append(
             f"{missing_steps} step(s) of {table.frequency} are missing in {len(gaps)} gap(s), the first after {places}"
         )
-    missing = np.argwhere(np.isnan(table.values[present]))
+    missing = np.argwhere(np.isnan(table.values[present] if missing_steps else table.values))
     if len(missing):
         places = ", ".join(
             f"column {table.columns[c]!r}, {table.location.row(int(row))} ({dates[row]})"

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -21,35 +20,12 @@ FEW = 12  # rows among which chance makes patterns, like third Fridays
 _MONTHLY = ("MS", "ME", "BMS", "BME")
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Every date from the first to the last.
+def find_grid(
+    dates: pd.DatetimeIndex, wanted: str | None, column: str, location: Location
+) -> tuple[pd.DatetimeIndex, str, tuple[str, ...]]:
+    """Return every date from the first to the last, pandas' name of the step between them, and notes for the user.
 
-    Attributes:
-        dates: (T,), a step apart
-        frequency: pandas' name of the step
-        present: (T,) bool, whether there is a row for the date
-        notes: decisions to tell the user
-    """
-
-    dates: pd.DatetimeIndex
-    frequency: str
-    present: np.ndarray
-    notes: tuple[str, ...] = ()
-
-    @property
-    def missing(self) -> int:
-        """The number of dates without a row."""
-        return int((~self.present).sum())
-
-
-def whole_grid(dates: pd.DatetimeIndex) -> Grid:
-    """Return the grid of dates that are taken as they are."""
-    return Grid(dates, infer_frequency(dates), np.ones(len(dates), bool))
-
-
-def find_grid(dates: pd.DatetimeIndex, wanted: str | None, column: str, location: Location) -> Grid:
-    """Return the grid on which all dates lie and which misses the fewest rows.
+    All ``dates`` lie on this grid, and no other grid has fewer dates that are missing.
 
     Args:
         dates: strictly rising
@@ -62,20 +38,19 @@ def find_grid(dates: pd.DatetimeIndex, wanted: str | None, column: str, location
     wanted = None if wanted is None else check_frequency(wanted)
     is_regular = len(dates) < 2 or _is_regular(dates)
     named = _grid(dates, wanted) if wanted else None
-    if named is not None and not (is_regular and named.missing):
-        return named
+    if named is not None and (len(named) == len(dates) or not is_regular):
+        return named, wanted, ()
     if is_regular:
-        best = whole_grid(dates)
+        grid, step = dates, infer_frequency(dates)
     else:
-        grids = [grid for step in _candidates(dates) if (grid := _grid(dates, step)) is not None]
+        grids = {step: grid for step in _candidates(dates) if (grid := _grid(dates, step)) is not None}
         if not grids:
             raise _no_step(dates, wanted, column, location)
-        best = min(grids, key=lambda grid: grid.missing)
-        best = replace(best, frequency=_spelled(best))
-    if wanted is None or season_length(wanted) == season_length(best.frequency):
-        return best
-    note = f"--freq {wanted} does not fit the dates, whose step is {best.frequency}; the dates decide"
-    return replace(best, notes=(note,))
+        step, grid = min(grids.items(), key=lambda item: len(item[1]))
+        step = _spelled(step, grid)
+    if wanted is None or season_length(wanted) == season_length(step):
+        return grid, step, ()
+    return grid, step, (f"--freq {wanted} does not fit the dates, whose step is {step}; the dates decide",)
 
 
 def _is_regular(dates: pd.DatetimeIndex) -> bool:
@@ -83,10 +58,10 @@ def _is_regular(dates: pd.DatetimeIndex) -> bool:
     exact = exact_frequency(dates)
     if exact is None or len(dates) >= FEW or not re.match(r"L?WOM|\d", exact):
         return exact is not None
-    return not any(_grid(dates, step) for step in _monthly_steps(dates))
+    return not any(_grid(dates, step) is not None for step in _monthly_steps(dates))
 
 
-def _grid(dates: pd.DatetimeIndex, step: str) -> Grid | None:
+def _grid(dates: pd.DatetimeIndex, step: str) -> pd.DatetimeIndex | None:
     """Return the grid of a step; None where a date does not lie on it, or more rows are missing than present."""
     offset = pd.tseries.frequencies.to_offset(step)
     try:
@@ -98,7 +73,7 @@ def _grid(dates: pd.DatetimeIndex, step: str) -> Grid | None:
     every = pd.DatetimeIndex(pd.date_range(dates[0], dates[-1], freq=offset).to_numpy())
     if len(every) > 2 * len(dates) or not dates.isin(every).all():
         return None
-    return Grid(every, step, every.isin(dates))
+    return every
 
 
 def _monthly_steps(dates: pd.DatetimeIndex) -> list[str]:
@@ -115,13 +90,12 @@ def _candidates(dates: pd.DatetimeIndex) -> Iterator[str]:
     yield "B"
 
 
-def _spelled(grid: Grid) -> str:
+def _spelled(step: str, grid: pd.DatetimeIndex) -> str:
     """Return the name of a step as pandas infers it from dates, like QS-JAN for 3MS or W-SUN for 7D."""
     try:
-        dates = pd.date_range(grid.dates[0], periods=max(FEW, len(grid.dates)), freq=grid.frequency)
-        return exact_frequency(dates) or grid.frequency
+        return exact_frequency(pd.date_range(grid[0], periods=max(FEW, len(grid)), freq=step)) or step
     except pd.errors.OutOfBoundsDatetime:
-        return grid.frequency
+        return step
 
 
 def _no_step(dates: pd.DatetimeIndex, wanted: str | None, column: str, location: Location) -> UserError:

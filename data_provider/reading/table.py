@@ -13,7 +13,8 @@ from data_provider.reading.columns import checked_names, choose_dates, choose_nu
 from data_provider.reading.csv_file import PEEK, Location, find_csv
 from data_provider.reading.dates import DATE, Stamps, parse_dates
 from data_provider.reading.frame import Frame, complete
-from data_provider.reading.grid import find_grid, whole_grid
+from data_provider.reading.frequency import infer_frequency
+from data_provider.reading.grid import find_grid
 from data_provider.reading.numbers import decimal_mark, read_numbers
 from data_provider.reading.timezones import check_clock, on_one_clock
 from utils.errors import UserError
@@ -139,18 +140,21 @@ def _series(
     clock, notes_on_clock = on_one_clock(parse_dates(cells[date_column], location), reading.tz, location)
     unsorted = _check_order(clock, cells[date_column], reading.irregular_dates, location)
     dates = clock.wall
-    grid = whole_grid(dates) if reading.published else find_grid(dates, reading.freq, date_column, location)
-    rows = np.where(grid.present, np.cumsum(grid.present) - 1, -1)
-    values = np.column_stack([read_numbers(cells[name], location) for name in columns])
-    if grid.missing:
-        values = np.where(grid.present[:, None], values[rows], np.nan)
+    if reading.published:
+        grid, frequency, notes_on_step = dates, infer_frequency(dates), ()
+    else:
+        grid, frequency, notes_on_step = find_grid(dates, reading.freq, date_column, location)
+    values, rows = np.column_stack([read_numbers(cells[name], location) for name in columns]), np.arange(len(dates))
+    if len(grid) > len(dates):
+        rows = dates.get_indexer(grid)
+        values = np.where(rows[:, None] >= 0, values[rows], np.nan)
     return Frame(
-        dates=grid.dates,
+        dates=grid,
         values=values,
         columns=tuple(columns),
         source=location.name,
-        frequency=grid.frequency,
-        notes=(*notes, *notes_on_clock, *unsorted, *grid.notes),
+        frequency=frequency,
+        notes=(*notes, *notes_on_clock, *unsorted, *notes_on_step),
         date_column=date_column,
         offset=clock.written,
         zone=clock.zone,
