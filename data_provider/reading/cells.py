@@ -77,7 +77,7 @@ def _reason(error: Exception, file: CsvFile) -> str:
 
 
 def _check_widths(file: CsvFile, names: list[str]) -> None:
-    """Refuse the first row that has more cells than the header. Slow: only called after pandas has stumbled."""
+    """Refuse the first row that has more cells than the header. Slow: called only after pandas has failed."""
     try:
         for line, cells in file.rows():
             if len(cells) > len(names):

@@ -19,7 +19,7 @@ WIDEST = 60  # characters of a cell in a message
 MOST = 12  # names in a list
 PEEK = 50  # rows by which separator and column of dates are chosen
 LONGEST = 2**24  # characters in the first lines
-# Bytes that a compressed file may unpack to, and how many times its size if that is more: a bomb goes on for ever.
+# Bytes that a compressed file may unpack to, or that many times its size if this is more.
 UNPACKED, RATIO = 2**28, 50
 GZIP = b"\x1f\x8b"
 # Files that are no CSV, by their first bytes.

@@ -3,6 +3,8 @@
 import gzip
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from data_provider.reading import Frame, Reading, read_frame
 from utils.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
 Write = Callable[[str | bytes], Path]
 GOOD = "date,a,OT\n2024-01-01,1,2\n2024-01-02,3,4\n"
 
@@ -397,3 +400,8 @@ def test_a_long_list_of_columns_is_cut() -> None:
     wide = Frame(pd.date_range("2024", periods=1), np.zeros((1, 20)), names, "f.csv", "D")
     with pytest.raises(UserError, match=r"c0, .*, c11, … \(20 in all\)"):
         wide.select("M", "OT")
+
+
+def test_reading_needs_neither_pytorch_nor_scikit_learn() -> None:
+    code = "import sys, data_provider.reading; sys.exit(bool({'torch', 'sklearn'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False).returncode == 0
