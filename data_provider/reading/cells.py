@@ -40,16 +40,17 @@ def read_cells(file: CsvFile, names: list[str], texts: list[str], rows: int | No
     Args:
         names: of all columns
         texts: names of the columns to read as they are written
-        rows: read that many rows only; None for all
+        rows: read that many rows only, all columns as they are written; None for all rows
 
     Raises:
         UserError: the file is no table
     """
     fields = [*names, NOTHING] if file.trailing else names
+    types = str if rows is not None else dict.fromkeys(texts, str)
     try:
         with file.open() as text:
             table = pd.read_csv(
-                text, sep=file.separator, names=fields, header=0, dtype=dict.fromkeys(texts, str), decimal=file.decimal,
+                text, sep=file.separator, names=fields, header=0, dtype=types, decimal=file.decimal,
                 skip_blank_lines=False, low_memory=False, nrows=rows, na_values=list(MISSING),
             )  # fmt: skip
     except (pd.errors.ParserError, ValueError, OverflowError, *UNREADABLE) as error:

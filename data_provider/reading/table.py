@@ -111,7 +111,7 @@ def read_table(path: Path, reading: Reading) -> Frame:
     """
     file = find_csv(path)
     names = read_names(file)
-    date_column, notes = choose_dates(read_cells(file, names, names, PEEK), names, reading.date_col, file)
+    date_column, notes = choose_dates(read_cells(file, names, [], PEEK), names, reading.date_col, file)
     wanted, differences = choose_numbers(names, date_column, reading.columns, file)
     cells = read_cells(file, names, [date_column])
     european = file.separator in ";\t"
