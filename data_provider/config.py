@@ -4,6 +4,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
+from zoneinfo import available_timezones
 
 from data_provider.datasets import DATASETS, DatasetSpec, datasets_root, find_dataset
 from utils.errors import UserError
@@ -16,6 +17,7 @@ DATA_HELP = (
     f"{', '.join(DATASETS)}: custom is an own CSV, sample needs no file. If left out custom with --data_path, else the "
     "data set of the task"
 )
+TIME_ZONE = Kind(str, lambda name: name in available_timezones(), "a time zone like Europe/Berlin or UTC")
 COLUMN = Kind(str, lambda name: name != "", "the name of a column")
 
 
@@ -46,7 +48,7 @@ class DataConfig:
     fill: str | None = flag(
         None, choice("linear", "ffill"), "fill gaps and missing values, linear or ffill; they are refused if left out"
     )
-    tz: str | None = flag(None, TEXT, "time zone of a local clock that is put forward and back, as Europe/Berlin")
+    tz: str | None = flag(None, TIME_ZONE, "time zone of a clock that writes no offsets from UTC, like Europe/Berlin")
 
     of_the_file: ClassVar[frozenset[str]] = frozenset({"root_path", "data_path", "date_col", "fill", "tz"})
 
@@ -204,10 +206,13 @@ class M4Config:
 AnyDataConfig = DataConfig | M4Config
 
 
-def check_fill(fill: str | None) -> None:
-    """Raise UserError where there is no such way to fill gaps."""
-    if fill is not None:
-        convert(flags_of(DataConfig)["fill"], fill)
+def check(name: str, value: Any) -> Any:
+    """Return a value for the flag ``name``, or None where it is not given.
+
+    Raises:
+        UserError: the flag does not accept the value.
+    """
+    return value if value is None else convert(flags_of(DataConfig)[name], str(value))
 
 
 def data_file(config: DataConfig, spec: DatasetSpec) -> Path:

@@ -9,9 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from data_provider.config import DataConfig, data_file
 from data_provider.datasets import Borders, DatasetSpec, find_dataset
-from data_provider.reading.frame import Frame, read_frame
-from data_provider.reading.frequency import season_length
-from data_provider.reading.table import reading
+from data_provider.reading import Frame, Reading, read_frame, season_length
 from data_provider.windows import Series, Split, WindowDataset, make_windows
 from utils.errors import UserError
 
@@ -56,7 +54,7 @@ def read_csv(config: DataConfig, spec: DatasetSpec) -> Frame:
     Raises:
         UserError: it cannot be used; the message says where and why.
     """
-    return read_frame(data_file(config, spec), reading(config, spec))
+    return read_frame(data_file(config, spec), Reading.of(config, spec))
 
 
 def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
@@ -118,12 +116,14 @@ def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series
     training = frame.values[: borders.train]
     scaler = StandardScaler().fit(training)
     flat = np.ptp(training, axis=0) == 0
+    tiny = ~flat & (scaler.scale_ != np.sqrt(scaler.var_))  # differences that vanish when squared
     scaler.mean_[flat] = training[0, flat]  # the mean of large equal numbers is off by rounding
     values = scaler.transform(frame.values)
     frame.check_distance(values)
     notes = tuple(
-        f"column {name!r} is constant over the training rows; it is forecast all the same"
-        for name, constant in zip(frame.columns, flat, strict=True)
-        if constant
+        f"column {name!r} {'varies too little to be standardised' if is_tiny else 'is constant'} over the training "
+        "rows; it is forecast all the same"
+        for name, is_flat, is_tiny in zip(frame.columns, flat, tiny, strict=True)
+        if is_flat or is_tiny
     )
     return scaler, Series(values, None if frame.filled is None else ~frame.filled), notes

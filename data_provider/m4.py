@@ -9,7 +9,7 @@ import numpy as np
 
 from data_provider.config import NAIVE2, M4Config
 from data_provider.datasets import DatasetSpec
-from data_provider.reading.csv_rows import listing, shown
+from data_provider.reading import listing, shown
 from utils.errors import UserError
 from utils.m4.patterns import Pattern
 

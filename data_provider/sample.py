@@ -1,9 +1,8 @@
-"""An embedded data set whose best possible forecast is known.
+"""Generate an embedded data set whose best possible forecast is known.
 
-Seven hourly channels: level, trend, daily and weekly season, plus noise. The noise is one hidden AR(1)
-process that the first channel shows at once and the others show hours later, and an AR(1) process of
-their own. Whoever knows the recipe can forecast it with the conditional mean; what remains is the noise
-floor, which no model can beat on average.
+Seven hourly channels: level, trend, daily and weekly season, plus noise. The noise is one hidden AR(1) process, which
+the first channel shows at once and the others show hours later, and an AR(1) process of each channel's own. The
+conditional mean, given this recipe, is the best forecast: no model has a lower error on average.
 """
 
 from collections.abc import Sequence
@@ -15,18 +14,18 @@ import pandas as pd
 
 from data_provider.config import DataConfig
 from data_provider.datasets import DatasetSpec
-from data_provider.reading.frame import Frame
+from data_provider.reading import Frame
 
 ROWS = 7200  # 300 days
 SEED = 20240301
-HIDDEN_STEP = 0.3  # standard deviation of the hidden process's innovations
+HIDDEN_STEP = 0.3  # standard deviation of the innovations of the hidden process
 SHARED_MEMORY = 0.95  # AR(1) coefficient of the hidden process
-OWN_MEMORY = 0.7  # and of each channel's own noise
+OWN_MEMORY = 0.7  # AR(1) coefficient of each channel's own noise
 
 
 @dataclass(frozen=True)
 class Channel:
-    """The recipe of one channel: value = level + trend + seasons + gain · hidden(t - lag) + own noise."""
+    """Recipe of a channel: value = level + trend + seasons + gain · hidden(t - lag) + own noise."""
 
     name: str
     level: float
@@ -52,11 +51,14 @@ CHANNELS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """The series and the recipe's view of it.
+    """The series and its parts.
 
     Attributes:
-        frame: what a user sees. expected: (T, C), level, trend and seasons. hidden: the hidden process,
-            its first ``offset`` values before row 0. own: (T, C), each channel's own noise.
+        frame: the series as a user sees it
+        expected: (T, C), level, trend and seasons
+        hidden: (offset + T,), the hidden process
+        own: (T, C), each channel's own noise
+        offset: number of values of ``hidden`` before row 0
     """
 
     frame: Frame
@@ -66,13 +68,13 @@ class Sample:
     offset: int
 
     def best_forecast(self, origins: np.ndarray, pred_len: int) -> np.ndarray:
-        """Conditional mean of the steps from each origin on, given all rows before it.
+        """Return the conditional mean of the steps from each origin on, given all rows before it.
 
         Args:
-            origins: (B,), the row of each forecast's first step.
+            origins: (B,), the row of the first step of each forecast
 
         Returns:
-            (B, H, C) in the data's units.
+            (B, H, C) in the units of the series
         """
         ahead = np.arange(pred_len)  # 0 is the first step after the last known row
         forecast = np.empty((len(origins), pred_len, len(CHANNELS)))
@@ -85,21 +87,8 @@ class Sample:
         return forecast
 
 
-def noise_floor(pred_len: int) -> np.ndarray:
-    """Expected squared error of the best forecast, (H, C), in the data's units squared."""
-    ahead = np.arange(pred_len)
-    floor = np.empty((pred_len, len(CHANNELS)))
-    for c, channel in enumerate(CHANNELS):
-        unseen = np.maximum(0, ahead - channel.lag + 1)
-        shared = (1 - SHARED_MEMORY ** (2 * unseen)) / (1 - SHARED_MEMORY**2)
-        own = (1 - OWN_MEMORY ** (2 * (ahead + 1))) / (1 - OWN_MEMORY**2)
-        floor[:, c] = channel.gain**2 * HIDDEN_STEP**2 * shared + channel.own_noise**2 * own
-    return floor
-
-
-@cache
 def make_sample(rows: int = ROWS) -> Sample:
-    """Generate the sample; the same numbers on every machine."""
+    """Generate the sample, with equal numbers on every machine."""
     random = np.random.Generator(np.random.PCG64(SEED))
     offset = max(channel.lag for channel in CHANNELS)
     hidden = _ar1(random.normal(0, HIDDEN_STEP, (offset + rows, 1)), SHARED_MEMORY)[:, 0]
@@ -114,9 +103,14 @@ def make_sample(rows: int = ROWS) -> Sample:
     return Sample(frame, expected, hidden, own, offset)
 
 
+@cache
+def _sample() -> Sample:
+    return make_sample()
+
+
 def read_sample(config: DataConfig, spec: DatasetSpec) -> Frame:
     """Return the sample as if it had been read from a file."""
-    return make_sample().frame
+    return _sample().frame
 
 
 def best_forecast(columns: Sequence[str], origins: np.ndarray, pred_len: int) -> np.ndarray:
@@ -128,7 +122,7 @@ def best_forecast(columns: Sequence[str], origins: np.ndarray, pred_len: int) ->
         pred_len: H.
     """
     names = [channel.name for channel in CHANNELS]
-    return make_sample().best_forecast(origins, pred_len)[:, :, [names.index(name) for name in columns]]
+    return _sample().best_forecast(origins, pred_len)[:, :, [names.index(name) for name in columns]]
 
 
 def _expected(channel: Channel, hours: np.ndarray) -> np.ndarray:
@@ -138,7 +132,7 @@ def _expected(channel: Channel, hours: np.ndarray) -> np.ndarray:
 
 
 def _ar1(innovations: np.ndarray, memory: float) -> np.ndarray:
-    """AR(1) over axis 0, started in its stationary distribution."""
+    """Return an AR(1) process over axis 0 that begins in its stationary distribution."""
     series = innovations.copy()
     series[0] /= np.sqrt(1 - memory**2)
     for t in range(1, len(series)):

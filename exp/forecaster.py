@@ -19,10 +19,7 @@ import pandas as pd
 import torch
 
 import models
-from data_provider.reading.frame import Frame, frame_from
-from data_provider.reading.frequency import future_dates, same_step
-from data_provider.reading.table import Reading
-from data_provider.reading.timezones import aware_dates, written_dates
+from data_provider.reading import Frame, Reading, aware_dates, frame_from, future_dates, same_step, written_dates
 from exp.trained_series import TrainedSeries
 from models.base import Model
 from utils.conformal import Intervals, check_levels
@@ -70,7 +67,7 @@ class Forecast:
         with replacing(folder / ARRAY) as temporary, temporary.open("wb") as file:
             np.save(file, self.values)
         with replacing(folder / CSV) as temporary:
-            self._tidy(written_dates(self.dates, self.offset), rounded=True).to_csv(temporary, index=False)
+            self._tidy(written_dates(self.stamps, self.offset), rounded=True).to_csv(temporary, index=False)
 
     def _tidy(self, dates: pd.Index, rounded: bool = False) -> pd.DataFrame:
         none = np.full_like(self.values, np.nan)
@@ -133,12 +130,19 @@ class Forecaster:
         """Return how many rows before the first forecast one are needed."""
         return max(self.model.config.seq_len, self.model.lookback)
 
-    def reading(self, date_col: str | None = None, fill: str | None = None, irregular_dates: bool = False) -> Reading:
+    def reading(
+        self,
+        date_col: str | None = None,
+        fill: str | None = None,
+        irregular_dates: bool = False,
+        tz: str | None = None,
+    ) -> Reading:
         """Return how a table is to be read for this model."""
         return Reading(
             date_col=date_col,
             freq=self.series.frequency,
             fill=fill,
+            tz=self.series.tz if tz is None else tz,
             published=irregular_dates,
             irregular_dates=irregular_dates,
             columns=self.series.columns,
@@ -151,6 +155,7 @@ class Forecaster:
         interval: float | Sequence[float] | None = 0.9,
         date_col: str | None = None,
         fill: str | None = None,
+        tz: str | None = None,
     ) -> pd.DataFrame:
         """Forecast the steps after the end of ``table``.
 
@@ -163,6 +168,8 @@ class Forecaster:
                 for none.
             date_col: the column of dates; None for the one of training, else ``date``, else the first of dates.
             fill: ``linear`` or ``ffill`` for gaps and missing values; None refuses them.
+            tz: time zone of dates that have none, like ``Europe/Berlin``; None for the one of training. A table whose
+                dates have a time zone keeps it.
 
         Returns:
             A row per column and step: ``date``, ``column``, ``forecast``, ``lower``, ``upper`` in the table's units,
@@ -178,7 +185,7 @@ class Forecaster:
         if date_col is None and self.series.date_column in table.columns:
             date_col = self.series.date_column
         levels = () if interval is None else check_levels([interval] if np.ndim(interval) == 0 else interval)
-        frame = frame_from(table, self.reading(date_col, fill))
+        frame = frame_from(table, self.reading(date_col, fill, tz=tz))
         forecast = self.forecast(frame, predict_len, levels)
         for note in (*frame.notes, *forecast.notes):
             logger.warning(note)

@@ -55,6 +55,7 @@ class LongTermForecast(Experiment):
             "features": self.config.data.features,
             "target": self.config.data.target,
             "date_column": self.data.date_column,
+            "tz": self.config.data.tz,
             "frequency": self.data.frequency,
             "season": self.data.season,
             "scaler": {"mean": self.data.scaler.mean_.tolist(), "scale": self.data.scaler.scale_.tolist()},

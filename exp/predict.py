@@ -11,8 +11,7 @@ import torch
 
 from data_provider.config import data_file
 from data_provider.datasets import find_dataset
-from data_provider.reading.frame import Frame, read_frame
-from data_provider.reading.timezones import written_dates
+from data_provider.reading import Frame, read_frame, written_dates
 from exp.config import RunConfig
 from exp.forecaster import CSV, Forecast, Forecaster
 from utils.device import pick_device
@@ -65,7 +64,7 @@ def _read(config: RunConfig, forecaster: Forecaster) -> Frame:
     spec = find_dataset(config.data.data)
     if spec.made:
         return resolve_name(spec.read)(config.data, spec).arrange(forecaster.columns)
-    reading = forecaster.reading(config.data.date_col, config.data.fill, spec.irregular_dates)
+    reading = forecaster.reading(config.data.date_col, config.data.fill, spec.irregular_dates, config.data.tz)
     return read_frame(data_file(config.data, spec), reading)
 
 
@@ -92,7 +91,7 @@ def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:
 
 def _lines(frame: Frame, forecast: Forecast) -> Iterator[str]:
     """What is forecast, and the first steps of the last column, the target."""
-    dates = written_dates(forecast.dates, forecast.offset)
+    dates = written_dates(forecast.stamps, forecast.offset)
     target = forecast.columns[-1]
     span = f"{dates[0]} to {dates[-1]}"
     yield f"Forecast of {len(dates)} steps ({frame.frequency}) after the end of {frame.source}: {span}"

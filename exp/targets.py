@@ -46,7 +46,8 @@ def target_configs(source: DataConfig, targets: tuple[Target, ...]) -> dict[str,
     for target in targets:
         _check_kind(source, target)
         location = {**asdict(target), "root_path": target.root_path or _folder_of_source(source, target)}
-        config = replace(source, **location, percent=100, freq=None)
+        tz = source.tz if target.data == "custom" else None
+        config = replace(source, **location, percent=100, freq=None, tz=tz)
         found[_name(config)] = config
     return found
 

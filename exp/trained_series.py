@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from data_provider.reading.frequency import check_frequency
+from data_provider.config import check
+from data_provider.reading import check_frequency
 from models.base import Model
 from models.checkpoint import CONFIG
 from utils.errors import UserError, shown_path
@@ -25,6 +26,7 @@ class TrainedSeries:
         scale: (C,), standard deviation of the training rows.
         frequency: the step between rows.
         date_column: name of the column of dates.
+        tz: the time zone of its clock, if it was named.
         features: as in ``DataConfig``.
         precision: of matrix products, as ``--precision``.
     """
@@ -35,6 +37,7 @@ class TrainedSeries:
     scale: np.ndarray
     frequency: str
     date_column: str
+    tz: str | None
     features: str
     precision: str
 
@@ -74,6 +77,7 @@ class TrainedSeries:
             scale=scale,
             frequency=check_frequency(data["frequency"]),
             date_column=date_column,
+            tz=check("tz", data["tz"]),
             features=features,
             precision=precision,
         )

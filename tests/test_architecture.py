@@ -101,3 +101,16 @@ def test_files_that_may_come_from_others_are_read_without_running_them(path: Pat
                 assert options.get("weights_only") == "True", f"{name_of(path)}:{node.lineno}"
             if call in ("np.load", "numpy.load"):
                 assert options.get("allow_pickle", "False") == "False", f"{name_of(path)}:{node.lineno}"
+
+
+def test_files_that_read_tables_are_reached_through_their_door_alone() -> None:
+    wing = ROOT / "data_provider" / "reading"
+    others = [*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "scripts").rglob("*.py")]
+    offenders = [
+        f"{name_of(path)} imports {node.module}"
+        for path in others
+        if wing not in path.parents
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("data_provider.reading.")
+    ]
+    assert offenders == []

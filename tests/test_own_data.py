@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import run
+from exp.forecaster import Forecaster
 from tests.conftest import Tiny, WriteCsv, hourly_table
 from tests.helpers.commands import tiny_run, written
 from tests.helpers.places import DATASETS
@@ -272,6 +273,24 @@ def test_a_file_that_does_not_fit_the_network_is_refused(
     assert message in error
     assert "other.csv" in error
     assert error.count("\n") == 1
+
+
+def test_a_local_clock_is_forecast_in_its_time_zone(
+    tiny: Tiny, write_csv: WriteCsv, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dates = pd.date_range("2024-10-15 09:00", periods=414, freq="h", tz="Europe/Berlin")
+    table = hourly_table(414).assign(date=dates.tz_localize(None))
+    flags = [*tiny(data_path=write_csv(table[:400])), "--do_predict"]
+    assert run.main(flags) == 2
+    assert "back at 2024-10-27 02:00:00 (line 284)" in capsys.readouterr().err
+    assert run.main([*flags, "--tz", "Europe/Berlin"]) == 0
+    assert list(forecast_of()["date"].unique()) == [str(date) for date in dates[400:408]]
+    write_csv(table[6:406], "newer.csv")
+    assert predict("--data_path", "../newer.csv") == 0  # the checkpoint knows the time zone
+    newer = pd.read_csv(next(Path("results").glob("*newer*/forecast.csv")))
+    assert list(newer["date"].unique()) == [str(date) for date in dates[406:]]
+    future = Forecaster.load(checkpoint()).predict(table[6:406])
+    assert list(future["date"].unique()) == list(dates[406:])
 
 
 def test_a_newer_file_is_also_found_beside_the_one_trained_on(trained: Path) -> None:

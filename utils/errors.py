@@ -1,5 +1,6 @@
 """The one exception that means: the input is wrong, not the program."""
 
+import os
 from pathlib import Path
 
 
@@ -16,7 +17,10 @@ class Terminated(KeyboardInterrupt):
 
 def shown_path(path: str | Path) -> str:
     """Return a path as text that can be printed: bytes that are no UTF-8 and control characters escaped."""
-    text = str(path).encode("utf-8", "backslashreplace").decode()
+    try:
+        text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # not the name of a file
+        text = str(path).encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

@@ -1,4 +1,4 @@
-"""The dates of a table: read with certainty or refused, never guessed."""
+"""Read the dates of a table: with certainty, or refuse them."""
 
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -6,14 +6,14 @@ from datetime import tzinfo
 import numpy as np
 import pandas as pd
 
-from data_provider.reading.csv_rows import Place, shown
+from data_provider.reading.csv_file import Location, shown
 from utils.errors import UserError
 
 DATE = "date"
 
 # A year first; pandas alone also takes "now", "2024.5" (May) and "-1" (two years before Christ) for ISO dates.
 _YEAR_FIRST = r"\d{4}(?:\d{4}|([-/ ])\d{1,2}(?:\1\d{1,2})?)?(?:[T ]\s*\d.*)?"
-_ZONE = r"[T ]\s*\d[\d:.,]*\s*(Z|[+-]\d\d(?::?\d\d)?)$"
+_OFFSET = r"(Z|[+-]\d\d(?::?\d\d)?)$"
 # Other dates that are read. Where the day may come first or second, the whole column has to decide.
 _DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d-%b-%Y", "%d %b %Y", "%b %d %Y", "%b %d, %Y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
@@ -27,8 +27,10 @@ class Stamps:
     """Dates as they are written.
 
     Attributes:
-        wall: what the clock says, NaT where a text is no date. offsets: of each from UTC; None if none is given.
-        written: how the last offset is written (Z, +02:00). zone: the time zone of a pandas column that has one.
+        wall: the time of the clock, NaT where a text is no date
+        offsets: the offset of each date from UTC; None where the table has no offsets
+        written: how the last offset is written, like Z or +02:00
+        zone: the time zone of a pandas column that has one
     """
 
     wall: pd.DatetimeIndex
@@ -37,70 +39,77 @@ class Stamps:
     zone: tzinfo | None = None
 
 
-def parse_dates(column: pd.Series | pd.DatetimeIndex, name: str, place: Place) -> Stamps:
-    """Read a column of dates or of their texts; the first row chooses the format.
+def parse_dates(column: pd.Series, location: Location) -> Stamps:
+    """Read a column of dates or of texts; the first row decides the format.
 
     Raises:
-        UserError: one is missing, cannot be read with certainty, or does not fit the others.
+        UserError: a date is missing, cannot be read with certainty, or does not fit the others
     """
-    stamps = _of_pandas(column) if pd.api.types.is_datetime64_any_dtype(column) else _of_texts(column, name, place)
+    is_dates = pd.api.types.is_datetime64_any_dtype(column)
+    stamps = stamps_of(pd.DatetimeIndex(column)) if is_dates else _of_texts(column, location)
     unread = np.asarray(stamps.wall.isna())
     if unread.any():
         row = int(np.argmax(unread))
-        cell = column[row] if isinstance(column, pd.DatetimeIndex) else column.iloc[row]
+        cell = column.iloc[row]
         problem = "the date is missing" if pd.isna(cell) else f"{shown(cell)} is no date that fits the others"
-        remedy = _REMEDY
-        if not pd.isna(cell) and pd.Series([str(cell)]).str.fullmatch(_NUMBER).item():
-            remedy += " (counts of seconds or days have to be turned into dates first)"
-        raise UserError(f"{place.name}, column {name!r}, {place.row(row)}: {problem}; {remedy}.")
+        is_number = not pd.isna(cell) and are_numbers(pd.Series([str(cell)]))
+        remedy = " (counts of seconds or days have to be turned into dates first)" if is_number else ""
+        where = f"{location.name}, column {column.name!r}, {location.row(row)}"
+        raise UserError(f"{where}: {problem}; {_REMEDY}{remedy}.")
     return stamps
 
 
-def looks_like_dates(texts: pd.Series, place: Place) -> bool:
-    """Whether a column of texts holds dates that rise. Plain numbers do not, but years and days without separators."""
+def looks_like_dates(texts: pd.Series, location: Location) -> bool:
+    """Tell whether texts are dates that rise. Numbers are none, but for years and days without separators."""
     if texts.empty or texts.isna().any():
         return False
     if texts.str.fullmatch(_NUMBER).any() and not texts.str.fullmatch(_DATE_NUMBER).all():
         return False
     try:
-        wall = _of_texts(texts, "", place).wall
+        wall = _of_texts(texts, location).wall
     except UserError:
         return True  # dates that can be read in two ways
     return not wall.hasnans and bool((np.diff(wall.to_numpy()) >= np.timedelta64(-1, "h")).all())
 
 
 def are_numbers(texts: pd.Series) -> bool:
+    """Tell whether all texts are plain numbers."""
     return bool(texts.str.fullmatch(_NUMBER).all())
 
 
-def _of_pandas(column: pd.Series | pd.DatetimeIndex) -> Stamps:
-    index = pd.DatetimeIndex(column)
-    if index.tz is None:
-        return Stamps(_nanoseconds(index))
-    wall, instants = index.tz_localize(None), index.tz_convert(None)
+def stripped(column: pd.Series) -> pd.Series:
+    """Return the cells as texts without spaces around, missing ones as NaN."""
+    return column.astype("str").where(column.notna()).str.strip()
+
+
+def stamps_of(dates: pd.DatetimeIndex) -> Stamps:
+    """Split pandas' dates into the time of the clock and its offsets from UTC."""
+    if dates.tz is None:
+        return Stamps(_nanoseconds(dates))
+    wall, instants = dates.tz_localize(None), dates.tz_convert(None)
     offsets = pd.TimedeltaIndex(wall.to_numpy() - instants.to_numpy())
-    return Stamps(_nanoseconds(wall), offsets, _written(offsets[-1]), index.tz)
+    return Stamps(_nanoseconds(wall), offsets, _written(offsets[-1]), dates.tz)
 
 
 def _written(offset: pd.Timedelta) -> str:
-    """``+02:00``."""
+    """Return an offset as ISO writes it, like +02:00."""
     minutes = 0 if pd.isna(offset) else round(offset.total_seconds() / 60)
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
-def _of_texts(texts: pd.Series, name: str, place: Place) -> Stamps:
-    texts = texts.astype("str").where(texts.notna()).str.strip()
+def _of_texts(column: pd.Series, location: Location) -> Stamps:
+    texts = stripped(column)
     year_first = texts.str.fullmatch(_YEAR_FIRST, na=False)
     if not year_first.iloc[0]:
-        return Stamps(_parse_other_dates(texts, name, place))
+        return Stamps(_parse_other_dates(texts, location))
     texts = texts.where(year_first)
-    zones = texts.str.extract(_ZONE, expand=False)
+    zones = texts.str.extract(rf"[T ]\s*\d[\d:.,]*\s*{_OFFSET}", expand=False)
     texts = texts.where(zones.isna() == zones.isna().iloc[0])
     if zones.isna().all():
         return Stamps(_iso(texts))
-    local = texts.str.replace(r"\s*(?:Z|[+-]\d\d(?::?\d\d)?)$", "", regex=True)
-    wall = _iso(local)
-    return Stamps(wall, _offsets(zones), "Z" if zones.iloc[-1] == "Z" else _written(_offsets(zones.iloc[-1:])[0]))
+    offsets = _offsets(zones)
+    written = "Z" if zones.iloc[-1] == "Z" else _written(offsets[-1])
+    return Stamps(_iso(texts.str.replace(rf"\s*{_OFFSET}", "", regex=True)), offsets, written)
 
 
 def _iso(texts: pd.Series) -> pd.DatetimeIndex:
@@ -111,22 +120,26 @@ def _iso(texts: pd.Series) -> pd.DatetimeIndex:
 
 
 def _offsets(zones: pd.Series) -> pd.TimedeltaIndex:
-    """Texts like Z, +02, +0200 and +02:00 as durations."""
+    """Return texts like Z, +02, +0200 and +02:00 as durations."""
     parts = zones.replace("Z", "+00").str.extract(r"([+-])(\d\d):?(\d\d)?")
     minutes = parts[1].astype(float) * 60 + parts[2].fillna("0").astype(float)
     return pd.TimedeltaIndex(pd.to_timedelta(minutes.where(parts[0] != "-", -minutes), unit="min"))
 
 
-def _parse_other_dates(texts: pd.Series, name: str, place: Place) -> pd.DatetimeIndex:
-    texts = texts.where(texts.str.contains(r"\d", na=False))  # "now" and "today" are read in any format
-    first = texts.iloc[:1]
+def _parse_other_dates(texts: pd.Series, location: Location) -> pd.DatetimeIndex:
+    """Read dates that do not begin with the year: in the one format that fits the most rows.
+
+    Raises:
+        UserError: two formats fit all rows and disagree
+    """
+    texts = texts.where(texts.str.contains(r"\d", na=False))  # pandas reads "now" and "today" in any format
     formats = (day + time for day in _DAYS for time in _TIMES)
-    fitting = [f for f in formats if pd.to_datetime(first, format=f, errors="coerce").notna().item()]
+    fitting = [f for f in formats if pd.to_datetime(texts.iloc[:1], format=f, errors="coerce").notna().item()]
     readings = [_nanoseconds(pd.to_datetime(texts, format=f, errors="coerce")) for f in fitting]
     complete = [reading for reading in readings if not reading.hasnans]
     if len(complete) > 1 and not complete[0].equals(complete[1]):
         raise UserError(
-            f"{place.name}, column {name!r}, {place.row(0)}: the dates from {shown(texts.iloc[0])} on "
+            f"{location.name}, column {texts.name!r}, {location.row(0)}: the dates from {shown(texts.iloc[0])} on "
             f"can all be read with the day or the month first; {_REMEDY}."
         )
     nothing = pd.DatetimeIndex([pd.NaT] * len(texts))
@@ -134,7 +147,7 @@ def _parse_other_dates(texts: pd.Series, name: str, place: Place) -> pd.Datetime
 
 
 def _nanoseconds(dates: pd.Series | pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """One unit whatever the file's precision; NaT for years that it cannot hold (before 1678, after 2261)."""
+    """Return dates in nanoseconds; NaT for years that these cannot hold (before 1678, after 2261)."""
     index = pd.DatetimeIndex(dates).tz_localize(None)
     lowest, highest = pd.Timestamp(1678, 1, 1), pd.Timestamp(2262, 1, 1)
     return index.where((index >= lowest) & (index < highest)).as_unit("ns")

@@ -1,4 +1,4 @@
-"""How far apart the rows of a series are, and how many of them make a season."""
+"""Name the step between the rows of a series, and count the steps of a season."""
 
 import re
 
@@ -8,7 +8,7 @@ import pandas as pd
 from utils.errors import UserError
 
 _DAY = pd.Timedelta(days=1)
-# Steps per season by pandas' name for steps that are no fixed length of time; each may end in S or E.
+# Steps per season of steps without a fixed length, by pandas' name; each name may end in S or E.
 _CALENDAR_SEASONS = {
     "B": 5, "C": 5, "W": 52, "SM": 24, "M": 12, "BM": 12, "CBM": 12, "WOM": 12, "LWOM": 12,
     "Q": 4, "BQ": 4, "Y": 1, "BY": 1,
@@ -22,7 +22,7 @@ _REMEDY = "write h, 15min, D, W, MS, … or leave it out"
 
 
 def infer_frequency(dates: pd.DatetimeIndex) -> str:
-    """pandas' name for the step between ``dates``; where they are uneven, for the median step."""
+    """Return pandas' name of the step between ``dates``, of the median step where they are uneven."""
     exact = exact_frequency(dates)
     if exact is not None:
         return exact
@@ -35,8 +35,14 @@ def infer_frequency(dates: pd.DatetimeIndex) -> str:
     return (pd.offsets.Day(step // _DAY) if whole_days else pd.tseries.frequencies.to_offset(step)).freqstr
 
 
+def common_step(dates: pd.DatetimeIndex) -> np.timedelta64:
+    """Return the most frequent step between at least two dates, the shortest of several."""
+    steps, counts = np.unique(np.diff(dates.to_numpy()), return_counts=True)
+    return steps[np.argmax(counts)]
+
+
 def exact_frequency(dates: pd.DatetimeIndex) -> str | None:
-    """pandas' name for the step where all of ``dates``, three at least, are one step apart."""
+    """Return pandas' name of the step if there are at least three dates, all one step apart; else None."""
     if len(dates) > 2 and dates.is_monotonic_increasing and dates.is_unique:
         # Not pd.infer_freq: what it returns is about to change.
         offset = pd.DatetimeIndex(dates.to_numpy(), freq="infer").freq
@@ -46,10 +52,10 @@ def exact_frequency(dates: pd.DatetimeIndex) -> str | None:
 
 
 def future_dates(last: pd.Timestamp, frequency: str, steps: int) -> pd.DatetimeIndex:
-    """The ``steps`` dates after ``last`` on the frequency's grid.
+    """Return the ``steps`` dates after ``last``.
 
     Raises:
-        UserError: they lie beyond what dates can hold.
+        UserError: they lie beyond the year 2262, which pandas' dates cannot hold
     """
     try:
         dates = pd.date_range(last, periods=steps + 1, freq=frequency)
@@ -59,7 +65,7 @@ def future_dates(last: pd.Timestamp, frequency: str, steps: int) -> pd.DatetimeI
 
 
 def is_calendar(frequency: str) -> bool:
-    """Whether a step is a day or longer: it follows the calendar, not the clock."""
+    """Tell whether a step is a day or longer: such steps follow the calendar, not the clock."""
     try:
         return pd.Timedelta(pd.tseries.frequencies.to_offset(frequency)) >= _DAY
     except ValueError:
@@ -67,7 +73,7 @@ def is_calendar(frequency: str) -> bool:
 
 
 def same_step(one: str, other: str) -> bool:
-    """Whether two frequencies are equally far apart, wherever in the week or year they fall."""
+    """Tell whether two frequencies have steps of equal length, wherever in the week or year they begin."""
     first, second = (pd.tseries.frequencies.to_offset(name) for name in (one, other))
     try:
         return pd.Timedelta(first) == pd.Timedelta(second)
@@ -76,10 +82,10 @@ def same_step(one: str, other: str) -> bool:
 
 
 def check_frequency(name: str) -> str:
-    """Return ``name`` as pandas spells it.
+    """Return a frequency that the user names as pandas spells it.
 
     Raises:
-        UserError: pandas knows no such frequency, or it has no season.
+        UserError: pandas knows no such frequency, or it has no season
     """
     count, unit = re.fullmatch(r"(\d*)(.*)", name, re.DOTALL).groups()
     try:
@@ -92,7 +98,7 @@ def check_frequency(name: str) -> str:
 
 
 def season_length(frequency: str) -> int:
-    """Steps per season: a day of finer steps, a week of days, a year of anything longer."""
+    """Return the steps per season: a day of shorter steps, a week of days, a year of longer steps."""
     season = _season(pd.tseries.frequencies.to_offset(frequency))
     if season is None:
         raise ValueError(f"{frequency} has no season")
@@ -100,7 +106,7 @@ def season_length(frequency: str) -> int:
 
 
 def _season(offset: pd.DateOffset) -> int | None:
-    """Steps per season; None for steps that lead nowhere, back, or through a clock's opening hours."""
+    """Return the steps per season; None for steps of no or negative length, and of business hours."""
     if offset.n < 1:
         return None
     prefix = offset.rule_code.split("-")[0]

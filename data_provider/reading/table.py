@@ -1,247 +1,183 @@
-"""A table as it was written: dates on one clock and numbers, with its gaps and missing values."""
+"""Read a CSV file or a pandas table as a series."""
 
-import re
 from dataclasses import dataclass, replace
-from datetime import tzinfo
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from data_provider.config import DataConfig, check_fill
+from data_provider.config import DataConfig, check
 from data_provider.datasets import DatasetSpec
-from data_provider.reading.columns import checked_names, choose_dates, choose_numbers, differences
-from data_provider.reading.csv_rows import Place, records, shown
-from data_provider.reading.dates import DATE, looks_like_dates, parse_dates
-from data_provider.reading.dialect import UNREADABLE, Dialect, find_dialect, not_text
+from data_provider.reading.cells import read_cells, read_names
+from data_provider.reading.columns import checked_names, choose_dates, choose_numbers
+from data_provider.reading.csv_file import PEEK, Location, find_csv
+from data_provider.reading.dates import DATE, Stamps, parse_dates
+from data_provider.reading.frame import Frame, complete
 from data_provider.reading.frequency import infer_frequency
-from data_provider.reading.grid import Grid, find_grid
-from data_provider.reading.numbers import MISSING, decimal_mark, read_numbers
-from data_provider.reading.timezones import on_one_clock
+from data_provider.reading.grid import find_grid
+from data_provider.reading.numbers import decimal_mark, read_numbers
+from data_provider.reading.timezones import check_clock, on_one_clock
 from utils.errors import UserError
-
-NOTHING = "\0"  # name of what comes after a separator at the end of a line
-DATE_LIKE = re.compile(r"\d[-/. ]\d|\d{8}|\d:\d\d")  # looked for first: trying every format takes its time
-PEEK = 50  # rows that the column of dates is chosen by
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a table is to be read.
+    """How to read a table.
 
     Attributes:
-        date_col: the column of dates; None for ``date``, else the first that holds dates.
-        freq: the step between rows; None to infer it. fill: ``linear`` or ``ffill`` for gaps and missing values.
-        columns: read these alone, in this order; None for all in the table's order.
-        published: a published data set, used as it is: its gaps are no error. irregular_dates: nor are unsorted dates.
+        date_col: the column of dates; None for ``date``, else for the first column that holds dates
+        freq: the step between rows; None to infer it
+        fill: ``linear`` or ``ffill`` to fill gaps and missing values; None to refuse them
+        tz: the time zone of a clock that writes no offsets from UTC; None if its dates are taken as they are
+        columns: the columns to read, in this order; None for all
+        published: use a published data set as it is, with its gaps
+        irregular_dates: accept dates that are not sorted
     """
 
     date_col: str | None = None
     freq: str | None = None
     fill: str | None = None
+    tz: str | None = None
     columns: tuple[str, ...] | None = None
     published: bool = False
     irregular_dates: bool = False
 
     def __post_init__(self) -> None:
-        check_fill(self.fill)
+        check("fill", self.fill)
+        check("tz", self.tz)
+
+    @classmethod
+    def of(cls, config: DataConfig, spec: DatasetSpec) -> "Reading":
+        """Return how to read the file of a configuration."""
+        return cls(
+            date_col=config.date_col,
+            freq=config.freq,
+            fill=config.fill,
+            tz=config.tz,
+            published=spec.folder is not None and config.fill is None,
+            irregular_dates=spec.irregular_dates and config.fill is None,
+        )
 
 
-def reading(config: DataConfig, spec: DatasetSpec) -> Reading:
-    """How the file of a configuration is to be read."""
-    return Reading(
-        date_col=config.date_col,
-        freq=config.freq,
-        fill=config.fill,
-        published=spec.folder is not None and config.fill is None,
-        irregular_dates=spec.irregular_dates and config.fill is None,
-    )
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table before gaps and missing values are dealt with.
-
-    Attributes:
-        grid: the dates from first to last, and which of them there are. values: (T, C), NaN where missing.
-        columns: C names. date_column: name of the dates' own. offset, zone: of their clock, if known.
-        place: where it comes from. notes: what is odd but allowed. decimal: its decimal mark.
-    """
-
-    grid: Grid
-    values: np.ndarray
-    columns: tuple[str, ...]
-    date_column: str
-    offset: str | None
-    zone: tzinfo | None
-    place: Place
-    notes: tuple[str, ...]
-    decimal: str = "."
-
-
-def read_table(path: Path, reading: Reading) -> Table:
-    """Read a CSV file.
+def read_frame(path: Path, reading: Reading | None = None) -> Frame:
+    """Read a CSV file with a column of dates and a column of numbers per channel.
 
     Raises:
-        UserError: anything in the file that cannot be used, with column and line.
+        UserError: the file cannot be used; the message names column and line
     """
-    dialect = find_dialect(path)
-    place = Place(str(path), dialect)
-    names = _header(path, dialect)
-    date_column, notes = choose_dates(_parse(path, names, dialect, {}, PEEK), names, reading.date_col, place)
-    wanted = choose_numbers(names, date_column, reading.columns, place)
-    cells = _parse(path, names, dialect, {date_column: str})
-    texts = [name for name in wanted if cells[name].dtype == "str"]
-    decimal = "."
-    if _commas(cells, texts) or dialect.separator in ";\t":
-        # Only the cells as they are written tell a decimal comma from a separator of thousands.
-        written = _parse(path, names, dialect, dict.fromkeys([date_column, *wanted], str))
-        decimal = decimal_mark(written[wanted], place, dialect.separator in ";\t")
-        del written  # as large as the file, and so is what comes next
-        if decimal != ".":
-            del cells
-            cells = _parse(path, names, dialect, {date_column: str}, decimal=decimal)
-    return _checked(cells, date_column, wanted, reading, place, notes, decimal)
+    reading = reading or Reading()
+    return complete(read_table(path, reading), reading.fill)
 
 
-def table_of(frame: pd.DataFrame, reading: Reading, source: str) -> Table:
-    """The same of a pandas table, whose dates are a column or the index.
+def frame_from(table: pd.DataFrame, reading: Reading | None = None, source: str = "the table") -> Frame:
+    """Build a series from a pandas table, which is not changed; its dates are a column or the index.
 
     Raises:
-        UserError: anything in the table that cannot be used, with column and row.
+        UserError: the table cannot be used; the message names column and row, counted from 0
     """
-    place = Place(source)
-    if not len(frame):
+    reading, location = reading or Reading(), Location(source)
+    if not len(table):
         raise UserError(f"{source} has no rows.")
-    if frame.columns.nlevels > 1 or frame.index.nlevels > 1:
+    if table.columns.nlevels > 1 or table.index.nlevels > 1:
         raise UserError(f"{source} has columns or an index of several levels: bring it to one.")
-    frame = frame.rename(columns=str)
-    name = str(frame.index.name or DATE)
-    name = DATE if name in frame.columns else name
-    if isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex) and name not in frame.columns:
-        index = frame.index.to_timestamp() if isinstance(frame.index, pd.PeriodIndex) else frame.index
-        if reading.date_col in (None, name) and (reading.date_col or DATE not in frame.columns):
-            frame = frame.set_axis(index).reset_index(names=name)
-            reading = replace(reading, date_col=name)
-    names = checked_names([name.strip() for name in frame.columns], place, "its columns")
-    frame = frame.set_axis(names, axis=1).reset_index(drop=True)
-    peek = frame.head(PEEK)
-    date_column, notes = choose_dates(peek, names, reading.date_col, place)
-    wanted = choose_numbers(names, date_column, reading.columns, place)
-    texts = [name for name in wanted if not pd.api.types.is_numeric_dtype(frame[name])]
-    decimal = decimal_mark(frame[texts].astype("str"), place, False) if _commas(frame, texts) else "."
-    return _checked(frame, date_column, wanted, reading, place, notes, decimal)
+    table, reading = _dates_as_column(table.rename(columns=str), reading)
+    names = checked_names([name.strip() for name in table.columns], location, "its columns")
+    table = table.set_axis(names, axis=1).reset_index(drop=True)
+    date_column, notes = choose_dates(table.head(PEEK), names, reading.date_col, location)
+    wanted, differences = choose_numbers(names, date_column, reading.columns, location)
+    texts = table[[name for name in wanted if not pd.api.types.is_numeric_dtype(table[name])]].astype("str")
+    if _has_commas(texts):
+        location = replace(location, decimal=decimal_mark(texts, location, european=False))
+    return complete(_series(table, date_column, wanted, reading, location, (*notes, *differences)), reading.fill)
 
 
-def _header(path: Path, dialect: Dialect) -> list[str]:
-    """The names of the columns, checked."""
-    try:
-        _, header = next(records(path, dialect), (1, None))
-    except UnicodeError as error:
-        raise not_text(path) from error
-    except UNREADABLE as error:
-        raise UserError(f"{path} is not a readable CSV file: {error}.") from error
-    if header is None:
-        raise UserError(f"{path} is empty.")
-    names = [name.strip() for name in header]
-    if not any(names):
-        raise UserError(f"{path}, line 1: it is blank; it has to name the columns.")
-    if dialect.trailing:
-        names.pop()
-    dated = next((name for name in names if _is_date(name, Place(str(path), dialect))), None)
-    if dated is not None:
-        raise UserError(f"{path}, line 1: {shown(dated)} is a date, no name; the first line has to name the columns.")
-    return checked_names(names, Place(str(path), dialect), "line 1")
+def _dates_as_column(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, Reading]:
+    """Return the table with dates of its index as a column, unless another column holds the dates."""
+    name = str(table.index.name or DATE)
+    name = DATE if name in table.columns else name
+    if not isinstance(table.index, pd.DatetimeIndex | pd.PeriodIndex) or name in table.columns:
+        return table, reading
+    if reading.date_col not in (None, name) or (reading.date_col is None and DATE in table.columns):
+        return table, reading
+    index = table.index.to_timestamp() if isinstance(table.index, pd.PeriodIndex) else table.index
+    return table.set_axis(index).reset_index(names=name), replace(reading, date_col=name)
 
 
-def _is_date(name: str, place: Place) -> bool:
-    """Whether a name is a date; a plain year may be a name."""
-    return bool(DATE_LIKE.search(name)) and looks_like_dates(pd.Series([name]), place)
+def read_table(path: Path, reading: Reading) -> Frame:
+    """Read a CSV file with its gaps and missing values, as NaN.
+
+    Raises:
+        UserError: the file cannot be used; the message names column and line
+    """
+    file = find_csv(path)
+    names = read_names(file)
+    date_column, notes = choose_dates(read_cells(file, names, [], PEEK), names, reading.date_col, file)
+    wanted, differences = choose_numbers(names, date_column, reading.columns, file)
+    cells = read_cells(file, names, [date_column])
+    european = file.separator in ";\t"
+    if european or _has_commas(cells[[name for name in wanted if cells[name].dtype == "str"]]):
+        # Only the cells as they are written tell a decimal comma from a separator of thousands.
+        file = replace(file, decimal=decimal_mark(read_cells(file, names, names)[wanted], file, european))
+        if file.decimal != ".":
+            del cells  # as large as the file, and so is what replaces it
+            cells = read_cells(file, names, [date_column])
+    return _series(cells, date_column, wanted, reading, file, (*notes, *differences))
 
 
-def _parse(
-    path: Path, names: list[str], dialect: Dialect, types: dict[str, type], rows: int | None = None, decimal: str = "."
-) -> pd.DataFrame:
-    """The rows as pandas reads them, but for blank ones at the end; with ``rows`` only the first, as texts."""
-    fields = [*names, NOTHING] if dialect.trailing else names
-    try:
-        with dialect.open(path) as file:
-            table = pd.read_csv(
-                file, sep=dialect.separator, names=fields, header=0, dtype=types if rows is None else str,
-                skip_blank_lines=False, low_memory=False, nrows=rows, na_values=list(MISSING), decimal=decimal,
-            )  # fmt: skip
-    except UnicodeError as error:
-        raise not_text(path) from error
-    except (pd.errors.ParserError, ValueError, OverflowError, *UNREADABLE) as error:
-        _check_fields(path, fields, dialect)
-        reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
-        unclosed = re.fullmatch(r"EOF inside string starting at row (\d+)", reason)
-        if unclosed:
-            reason = f"a quote in {Place(str(path), dialect).row(int(unclosed[1]) - 1)} is never closed"
-        raise UserError(f"{path} is not a readable CSV file: {reason}.") from error
-    if not isinstance(table.index, pd.RangeIndex):
-        _check_fields(path, fields, dialect)
-    if dialect.trailing:
-        last = table.pop(NOTHING).notna().to_numpy()
-        if last.any():
-            line = Place(str(path), dialect).row(int(np.argmax(last)))
-            raise UserError(f"{path}, {line}: its last field, {len(fields)}, belongs to no column that has a name.")
-    for name in types:
-        table[name] = table[name].str.strip().replace("", None)
-    written = table.notna().any(axis=1).to_numpy().nonzero()[0]
-    if not len(written):
-        raise UserError(f"{path} has a header but no rows.")
-    return table.iloc[: written[-1] + 1]
+def _has_commas(texts: pd.DataFrame) -> bool:
+    return any(texts[name].astype("str").str.contains(",", na=False).any() for name in texts)
 
 
-def _check_fields(path: Path, names: list[str], dialect: Dialect) -> None:
-    """Point out the first line with more fields than the header; called once pandas has stumbled."""
-    try:
-        for line, record in records(path, dialect):
-            if len(record) > len(names):
-                raise UserError(
-                    f"{path}, line {line}: it has {len(record)} fields, but the header names {len(names)} columns."
-                )
-    except (UnicodeError, *UNREADABLE):
-        return
-
-
-def _commas(cells: pd.DataFrame, texts: list[str]) -> bool:
-    return any(cells[name].astype("str").str.contains(",", na=False).any() for name in texts)
-
-
-def _checked(
-    cells: pd.DataFrame, date_column: str, wanted: list[str], reading: Reading, place: Place,
-    notes: tuple[str, ...], decimal: str,
-) -> Table:  # fmt: skip
-    """Dates on one clock and rising, numbers, and the step between rows."""
-    stamps = parse_dates(cells[date_column], date_column, place)
-    clock = on_one_clock(stamps, place)
-    notes = (*notes, *clock.notes, *_unsorted(clock.dates, cells[date_column], reading.irregular_dates, place))
+def _series(
+    cells: pd.DataFrame,
+    date_column: str,
+    columns: list[str],
+    reading: Reading,
+    location: Location,
+    notes: tuple[str, ...],
+) -> Frame:
+    """Read cells as a series on one clock, with NaN where a row or a value is missing."""
+    clock, notes_on_clock = on_one_clock(parse_dates(cells[date_column], location), reading.tz, location)
+    unsorted = _check_order(clock, cells[date_column], reading.irregular_dates, location)
+    dates = clock.wall
     if reading.published:
-        grid = Grid(clock.dates, infer_frequency(clock.dates), np.ones(len(clock.dates), bool))
+        grid, frequency, notes_on_step = dates, infer_frequency(dates), ()
     else:
-        grid = find_grid(clock.dates, reading.freq, date_column, place)
-    if reading.columns is not None:
-        notes = (*notes, *differences(list(cells), date_column, wanted))
-    values = np.column_stack([read_numbers(cells[name], place, decimal) for name in wanted])
-    return Table(
-        grid, values, tuple(wanted), date_column, clock.offset, stamps.zone, place, (*notes, *grid.notes), decimal
+        grid, frequency, notes_on_step = find_grid(dates, reading.freq, date_column, location)
+    values, rows = np.column_stack([read_numbers(cells[name], location) for name in columns]), np.arange(len(dates))
+    if len(grid) > len(dates):
+        rows = dates.get_indexer(grid)
+        values = np.where(rows[:, None] >= 0, values[rows], np.nan)
+    return Frame(
+        dates=grid,
+        values=values,
+        columns=tuple(columns),
+        source=location.name,
+        frequency=frequency,
+        notes=(*notes, *notes_on_clock, *unsorted, *notes_on_step),
+        date_column=date_column,
+        offset=clock.written,
+        zone=clock.zone,
+        location=location,
+        rows=rows,
     )
 
 
-def _unsorted(dates: pd.DatetimeIndex, texts: pd.Series, allowed: bool, place: Place) -> tuple[str, ...]:
-    steps = np.diff(dates.to_numpy())
-    still = np.timedelta64(0, "ns")
-    for name, wrong in (("a duplicate", steps == still), ("earlier than the one before", steps < still)):
-        if not wrong.any():
-            continue
-        row = int(np.argmax(wrong)) + 1
-        where = f"{place.row(row)} ({texts.iloc[row]}) is {name}"
-        if not allowed:
-            raise UserError(
-                f"{place.name}, column {texts.name!r}: {where}, and {int(wrong.sum())} such row(s) in all; "
-                "sort the file by date, one row a date, date and time in one column."
-            )
+def _check_order(clock: Stamps, texts: pd.Series, allowed: bool, location: Location) -> tuple[str, ...]:
+    """Return a note on dates that are not sorted; refuse them unless they are allowed."""
+    steps, still = np.diff(clock.wall.to_numpy()), np.timedelta64(0)
+    is_duplicate = bool((steps == still).any())
+    wrong = steps == still if is_duplicate else steps < still
+    if not wrong.any():
+        return ()
+    row = int(np.argmax(wrong)) + 1
+    name = "a duplicate" if is_duplicate else "earlier than the one before"
+    where = f"{location.row(row)} ({texts.iloc[row]}) is {name}"
+    if allowed:
         return (f"its dates are irregular: {where}; the rows are taken in the order of the file",)
-    return ()
+    if clock.offsets is None:
+        check_clock(clock.wall, texts, location)
+    raise UserError(
+        f"{location.name}, column {texts.name!r}: {where}, and {int(wrong.sum())} such row(s) in all; "
+        "sort the file by date, one row a date, date and time in one column."
+    )

@@ -1,108 +1,120 @@
-"""One clock for all rows: offsets from UTC that change, and clocks that are put forward and back."""
+"""Bring dates on one clock whose offset from UTC does not change."""
 
+from dataclasses import replace
 from datetime import tzinfo
-from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
-from data_provider.reading.csv_rows import Place
-from data_provider.reading.dates import Stamps
-from data_provider.reading.frequency import is_calendar
+from data_provider.reading.csv_file import Location
+from data_provider.reading.dates import Stamps, stamps_of
+from data_provider.reading.frequency import common_step, is_calendar
+from utils.errors import UserError
 
-_HOUR, _DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
-# Sundays on which clocks are put forward and back: month and which Sunday of it, -1 the last.
-_RULES = {
-    "Europe": ((3, -1), (10, -1)),
-    "North America": ((3, 2), (11, 1)),
-    "North America before 2007": ((4, 1), (10, -1)),
-    "Australia": ((10, 1), (4, 1)),
-    "New Zealand": ((9, -1), (4, 1)),
-    "Chile": ((9, 1), (4, 1)),
-}
+_HOUR, _DAY, _STILL = np.timedelta64(1, "h"), np.timedelta64(1, "D"), np.timedelta64(0, "h")
+FIRST_CHANGES = 3  # named in a message
 
 
-class Clock(NamedTuple):
-    """Dates on the clock of the last row.
+def on_one_clock(stamps: Stamps, tz: str | None, location: Location) -> tuple[Stamps, tuple[str, ...]]:
+    """Bring all dates on the clock of the last row, and say what was decided.
 
-    Attributes:
-        dates: as they are to be used. offset: of that clock from UTC as written; None if the file does not tell.
-        notes: what was decided.
+    Steps of a day and more follow the calendar whatever the clock does; shorter steps are spans of time.
+
+    Args:
+        tz: name of the time zone of a clock that writes no offsets; dates with offsets are converted to it
+
+    Raises:
+        UserError: the dates cannot be those of a clock in ``tz``
     """
-
-    dates: pd.DatetimeIndex
-    offset: str | None
-    notes: tuple[str, ...] = ()
-
-
-def on_one_clock(stamps: Stamps, place: Place) -> Clock:
-    """Bring all dates on the clock of the last row.
-
-    Steps of a day and more follow the calendar whatever the clock does; shorter ones are steps of time.
-    """
+    own_zone, notes = stamps.zone, ()
+    if tz is not None and own_zone is None:
+        stamps, notes = _in_zone(stamps, tz, location)
     wall, offsets = stamps.wall, stamps.offsets
-    if offsets is None:
-        return _without_offsets(wall, place)
-    if (offsets == offsets[-1]).all():
-        return Clock(wall, stamps.written)
-    if (np.diff(wall.to_numpy()) >= _DAY).all() and (wall - wall.normalize() == wall[0] - wall[0].normalize()).all():
-        return Clock(wall, None, ("its offsets from UTC change; the dates are taken from the calendar, without them",))
+    if offsets is None or (offsets == offsets[-1]).all():
+        return stamps, notes
+    if _follows_calendar(wall):
+        note = "its offsets from UTC change; the dates are taken from the calendar, without them"
+        return Stamps(wall, zone=own_zone), (*notes, note)
     note = f"its offsets from UTC change; all dates are shown at that of the last row, {stamps.written}"
-    return Clock(pd.DatetimeIndex(wall - offsets + offsets[-1]), stamps.written, (note,))
+    return replace(stamps, wall=pd.DatetimeIndex(wall - offsets + offsets[-1])), (*notes, note)
 
 
-def _without_offsets(wall: pd.DatetimeIndex, place: Place) -> Clock:
-    """Where the only irregular steps are those of a clock put forward and back, the rows are consecutive."""
+def _follows_calendar(wall: pd.DatetimeIndex) -> bool:
+    """Tell whether all rows are at the same time of day, a day or more apart."""
+    times = wall - wall.normalize()
+    return bool((np.diff(wall.to_numpy()) >= _DAY).all() and (times == times[0]).all())
+
+
+def _in_zone(stamps: Stamps, tz: str, location: Location) -> tuple[Stamps, tuple[str, ...]]:
+    """Return the dates on the clock of a time zone, with their offsets from UTC, and notes."""
+    if stamps.offsets is not None:
+        instants = pd.DatetimeIndex(stamps.wall - stamps.offsets).tz_localize("UTC")
+        return stamps_of(instants.tz_convert(ZoneInfo(tz))), (f"its dates have offsets; they are converted to {tz}",)
+    if _follows_calendar(stamps.wall):
+        return stamps, (f"no effect: --tz {tz}, because the rows are days or longer apart",)
+    return stamps_of(_localize(stamps.wall, tz, location)), ()
+
+
+def _localize(wall: pd.DatetimeIndex, tz: str, location: Location) -> pd.DatetimeIndex:
+    """Return the dates of a local clock with their time zone; the order of rows tells repeated hours apart.
+
+    Raises:
+        UserError: the clock of the zone skips a date, or changes where the dates go on evenly
+    """
+    first, second = (
+        wall.tz_localize(ZoneInfo(tz), ambiguous=np.full(len(wall), is_first), nonexistent="NaT")
+        for is_first in (True, False)
+    )
     steps = np.diff(wall.to_numpy())
-    if len(steps) < 3:
-        return Clock(wall, None)
-    values, counts = np.unique(steps, return_counts=True)
-    step = values[np.argmax(counts)]
-    odd = np.flatnonzero(steps != step)
-    if not len(odd) or step <= np.timedelta64(0) or step > _HOUR or _HOUR % step != np.timedelta64(0):
-        return Clock(wall, None)
-    if (np.abs(steps[odd] - step) != _HOUR).any() or (wall[odd + 1].hour > 4).any():
-        return Clock(wall, None)
-    changes = {(wall[row + 1].normalize(), bool(steps[row] > step)) for row in odd}
-    if len(changes) < len(odd) or not any(_follow(rule, changes, wall) for rule in _RULES.values()):
-        return Clock(wall, None)
-    regular = wall[-1] - step * np.arange(len(wall) - 1, -1, -1)
+    repeated = np.asarray(first != second)
+    jumps = second.tz_convert(None).to_numpy()[1:] - first.tz_convert(None).to_numpy()[:-1]
+    goes_on = np.append(False, (steps <= _STILL) | (jumps == common_step(wall)))  # from the first pass to the second
+    is_second = pd.Series(goes_on & repeated).groupby((~repeated).cumsum()).cumsum() > 0
+    local = first.where(~is_second, second)
+    offsets = stamps_of(local).offsets
+    wrong = np.asarray(local.isna())
+    if not wrong.any() and (steps == steps[0]).all():
+        wrong = np.append(False, np.diff(offsets) != _STILL)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise UserError(
+            f"{location.name}, {location.row(row)} ({wall[row]}): the clock of {tz} (--tz) changes there, the dates do "
+            "not. Name the time zone of the file's clock with --tz; the clock of UTC never changes."
+        )
+    return local
+
+
+def clock_changes(dates: pd.DatetimeIndex) -> np.ndarray:
+    """Return the rows at which a clock seems to be put forward or back: an hour off in a night from Friday on."""
+    steps = np.diff(dates.to_numpy())
+    step = common_step(dates)
+    is_night = ((dates[1:].hour + 1) % 24 <= 5) & (dates[1:].day_of_week >= 4)
+    return np.flatnonzero(is_night & (np.abs(steps - step) == _HOUR) & (_STILL < step <= _HOUR)) + 1
+
+
+def check_clock(dates: pd.DatetimeIndex, texts: pd.Series, location: Location) -> None:
+    """Refuse dates without offsets if all rows out of order are explained by a clock that is put back.
+
+    Raises:
+        UserError: they are; the message names the rows at which the clock changes
+    """
+    changes, back = clock_changes(dates), np.flatnonzero(np.diff(dates.to_numpy()) <= _STILL) + 1
+    if not np.isin(back, changes).all():
+        return
     places = ", ".join(
-        f"{'forward' if steps[row] > step else 'back'} at {wall[row + 1]} ({place.row(int(row) + 1)})"
-        for row in odd[:3]
+        f"{'back' if row in back else 'forward'} at {texts.iloc[row]} ({location.row(int(row))})"
+        for row in changes[:FIRST_CHANGES]
     )
-    more = f" and {len(odd) - 3} more times" if len(odd) > 3 else ""
-    note = (
-        f"its clock is put {places}{more}, as for daylight saving; the rows are taken as consecutive, and all dates, "
-        "future ones too, are on the clock of the last row"
+    more = f" and {len(changes) - FIRST_CHANGES} more times" if len(changes) > FIRST_CHANGES else ""
+    raise UserError(
+        f"{location.name}, column {texts.name!r}: its clock seems to be put {places}{more}, as for daylight saving "
+        "time. Name its time zone, like --tz Europe/Berlin, or write the dates in UTC or with offsets."
     )
-    return Clock(pd.DatetimeIndex(regular), None, (note,))
-
-
-def _follow(
-    rule: tuple[tuple[int, int], tuple[int, int]], changes: set[tuple[pd.Timestamp, bool]], wall: pd.DatetimeIndex
-) -> bool:
-    """Whether the changes (day, forward?) are those of a rule over the whole time of the file, none left out."""
-    expected = {
-        (_sunday(year, *place), forward)
-        for year in range(wall[0].year, wall[-1].year + 1)
-        for place, forward in zip(rule, (True, False), strict=True)
-    }
-    night = pd.Timedelta(hours=5)
-    within = {(day, forward) for day, forward in expected if wall[0] <= day and day + night <= wall[-1]}
-    return within <= changes <= expected
-
-
-def _sunday(year: int, month: int, which: int) -> pd.Timestamp:
-    if which < 0:
-        last = pd.Timestamp(year, month, 1) + pd.offsets.MonthEnd()
-        return last - pd.Timedelta(days=(last.weekday() + 1) % 7)
-    first = pd.Timestamp(year, month, 1)
-    return first + pd.Timedelta(days=(6 - first.weekday()) % 7 + 7 * (which - 1))
 
 
 def aware_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None, frequency: str) -> pd.DatetimeIndex:
-    """Dates on the clock of :func:`on_one_clock` as instants, in a time zone if it is known; else as they are.
+    """Return dates of a frame, or dates that follow them, as instants: in its time zone, or at its offset if known.
 
     Days and longer steps keep the time of the zone's clock; where that skips or repeats it, the instant is the next
     or the first one.
@@ -111,12 +123,20 @@ def aware_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None
         return dates.tz_localize(zone, ambiguous=np.ones(len(dates), bool), nonexistent="shift_forward")
     if offset is None:
         return dates
-    instants = pd.DatetimeIndex([pd.Timestamp(text) for text in written_dates(dates, offset)])
+    instants = dates.tz_localize("UTC" if offset == "Z" else f"UTC{offset}")
     return instants if zone is None else instants.tz_convert(zone)
 
 
-def written_dates(dates: pd.DatetimeIndex, offset: str | None) -> list[str]:
-    """ISO dates, with the offset if there is one, without a time where all are midnight and there is none."""
+def written_dates(dates: pd.DatetimeIndex, offset: str | None = None) -> list[str]:
+    """Return dates as ISO texts, without a time where all are midnight and have no offset.
+
+    Args:
+        dates: with a time zone, or at ``offset``
+        offset: of the clock of the frame; None for steps of the calendar, which are written without
+    """
+    if dates.tz is not None and offset not in (None, "Z"):
+        return [date.isoformat(sep=" ") for date in dates]
+    dates = dates.tz_localize(None)
     if offset is None and (dates == dates.normalize()).all():
         return dates.strftime("%Y-%m-%d").tolist()
     return [f"{date.isoformat(sep=' ')}{offset or ''}" for date in dates]

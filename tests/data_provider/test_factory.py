@@ -77,6 +77,17 @@ def test_a_constant_channel_is_allowed_with_a_note(write_csv: WriteCsv, value: f
     np.testing.assert_allclose(data.series.values[:, 0], 0, atol=1e-9)
 
 
+@pytest.mark.parametrize(("center", "spread"), [(0.0, 1e-200), (1e12, 5e-4)])
+def test_a_channel_that_varies_too_little_is_allowed_with_a_note(
+    write_csv: WriteCsv, center: float, spread: float
+) -> None:
+    data = load(write_csv(hourly_table().assign(c0=center + spread * np.arange(400))))
+    assert data.notes == (
+        "column 'c0' varies too little to be standardised over the training rows; it is forecast all the same",
+    )
+    assert np.isfinite(data.series.values).all()
+
+
 def test_ordinary_channels_leave_no_note(write_csv: WriteCsv) -> None:
     assert load(write_csv()).notes == ()
 

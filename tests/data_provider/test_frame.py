@@ -1,5 +1,10 @@
 """CSV files: what is read, and the one message that names the place where something is wrong."""
 
+import gzip
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_provider.reading.frame import Frame, read_frame
-from data_provider.reading.table import Reading
+from data_provider.reading import Frame, Reading, read_frame
 from utils.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
 Write = Callable[[str | bytes], Path]
 GOOD = "date,a,OT\n2024-01-01,1,2\n2024-01-02,3,4\n"
 
@@ -169,7 +174,9 @@ def test_a_name_too_long_for_the_file_system_is_a_missing_file(tmp_path: Path) -
         ("date,tempé\n2024-01-01,1\n".encode("latin-1"), "is not a UTF-8 text file"),
         (GOOD.encode() * 20_000 + "é".encode("latin-1"), "is not a UTF-8 text file"),
         (bytes(range(256)) * 20, "is not a UTF-8 text file"),
-        (b"\0" * 100, "has a header but no rows"),
+        (b"\0" * 100, "line 1: a name has a NUL character"),
+        ("\0" + GOOD, "line 1: a name has a NUL character"),
+        (GOOD.encode("utf-16-le"), "line 1: a name has a NUL character"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_table_is_refused(write: Write, content: str | bytes, expected: str) -> None:
@@ -235,7 +242,51 @@ def test_a_blank_line_between_rows_counts_as_a_line_and_misses_its_date(write: W
 
 def test_the_frame_knows_the_line_of_each_row(write: Write) -> None:
     frame = read_frame(write('date,"two\nlines"\n2024-01-01,1\n2024-01-02,2\n'))
-    assert [frame.place.row(row) for row in range(2)] == ["line 3", "line 4"]
+    assert [frame.location.row(row) for row in range(2)] == ["line 3", "line 4"]
+
+
+# --- files that would fill the memory ---
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b"1," * 10**7, "line 1: the lines up to here have more than 16,777,216 characters"),
+        (b"date,a\n2024-01-01," + b"1" * 2 * 10**7, "line 2: the lines up to here have more than"),
+        (b'"a\n",' * 1000, "line 1: a quote in the names of the columns is not closed in 50 lines"),
+    ],
+    ids=["first line", "second line", "header"],
+)
+def test_lines_without_end_are_not_read_to_their_end(write: Write, content: bytes, place: str) -> None:
+    assert place in message(write(gzip.compress(content, 1)))
+
+
+def test_a_compressed_file_that_unpacks_to_too_much_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = "date,a\n" + "".join(f"{day:%Y-%m-%d},0\n" for day in pd.date_range("1700", periods=20_000))
+    path = write(gzip.compress(content.encode()))
+    assert len(read_frame(path).dates) == 20_000
+    monkeypatch.setattr("data_provider.reading.csv_file.UNPACKED", 2**17)
+    monkeypatch.setattr("data_provider.reading.csv_file.RATIO", 2)
+    assert "unpacks to more than" in message(path)
+
+
+# --- names of files ---
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [(b"d\xe4ta.csv", r"d\xe4ta.csv"), (b"a\nb\x1b[1m.csv", r"a\nb\x1b[1m.csv")]
+)
+def test_a_name_that_cannot_be_printed_is_shown_with_escapes(tmp_path: Path, name: bytes, shown: str) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    path.write_text(GOOD)
+    assert read_frame(path).source == f"{tmp_path}/{shown}"
+    path.write_text(GOOD + "x,1,1\n")
+    with pytest.raises(UserError) as raised:
+        read_frame(path)
+    assert f"{shown}, column 'date', line 4" in str(raised.value)
+    path.unlink()
+    with pytest.raises(UserError, match=re.escape(f"{shown} does not exist")):
+        read_frame(path)
 
 
 # --- dates that are refused ---
@@ -349,3 +400,8 @@ def test_a_long_list_of_columns_is_cut() -> None:
     wide = Frame(pd.date_range("2024", periods=1), np.zeros((1, 20)), names, "f.csv", "D")
     with pytest.raises(UserError, match=r"c0, .*, c11, … \(20 in all\)"):
         wide.select("M", "OT")
+
+
+def test_reading_needs_neither_pytorch_nor_scikit_learn() -> None:
+    code = "import sys, data_provider.reading; sys.exit(bool({'torch', 'sklearn'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False).returncode == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_provider.reading.frequency import check_frequency, infer_frequency, season_length
+from data_provider.reading import check_frequency, infer_frequency, season_length
 from utils.errors import UserError
 
 SEASONS = {

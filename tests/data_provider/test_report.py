@@ -39,7 +39,7 @@ def test_a_sound_file_can_be_used_as_it_is(write_csv: WriteCsv) -> None:
 
 def test_everything_odd_is_listed_with_its_place(write_csv: WriteCsv) -> None:
     table = hourly_table()
-    table["flat"], table["twin"] = 3.0, table["c0"]
+    table["flat"], table["tiny"], table["twin"] = 3.0, 1e-200 * np.arange(len(table)), table["c0"]
     table.loc[50, "c1"] = 1e6
     table.loc[70:72, "OT"] = np.nan
     said = report(write_csv(table.drop(index=[10, 11, 90])))
@@ -47,7 +47,7 @@ def test_everything_odd_is_listed_with_its_place(write_csv: WriteCsv) -> None:
         "3 step(s) of h are missing in 2 gap(s), the first after 2024-01-01 09:00:00 (line 11), 2024-01-04 17:00:00",
         "missing values in: OT (3)",
         "3 value(s) are missing in 1 column(s), the first in column 'OT', line 70",
-        "constant: flat",
+        "constant: flat, tiny",
         "duplicates: twin (of c0)",
         "extreme: c1: 1 value(s), the farthest 1e+06 at 2024-01-03 02:00:00 (line 50)",
         "test: 80 rows",  # of the complete grid

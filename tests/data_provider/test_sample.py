@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_provider import sample as module
-from data_provider.sample import CHANNELS, OWN_MEMORY, ROWS, Sample, make_sample, noise_floor
+from data_provider.sample import CHANNELS, HIDDEN_STEP, OWN_MEMORY, ROWS, SHARED_MEMORY, Sample, make_sample
 
 PRED_LEN = 48
 ORIGINS = np.arange(500, ROWS - PRED_LEN)
@@ -22,6 +22,18 @@ STD = (2.68038792762, 3.29873216991, 1.96530405662, 4.50669852308, 1.30030772597
 @pytest.fixture(scope="module")
 def sample() -> Sample:
     return make_sample()
+
+
+def noise_floor(pred_len: int) -> np.ndarray:
+    """The expected squared error of the best forecast, (H, C), in the units of the series squared."""
+    ahead = np.arange(pred_len)
+    floor = np.empty((pred_len, len(CHANNELS)))
+    for c, channel in enumerate(CHANNELS):
+        unseen = np.maximum(0, ahead - channel.lag + 1)
+        shared = (1 - SHARED_MEMORY ** (2 * unseen)) / (1 - SHARED_MEMORY**2)
+        own = (1 - OWN_MEMORY ** (2 * (ahead + 1))) / (1 - OWN_MEMORY**2)
+        floor[:, c] = channel.gain**2 * HIDDEN_STEP**2 * shared + channel.own_noise**2 * own
+    return floor
 
 
 def truth(sample: Sample, origins: np.ndarray, pred_len: int = PRED_LEN) -> np.ndarray:
