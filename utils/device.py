@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from timeit import timeit
 
 import numpy as np
 import torch
@@ -62,8 +63,20 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether it has instructions for products in bfloat16; on a CPU without them float32 may be faster."""
-    return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    """Return whether a device has instructions for matrix products in bfloat16."""
+    if device.type == "cuda":
+        return has_bfloat16(device)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def bfloat16_slowdown() -> float:
+    """Measure how many times as long as in float32 a matrix product takes on this CPU in bfloat16; in under a second."""
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a, b = torch.ones(2, 256, 256, dtype=dtype)  # without instructions a tenth of a second for each product
+        times = [timeit(lambda a=a, b=b: a @ b, number=1) for _ in range(4)]
+        seconds[dtype] = min(times[1:])
+    return seconds[torch.bfloat16] / seconds[torch.float32]
 
 
 def check_precision(precision: str, device: torch.device) -> None:
