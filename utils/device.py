@@ -70,7 +70,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
 
 
 def bfloat16_slowdown() -> float:
-    """Measure how many times as long as in float32 a matrix product takes on this CPU in bfloat16; in under a second."""
+    """Measure how many times as long as in float32 a matrix product takes on this CPU in bfloat16, in under 1 s."""
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
         a, b = torch.ones(2, 256, 256, dtype=dtype)  # without instructions a tenth of a second for each product
