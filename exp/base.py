@@ -154,14 +154,10 @@ class Experiment(Trainable):
     def _place(self) -> None:
         """Move the model to the device, and compile it there if asked for."""
         mode = self.config.runtime.compile_mode
-        # The fused encoder layer of evaluation ignores autocast once it is compiled.
-        torch.backends.mha.set_fastpath_enabled(mode is None)
         self.model.to(self.device)
         if mode and self._can("compile_parts", "compile"):
             check_compiler(self.device)
             torch.compiler.reset()  # what belongs to an earlier model
-            if self.compute.processes > 1 and self.device.type == "cpu":
-                logger.info("note: of several processes on the CPU evaluation alone is compiled")
             self.model.compile_parts(mode)
 
     def restore(self, folder: Path) -> None:

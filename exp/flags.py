@@ -1,7 +1,7 @@
 """Build the command line from the fields that declare its flags. Light: ``--help`` and a wrong flag answer at once."""
 
 import argparse
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import Field
 from pkgutil import resolve_name
 from typing import Any
@@ -11,8 +11,8 @@ from exp.config import RunConfig
 from exp.experiments import TASKS
 from exp.options import Command, RuntimeOptions, TrainingOptions
 from models import MODELS, find_config
-from utils.command import Parser, processes
-from utils.flags import PRESENCE, convert, flags_of, idle_flags
+from utils.command import Parser, add_flags, processes
+from utils.flags import convert, flags_of, idle_flags
 from utils.schedule import Schedule
 
 USAGE = """python run.py [flags]
@@ -72,10 +72,10 @@ def build_parser(model: str = RunConfig.model) -> tuple[Parser, dict[str, Field]
     known: dict[str, Field] = {}
     groups = {"the run": RunConfig} | _data_groups() | {f"the model {model}": find_config(model)} | COMMON
     for title, config in groups.items():
-        _add(parser.add_argument_group(title), flags_of(config), known)
+        add_flags(parser.add_argument_group(title), flags_of(config), known)
     hidden = parser.add_argument_group()
     for other in MODELS:
-        _add(hidden, flags_of(find_config(other)), known, hide=True)
+        add_flags(hidden, flags_of(find_config(other)), known, hide=True)
     unread = [name for name in OF_RELEASE if name not in known]
     for name in unread:
         nargs = "+" if name == "p_hidden_dims" else None
@@ -94,27 +94,6 @@ def _data_groups() -> dict[str, type]:
         names.setdefault(spec.config, []).append(name)
     first, *others = names
     return {"data": resolve_name(first)} | {f"data: {', '.join(names[place])}": resolve_name(place) for place in others}
-
-
-def _add(
-    group: argparse._ArgumentGroup, flags: Mapping[str, Field], known: dict[str, Field], hide: bool = False
-) -> None:
-    """Add the flags that are not yet known."""
-    for name, one in flags.items():
-        if name in known:
-            continue
-        known[name] = one
-        names = [f"--{name}", *(f"--{alias}" for alias in one.metadata["aliases"])]
-        text = one.metadata["help"]
-        if one.default not in (None, False) and "left out" not in text:
-            text += f" (default: {one.default})"
-        text = argparse.SUPPRESS if hide else text.replace("%", "%%")
-        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text, "dest": name}
-        if one.metadata["kind"] is PRESENCE:
-            options["action"] = "store_true"
-        else:
-            options["metavar"] = {int: "N", float: "X"}.get(one.metadata["kind"].type, "TEXT")
-        group.add_argument(*names, **options)
 
 
 def lines_of_idle_flags(config: RunConfig, command: Command, given: Collection[str]) -> Iterator[str]:

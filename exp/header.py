@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from exp.config import RunConfig
 from models.base import Model
 from utils.compute import Compute
-from utils.device import has_fast_bfloat16
+from utils.device import bfloat16_slowdown, has_fast_bfloat16
 
 ROW = "{:<18} {:4d} tensors {:>12,} parameters"
 
@@ -33,10 +33,24 @@ def describe_training(config: RunConfig, model: Model, compute: Compute, eval_ba
     precision = compute.describe_precision()
     yield f"learning rate: {schedule.learning_rate:g}, {course}; matrix products in {precision}"
     if plan.precision == "bf16" and not has_fast_bfloat16(compute.device):
-        yield "note: this CPU has no instructions for bfloat16; float32 may be faster here"
+        yield (
+            f"warning: this CPU has no instructions for bfloat16: a matrix product takes "
+            f"{bfloat16_slowdown():.1f} times as long as in float32; choose --precision fp32"
+        )
+    if config.runtime.compile_mode:
+        yield _describe_compilation(model)
     summed = "" if plan.accumulate == 1 else f", {plan.accumulate} of them a step"
     divided = "" if compute.processes == 1 else f", divided among {compute.processes} processes"
     yield (
         f"at most {plan.train_epochs} epochs of batches of {plan.batch_size}{summed}{divided}, patience "
         f"{plan.patience}; evaluation in batches of {eval_batch_size}"
+    )
+
+
+def _describe_compilation(model: Model) -> str:
+    if type(model).compile_parts is Model.compile_parts:
+        return f"no effect on {type(model).__name__}, which has nothing to compile: --compile"
+    return (
+        "torch.compile works during the first step and the first evaluation: a minute or more on a CPU, less on later "
+        "starts, which find its code in a cache"
     )

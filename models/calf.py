@@ -6,7 +6,7 @@ arXiv 2403.07300. Section numbers below are the paper's.
 Shapes: B batch, L seq_len, H pred_len, C channels, D width, K principal words, N blocks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -377,14 +377,17 @@ class CALF(Model):
             recompute_in_backward(part)
 
     def compile_parts(self, mode: str = "default") -> None:
-        """Compile embedding, match and blocks by ``torch.compile``, each on its own and for batches of any size.
+        """Compile the blocks of both branches by ``torch.compile``.
+
+        All blocks of a kind share one compiled graph. There are three kinds: those of the time branch and those of the
+        text branch while training, those of the time branch in evaluation.
 
         Args:
             mode: of ``torch.compile``; ``reduce-overhead`` and ``max-autotune`` use CUDA graphs.
         """
-        for part in (self.embedding, self.match, *Stack(self.time_gpt2).blocks, *Stack(self.text_gpt2).blocks):
-            # The forward pass alone: what surrounds it is the same code for all modules, and would compile too often.
-            part.forward = torch.compile(part.forward, dynamic=True, mode=mode)
+        for block in (*Stack(self.time_gpt2).blocks, *Stack(self.text_gpt2).blocks):
+            # The forward pass alone: what surrounds it is one code for all modules, and would be compiled too often.
+            block.forward = _compiled(block.forward, mode)
 
     @contextmanager
     def merged_adapters(self) -> Iterator[None]:
@@ -414,12 +417,31 @@ def _run_branch(
 
     The branch input is added to the final state, and that sum is also the deepest feature.
     """
-    output = gpt2(inputs_embeds=tokens, output_hidden_states=projections is not None, use_cache=False)
-    state = output.last_hidden_state + tokens
+    states: list[Tensor] = []  # what goes into each block
+    # Hooks of our own: those of ``output_hidden_states`` sit in the attentions, where torch.compile splits a block.
+    watched = () if projections is None else Stack(gpt2).blocks
+    hooks = [block.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0])) for block in watched]
+    try:
+        final = gpt2(inputs_embeds=tokens, use_cache=False).last_hidden_state + tokens
+    finally:
+        for hook in hooks:
+            hook.remove()
     if projections is None:
-        return state, ()
-    features = (*output.hidden_states[:-1], state)
-    return state, tuple(project(feature) for project, feature in zip(projections, features, strict=True))
+        return final, ()
+    return final, tuple(project(state) for project, state in zip(projections, (*states, final), strict=True))
+
+
+def _compiled(forward: Callable[..., Tensor], mode: str) -> Callable[..., Tensor]:
+    """Compile the forward pass of a block for batches of any size.
+
+    A single window takes the pass as it was: for a batch of one the compiler would make all its code again.
+    """
+    compiled = torch.compile(forward, dynamic=True, mode=mode)
+
+    def run(state: Tensor, *args: Any, **options: Any) -> Tensor:
+        return (compiled if len(state) > 1 else forward)(state, *args, **options)
+
+    return run
 
 
 def _projections(width: int, count: int) -> nn.ModuleList:

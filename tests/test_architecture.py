@@ -6,12 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("layers", "models", "utils", "data_provider", "exp")
+FOLDERS = ("layers", "models", "utils", "data_provider", "exp", "scripts")
 COMMANDS = [path for path in (ROOT / "run.py", ROOT / "pca.py") if path.exists()]
 SOURCES = sorted([*COMMANDS, *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))])
-OWN = {*FOLDERS, "run", "pca", "tests"}
-# It measures the whole program against the tests' plain restatement.
-BENCHMARK = "utils/benchmark"
+OWN = {*FOLDERS, "run", "pca", "scripts", "tests"}
 
 ALLOWED = {
     "layers": {"layers", "utils"},
@@ -21,7 +19,7 @@ ALLOWED = {
     "exp": {"exp", "models", "layers", "utils", "data_provider"},
     "run.py": {"exp", "models", "layers", "utils", "data_provider"},
     "pca.py": {"layers", "utils"},
-    BENCHMARK: {"data_provider", "models", "layers", "utils", "tests"},
+    "scripts": {"scripts", "models", "utils", "data_provider"},
 }
 
 
@@ -58,7 +56,7 @@ def test_there_is_source_to_check() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_data_walks_one_way_through_the_house(path: Path) -> None:
     name = name_of(path)
-    allowed = ALLOWED[BENCHMARK if path.parent == ROOT / BENCHMARK else name.split("/")[0]]
+    allowed = ALLOWED[name.split("/")[0]]
     assert not (imports(path) & OWN) - allowed
 
 

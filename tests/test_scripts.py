@@ -13,7 +13,9 @@ import run
 from data_provider import download
 from data_provider.datasets import DATASETS
 from exp import flags as command_line
+from scripts.benchmark import Options
 from tests.helpers.shell import ROOT, Shell
+from utils.flags import flags_of
 from utils.m4.patterns import PATTERNS
 from utils.tables import __main__ as tables
 
@@ -188,9 +190,7 @@ def test_every_flag_the_readme_names_exists() -> None:
     parsers = (command_line.build_parser(), pca.build_parser(), tables.build_parser(), download.build_parser())
     known = {option for parser in parsers for action in parser._actions for option in action.option_strings}
     known |= set(re.findall(r"^#   (--\w+)", (ROOT / "scripts" / "reproduce.sh").read_text(), re.MULTILINE))
-    known |= {f"--{flag}" for path in (ROOT / "utils" / "benchmark").glob("*.py") for flag in
-              re.findall(r'"--([a-z_]+)"', path.read_text())}  # fmt: skip
-    known |= {"--grow_channels", "--grow_pred_lens", "--grow_batches"}  # made from their fields
+    known |= {f"--{name}" for name in flags_of(Options)}
     known |= {"--multi_gpu", "--num_processes", "--nproc_per_node", "--nnodes", "--rdzv_backend", "--rdzv_endpoint"}
     named = set(re.findall(r"(?<![\w-])--[a-z_]+\b", (ROOT / "README.md").read_text()))
     assert named - known == set()

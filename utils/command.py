@@ -8,12 +8,14 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import Field
 from importlib.util import find_spec
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from utils.errors import Terminated, UserError, shown_lines, shown_path
+from utils.flags import PRESENCE
 
 LOGGERS = ("calf", "exp", "utils", "data_provider", "models", "layers")
 _received: list[int] = []  # signals that were to end the process
@@ -31,6 +33,34 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message}\nSee {self.prog} --help.\n")
+
+
+def add_flags(
+    group: argparse._ArgumentGroup, flags: Mapping[str, Field], known: dict[str, Field], hide: bool = False
+) -> None:
+    """Add flags to a group of a parser; those that were not given are missing from what it parses, not None.
+
+    Args:
+        group: of the parser.
+        flags: fields that declare them (``utils.flags.flags_of``).
+        known: the flags that the parser has; the new ones are put in, those that it has already are left out.
+        hide: leave them out of ``--help``.
+    """
+    for name, one in flags.items():
+        if name in known:
+            continue
+        known[name] = one
+        names = [f"--{name}", *(f"--{alias}" for alias in one.metadata["aliases"])]
+        text = one.metadata["help"]
+        if one.default not in (None, False) and "left out" not in text:
+            text += f" (default: {one.default})"
+        text = argparse.SUPPRESS if hide else text.replace("%", "%%")
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text, "dest": name}
+        if one.metadata["kind"] is PRESENCE:
+            options["action"] = "store_true"
+        else:
+            options["metavar"] = {int: "N", float: "X"}.get(one.metadata["kind"].type, "TEXT")
+        group.add_argument(*names, **options)
 
 
 def processes() -> int:

@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from timeit import timeit
 
 import numpy as np
 import torch
@@ -18,8 +19,6 @@ from utils.command import processes
 from utils.errors import UserError
 
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-CLEAR_REFS = Path("/proc/self/clear_refs")
-CGROUP = Path("/sys/fs/cgroup")
 
 
 def pick_device(name: str, use_gpu: bool = True, gpu: int = 0) -> torch.device:
@@ -62,16 +61,28 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether it has instructions for products in bfloat16; on a CPU without them float32 may be faster."""
-    return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    """Return whether a device has instructions for matrix products in bfloat16."""
+    if device.type == "cuda":
+        return has_bfloat16(device)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def check_precision(precision: str, device: torch.device) -> None:
-    """Raise UserError where a device cannot train in a precision."""
+def bfloat16_slowdown() -> float:
+    """Measure how many times as long as in float32 a matrix product takes on this CPU in bfloat16, in under 1 s."""
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a, b = torch.ones(2, 256, 256, dtype=dtype)  # without instructions a tenth of a second for each product
+        times = [timeit(lambda a=a, b=b: a @ b, number=1) for _ in range(4)]
+        seconds[dtype] = min(times[1:])
+    return seconds[torch.bfloat16] / seconds[torch.float32]
+
+
+def check_precision(precision: str, device: torch.device, flag: str = "--precision") -> None:
+    """Raise UserError, which names the flag, where a device cannot train in a precision."""
     if precision == "fp16" and device.type == "cpu":
-        raise UserError("--precision fp16 is for CUDA; on the CPU choose bf16 or fp32.")
+        raise UserError(f"{flag} fp16 is for CUDA; on the CPU choose bf16 or fp32.")
     if precision == "bf16" and not has_bfloat16(device):
-        raise UserError(f"--precision bf16: {device_name(device)} has no bfloat16; choose fp16 or fp32.")
+        raise UserError(f"{flag} bf16: {device_name(device)} has no bfloat16; choose fp16 or fp32.")
 
 
 def check_compiler(device: torch.device) -> None:
@@ -152,45 +163,3 @@ def return_freed() -> None:
     gc.collect()
     with suppress(AttributeError, OSError, TypeError):  # not every C library can
         ctypes.CDLL(None).malloc_trim(0)
-
-
-class PeakMemory:
-    """Peak memory of a ``with`` block in bytes: of the process, or of the CUDA device. None where unknown."""
-
-    peak: int | None = None
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self._known = False
-
-    def __enter__(self) -> "PeakMemory":
-        if self.device.type == "cuda":
-            gc.collect()
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats(self.device)
-        elif sys.platform == "linux":
-            return_freed()  # what the last model left
-            with suppress(OSError):
-                CLEAR_REFS.write_text("5")
-                self._known = True
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.device.type == "cuda":
-            self.peak = torch.cuda.max_memory_allocated(self.device)
-        elif self._known:
-            status = Path("/proc/self/status").read_text()
-            kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-            self.peak = int(kilobytes) * 1024
-
-
-def available_memory() -> int | None:
-    """Bytes that this process can still take, None where unknown."""
-    free = []
-    with suppress(OSError, StopIteration, ValueError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))))
-    with suppress(OSError, ValueError, IndexError):  # "max" where the container is not limited
-        limit = int((CGROUP / "memory.max").read_text())
-        free.append(limit - int((CGROUP / "memory.stat").read_text().split()[1]))  # its first line: anon BYTES
-    return min(free, default=None)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2Model
 
 from models.calf import CALF, CALFOutput
+from scripts.plain_calf import plain_calf
 from tests.conftest import POSITIONS, WIDTH
-from tests.helpers.plain_calf import plain_calf
 from tests.models.conftest import MakeModel, series
 from utils.errors import UserError
 

@@ -1,15 +1,18 @@
-"""CALF once more, plainly: the maths in a straight line, from a dict of tensors, slow and obvious.
+"""Restate CALF plainly: its mathematics in a straight line, from a dictionary of tensors, slow and obvious.
 
-It shares no code with the implementation; tests compare the two, the benchmark measures against it.
-Wasteful on purpose, as the released code is: words projected for every sample, attention maps
-written out, both branches whatever the mode.
+It shares no code with the implementation. Tests compare the two, and the benchmark measures against it. It is wasteful
+like the released code: words are projected for every sample, attention maps written out, both branches always computed.
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from models.base import ParameterGroup
+from models.calf import CALF
 
 Weights = dict[str, Tensor]
 
@@ -25,7 +28,7 @@ def norm(w: Weights, name: str, x: Tensor) -> Tensor:
 
 
 def heads_attend(q: Tensor, k: Tensor, v: Tensor, heads: int, causal: bool, p: float) -> Tensor:
-    """q (B, Q, D), k and v (B, K, D) -> (B, Q, D)."""
+    """Attend from ``q`` (B, Q, D) to ``k`` and ``v`` (B, K, D); return (B, Q, D)."""
     q, k, v = (t.view(t.shape[0], t.shape[1], heads, -1).transpose(1, 2) for t in (q, k, v))
     scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
     if causal:
@@ -71,7 +74,20 @@ def gpt2(w: Weights, name: str, x: Tensor, blocks: int, heads: int, lora_scale: 
 def plain_calf(
     w: Weights, x: Tensor, *, blocks: int, heads: int, gpt2_heads: int, lora_scale: float, p: float = 0.0
 ) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
-    """Windows (B, L, C) -> forecast, text forecast (B, H, C), time and text features; ``p`` is the dropout."""
+    """Compute all that both branches give.
+
+    Args:
+        w: all tensors of a CALF, by its names.
+        x: windows (B, L, C).
+        blocks: N.
+        heads: of the attentions before the backbone.
+        gpt2_heads: of the backbone's.
+        lora_scale: alpha / rank.
+        p: dropout.
+
+    Returns:
+        forecasts (B, H, C) of time and text branch; N+1 features (B, C, D) of time and text branch.
+    """
     mean = x.mean(1, keepdim=True)
     deviation = torch.sqrt(((x - mean) ** 2).mean(1, keepdim=True) + 1e-5)
     z = linear(w, "embedding.linear", ((x - mean) / deviation).transpose(1, 2))
@@ -88,3 +104,38 @@ def plain_calf(
         forecasts.append(linear(w, "head", features[-1]).transpose(1, 2) * deviation + mean)
         projected.append([linear(w, f"{name}_projections.{i}", f) for i, f in enumerate(features)])
     return forecasts[0], forecasts[1], projected[0], projected[1]
+
+
+class PlainCALF(nn.Module):
+    """The numbers of a CALF in the plain restatement, with frozen tensors of its own for each branch."""
+
+    def __init__(self, model: CALF) -> None:
+        super().__init__()
+        trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        state = model.state_dict()
+        self.weights = {name: t.detach().clone().requires_grad_(name in trained) for name, t in state.items()}
+        self.weigh_losses = model.loss
+        config, gpt2 = model.config, model.time_gpt2.config
+        self.sizes = {
+            "blocks": gpt2.n_layer,
+            "heads": model.match.attention.num_heads,
+            "gpt2_heads": gpt2.n_head,
+            "lora_scale": config.lora_alpha / config.r if config.lora else 0.0,
+        }
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Forecast (B, H, C) windows ``x`` (B, L, C) one at a time, as the released code tests."""
+        return torch.cat([plain_calf(self.weights, window, **self.sizes)[0] for window in x.split(1)])
+
+    def training_loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the loss of windows ``x`` (B, L, C) with truth ``y`` (B, H, C)."""
+        forecast, text_forecast, *features = plain_calf(self.weights, x, **self.sizes, p=0.1)
+        return self.weigh_losses(forecast, y, text_forecast, *features)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Return what trains: what CALF trains."""
+        return [ParameterGroup("model", [tensor for tensor in self.weights.values() if tensor.requires_grad])]
+
+    def merged_adapters(self) -> AbstractContextManager:
+        """Return a block that changes nothing: LoRA is computed apart, as in the released code."""
+        return nullcontext()
