@@ -35,8 +35,8 @@ from utils.device import (
     seed_everything,
 )
 from utils.errors import UserError, shown_path
-from utils.files import alone_in
-from utils.results import FORMAT, run_title
+from utils.files import alone_in, write_json
+from utils.results import FORMAT, append_block, run_title
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +48,7 @@ class Experiment(Trainable):
     scores it. ``train_and_test`` and ``test_stored`` are the two ways through.
 
     Attributes:
-        folder: of the checkpoint in use.
         training: how training went; empty where it was not finished.
-        identity: flags that the model was trained with.
-        digests: hash of the data by the path of the record that depends on them.
-        scored: the channels that loss and metrics look at.
     """
 
     folder: Path
@@ -95,12 +91,7 @@ class Experiment(Trainable):
         """
 
     def train_and_test(self, dry_run: bool = False, overwrite: bool = False) -> list[dict[str, Any]]:
-        """Train, test the best epoch, return the records; a dry run only says what it would do.
-
-        Args:
-            dry_run: write nothing.
-            overwrite: train again what is trained already.
-        """
+        """Train, test the best epoch, return the records; a dry run only says what it would do."""
         self.prepare(write=not dry_run)
         self.describe()
         if dry_run:
@@ -250,19 +241,16 @@ class Experiment(Trainable):
             logger.info("  %s", line)
 
     def record(
-        self, path: Path, scores: Mapping[str, Any], data: Mapping[str, Any], tested_on: str | None = None
+        self, path: Path, scores: Mapping[str, Any], data: Mapping[str, Any] | None = None, tested_on: str = ""
     ) -> dict[str, Any]:
         """Return the record of a test: run, data, model and scores.
 
         Args:
-            path: where it will lie.
             scores: the model's own by metric, ``metrics`` of all forecasters by name, and more.
-            data: what to say of the data beside their flags.
-            tested_on: the data set tested on, where it is not the one trained on.
         """
         config, task = self.config, TASKS[self.config.task_name]
         elsewhere = tested_on or (name_of_file(config.data) if config.runtime.loaded_from else None)
-        described = {"name": config.data.data, "config": self.identity["data"], "digest": self.digests[path], **data}
+        described = {"name": config.data.data, "config": self.identity["data"], "digest": self.digests[path]}
         return {
             "format": FORMAT,
             "task": {"name": config.task_name, "title": task.title, "metrics": list(task.metrics)},
@@ -274,12 +262,21 @@ class Experiment(Trainable):
                 "training": self.training,
                 "environment": environment(self.device),
             },
-            "data": described | ({"target_data": elsewhere} if elsewhere else {}),
+            "data": described | dict(data or {}) | ({"target_data": elsewhere} if elsewhere else {}),
             "model": {"name": config.model, "config": asdict(self.model.config), "origin": self.model.origin},
             "scores": dict(scores),
         }
 
-    def summary(self, record: Mapping[str, Any], lines: Iterable[str]) -> list[str]:
-        """Return the block of a run in ``results_<task>.txt``: which run it was, and the task's lines of scores."""
+    def save(self, path: Path, record: Mapping[str, Any], scores: Iterable[str], said: Iterable[str]) -> None:
+        """Save a record, add its block to ``results_<task>.txt``, and print what is to be said of it.
+
+        Args:
+            scores: lines of scores for the block.
+            said: lines to print.
+        """
         parts = [run_title(record), f"seed {self.config.seed}", *self.model.origin_in_words()]
-        return [self.config.setting, ", ".join([*parts, f"best epoch {self.best.get('epoch')}"]), *lines]
+        title = ", ".join([*parts, f"best epoch {self.best.get('epoch')}"])
+        append_block(self.config.summary_file, [self.config.setting, title, *scores])
+        write_json(path, record)
+        for line in (*said, f"figures: {shown_path(path)}"):
+            logger.info(line)

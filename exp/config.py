@@ -32,15 +32,7 @@ RESULTS, PICTURES = Path("results"), Path("test_results")
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """One run: one model, one data set, one seed.
-
-    Attributes:
-        data: which data and windows.
-        network: the flags that the model reads, by name.
-        schedule: the learning rate.
-        training: how it trains otherwise.
-        runtime: where and how it happens.
-    """
+    """One run: one model, one data set, one seed."""
 
     task_name: str = flag("long_term_forecast", row_of(TASKS), f"the task: {', '.join(TASKS)}")
     model: str = flag("CALF", row_of(MODELS), f"the forecaster: {', '.join(MODELS)}")

@@ -36,24 +36,12 @@ Reference = Callable[[Tensor], Tensor]
 
 
 def evaluation_batch_size(channels: int, pred_len: int) -> int:
-    """Return how many windows to evaluate at once, at least one.
-
-    Args:
-        channels: C; models of this field have a token for each.
-        pred_len: H; a window's forecast has H · C values.
-    """
+    """Return how many windows to evaluate at once, at least one."""
     return max(1, min(MOST_TOKENS // channels, MOST_OUTPUTS // (channels * pred_len)))
 
 
 class Predictor:
-    """Forecasts windows with a model.
-
-    Args:
-        model: on its device.
-        compute: device, processes and precision.
-        batch_size: windows at once, over all processes.
-        workers: processes of the loader.
-    """
+    """Forecasts windows with a model."""
 
     def __init__(self, model: Model, compute: Compute, batch_size: int, workers: int = 0) -> None:
         self.model, self.compute, self.batch_size, self.workers = model, compute, batch_size, workers
@@ -82,11 +70,6 @@ class Predictor:
         """Yield every batch of a split with its forecast (B, H, scored channels), on the CPU in float32.
 
         Each rank forecasts its rows; rank 0 alone is handed batches and forecasts, whole.
-
-        Args:
-            data: the series.
-            split: which of its windows.
-            name: for the progress.
         """
         loader = make_loader(
             data.windows[split].looking_back(self.model.lookback, data.source),
@@ -107,14 +90,7 @@ def scored_targets(batch: Batch, data: ForecastData) -> Tensor | None:
 
 
 def references(data: ForecastData, name: str, pred_len: int, model: str) -> dict[str, Reference]:
-    """Return forecasts to compare a model with, by their name in records.
-
-    Args:
-        data: the series.
-        name: of the data set, whose best possible forecast may be known.
-        pred_len: H.
-        model: its name; it is not compared with itself.
-    """
+    """Return forecasts to compare a model with, by their name in records."""
     found = {
         key: _baseline(kind, data, pred_len)
         for key, kind in BASELINES.items()
@@ -143,13 +119,6 @@ class WindowTest:
     """Scores a model on the test split of a series.
 
     Attributes:
-        predictor: of the model; the series need not be the one that it was trained on.
-        data: the series.
-        name: of the model.
-        references: forecasts to compare it with.
-        results: folder for the arrays.
-        pictures: folder for the pictures.
-        title: of the pictures.
         half_widths: of prediction intervals by level, (H, scored channels), standardized; empty for none.
         save_arrays: write ``pred.npy`` and ``true.npy``.
         inverse: write them in the data's units.

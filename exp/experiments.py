@@ -11,14 +11,10 @@ class Task:
 
     Attributes:
         experiment: place of its ``Experiment``.
-        title: for headings.
         metrics: the scores that tables show, best known first; keys of a record's ``scores``.
-        data: place of the class of the flags of its data.
-        default_data: the data set where none is named.
         zero_shot: place of the ``Experiment`` for ``--zero_shot 1``; None where there is no zero-shot test.
         one_series: whether it works on one series in a file, which ``--do_predict`` and ``--check_data`` are for.
         losses: names of losses that need what only this task has.
-        unread: flags of the run that have no effect on it.
     """
 
     experiment: str
@@ -39,7 +35,7 @@ TASKS = {
         metrics=("mse", "mae"),
         data="data_provider.config:DataConfig",
         default_data="sample",
-        zero_shot="exp.zero_shot_forecast:ZeroShotForecast",
+        zero_shot="exp.long_term_forecast:ZeroShotForecast",
         one_series=True,
     ),
     "short_term_forecast": Task(

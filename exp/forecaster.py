@@ -41,12 +41,9 @@ class Forecast:
     Attributes:
         dates: H time stamps as they are written, on a clock of ``offset``.
         offset: from UTC, like +02:00; None if the file does not tell.
-        stamps: H time stamps for pandas, with offset or time zone.
-        columns: C names.
         values: (H, C).
         bands: lower and upper bound (H, C) by nominal coverage, NaN where there is none.
         scale: (C,), standard deviation of each column in training.
-        notes: what to know about the forecast.
     """
 
     dates: pd.DatetimeIndex
@@ -87,9 +84,7 @@ class Forecaster:
     """A trained model with everything it needs to go on with a table in the table's own units.
 
     Attributes:
-        series: what the model was trained on.
         model: standardized windows (B, L, C) to forecasts (B, H, C).
-        device: where it computes.
     """
 
     def __init__(
@@ -107,10 +102,6 @@ class Forecaster:
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> "Forecaster":
         """Load a forecaster from a checkpoint folder, or from a repository of the Hugging Face hub (``user/name``).
-
-        Args:
-            folder: the folder or repository.
-            device: where it computes: cpu, cuda, cuda:N, auto, or a torch device.
 
         Raises:
             UserError: there is no checkpoint, it is damaged, or its parts do not fit together.
@@ -195,9 +186,7 @@ class Forecaster:
         """Forecast the steps after the end of a frame that was read with :meth:`reading`.
 
         Args:
-            frame: the series so far.
             predict_len: steps to forecast; None for ``pred_len``.
-            levels: nominal coverages of the intervals.
 
         Raises:
             UserError: the frame does not fit the model, or the checkpoint has no interval of such a level.

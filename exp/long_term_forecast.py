@@ -1,4 +1,4 @@
-"""Long-term forecasting (CALF, section 4.1): one network per data set and horizon."""
+"""Forecast windows of one series (CALF, section 4.1), or of others than the one trained on (section 4.4)."""
 
 import logging
 import math
@@ -15,11 +15,12 @@ from data_provider.factory import ForecastData, load_data
 from data_provider.windows import Split, make_loader
 from exp.base import Experiment
 from exp.evaluation import WindowTest, references, scored_targets
+from exp.targets import of_target, zero_shot_folder
 from exp.trained_series import TrainedSeries
 from utils.conformal import Intervals, Residuals, coverage_lines
-from utils.errors import shown_path
+from utils.errors import UserError, shown_path
 from utils.metrics import ErrorSums
-from utils.results import RECORD, append_block, comparison, save_metrics
+from utils.results import RECORD, comparison, save_metrics
 from utils.skill import save_skill, verdict
 
 logger = logging.getLogger(__name__)
@@ -86,60 +87,51 @@ class LongTermForecast(Experiment):
         return sums.mse if self.compute.is_main else math.nan
 
     def test(self) -> list[dict[str, Any]]:
-        half_widths, keep = self._half_widths(), self.folder if self._on_own_data else None
-        return self.score_on(self.data, self.config.data, self.config.results, self.config.pictures, half_widths, keep)
+        keep = self.folder if self._on_own_data else None
+        return self.score_on(self.data, self.config.data, "", self._half_widths(), keep)
 
     def score_on(
         self,
         data: ForecastData,
         config: DataConfig,
-        results: Path,
-        pictures: Path,
+        target: str,
         half_widths: Mapping[float, np.ndarray],
         keep: Path | None = None,
-        tested_on: str | None = None,
     ) -> list[dict[str, Any]]:
         """Score the model on a series, leave arrays, pictures and figures, and return the record (rank 0).
 
         Args:
-            data: the series.
-            config: its flags.
-            results: folder for arrays and figures.
-            pictures: folder for pictures.
+            target: name of the series, where it is not the one trained on; else empty.
             half_widths: of prediction intervals by level, (H, scored channels), standardized.
-            keep: folder of the checkpoint, to keep the verdict beside it.
-            tested_on: name of the series, where it is not the one trained on.
+            keep: folder of the checkpoint, to keep the verdict beside it; None to keep none.
         """
-        name, runtime = self.config.model, self.config.runtime
-        tested = WindowTest(
-            predictor=self.predictor,
-            data=data,
-            name=name,
-            references=references(data, config.data, config.pred_len, name),
-            results=results,
-            pictures=pictures,
-            title=self._title(data, config),
-            half_widths=half_widths,
-            save_arrays=bool(runtime.save_arrays),
-            inverse=runtime.inverse,
-        ).run()
+        name, runtime, results, pictures = (
+            self.config.model,
+            self.config.runtime,
+            self.config.results,
+            self.config.pictures,
+        )
+        if target:
+            results, pictures = (zero_shot_folder(folder, target) for folder in (results, pictures))
+        forecasts = references(data, config.data, config.pred_len, name)
+        save = (bool(runtime.save_arrays), runtime.inverse)
+        title = self._title(data, config)
+        test = WindowTest(self.predictor, data, name, forecasts, results, pictures, title, half_widths, *save)
+        tested = test.run()
         if tested is None:
             return []
         reports, coverage = tested
-        arrays = "original units" if runtime.inverse else "standardised"
-        own = {metric: reports[name]["standardised"][metric] for metric in ("mse", "mae")}
-        intervals = {"intervals": coverage} if coverage else {}
-        record = self.record(
-            results / RECORD, {**own, "metrics": reports, "arrays": arrays, **intervals}, {}, tested_on
-        )
+        own = reports[name]["standardised"]
+        scores = {"mse": own["mse"], "mae": own["mae"], "metrics": reports}
+        scores["arrays"] = "original units" if runtime.inverse else "standardised"
+        if coverage:
+            scores["intervals"] = coverage
+        record = self.record(results / RECORD, scores, tested_on=target)
         if keep:
             self._keep(lambda: save_skill(keep, record))
-        append_block(self.config.summary_file, self.summary(record, self._score_lines(record)))
-        save_metrics(results, record)
-        for line in (*comparison(reports), *coverage_lines(coverage), *verdict(reports, name)):
-            logger.info(line)
-        logger.info("figures: %s", results / RECORD)
-        logger.info("pictures: %s", pictures)
+        save_metrics(results, own)
+        said = (*comparison(reports), *coverage_lines(coverage), *verdict(reports, name), f"pictures: {pictures}")
+        self.save(results / RECORD, record, self._score_lines(record), said)
         return [record]
 
     def _title(self, data: ForecastData, config: DataConfig) -> str:
@@ -205,3 +197,50 @@ class LongTermForecast(Experiment):
             *(f"{name} mse:{f['mse']:.6f}, mae:{f['mae']:.6f}" for name, f in figures.items()),
             *(f"coverage of {level}: {f['coverage']:.4f}" for level, f in intervals if f["coverage"] is not None),
         ]
+
+
+class ZeroShotForecast(LongTermForecast):
+    """A long-term forecaster tested on other series, each standardised by its own training rows."""
+
+    def load_data(self) -> None:
+        super().load_data()
+        self.targets = {name: self._load_target(config) for name, config in self.config.targets.items()}
+
+    def describe_data(self) -> list[str]:
+        return [*super().describe_data(), *(line for data in self.targets.values() for line in self._describe(data))]
+
+    def test(self) -> list[dict[str, Any]]:
+        return [record for name, data in self.targets.items() for record in self._test_target(name, data)]
+
+    def _load_target(self, config: DataConfig) -> ForecastData:
+        """Read a target."""
+        try:
+            data = load_data(config, any_target=True)
+        except UserError as error:
+            raise of_target(error) from error
+        if len(data.columns) != len(self.data.columns):
+            raise UserError(
+                f"--target_data {config.data}: {data.source} has {len(data.columns)} channels, "
+                f"{self.config.data.data} ({self.data.source}) has {len(self.data.columns)}; they have to be as many."
+            )
+        return data
+
+    def _describe(self, data: ForecastData) -> list[str]:
+        notes = list(data.notes)
+        if data.frequency != self.data.frequency:
+            notes.append(
+                f"WARNING: the step is {data.frequency} here and {self.data.frequency} in {self.data.source}: "
+                "the network meets another sampling frequency than it was trained on"
+            )
+        if data.columns != self.data.columns:
+            notes.append(f"its columns are {', '.join(data.columns)}; the network takes them in this order")
+        windows = data.windows[Split.TEST]
+        return [
+            f"zero-shot test: {data.source}, {len(data.dates):,} rows, {len(windows):,} windows",
+            *(f"  note: {note}" for note in notes),
+        ]
+
+    def _test_target(self, name: str, data: ForecastData) -> list[dict[str, Any]]:
+        logger.info("\nzero-shot: trained on %s, tested on %s", self.config.data.data, name)
+        # Intervals of the source say nothing about another series, and a zero-shot test learns nothing from it.
+        return self.score_on(data, self.config.targets[name], name, half_widths={})

@@ -64,12 +64,7 @@ class Target:
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """Where and how a run happens; none of it changes the figures of a run.
-
-    Attributes:
-        targets: data sets of a zero-shot test, in place of the one trained on.
-        loaded_from: the setting of a checkpoint that is tested on other data than it was trained on.
-    """
+    """Where and how a run happens; none of it changes the figures of a run."""
 
     device: str = flag("auto", TEXT, "auto, cpu, cuda or cuda:N")
     use_gpu: int = flag(1, SWITCH, "0 keeps auto on the CPU")

@@ -37,7 +37,6 @@ class TrainingState:
     """A training between two epochs.
 
     Attributes:
-        tensors: trained tensors, Adam's moments and states of random generators by name.
         progress: everything else, as JSON. source: the folder it came from.
     """
 
@@ -144,9 +143,6 @@ def find_state(
     config: RunConfig, trained_on: str, fingerprints: Mapping[str, str], compute: Compute
 ) -> TrainingState | None:
     """The state that a run goes on from, by its ``--resume``; None to begin anew.
-
-    Args:
-        trained_on: digest of the data. fingerprints: of what is not trained, by name.
 
     Raises:
         UserError: ``--resume`` names a folder without a usable state, or the run's own is damaged.

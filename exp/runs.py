@@ -156,11 +156,6 @@ def _listing(folders: Iterable[Path]) -> str:
 def config_to_test(folder: Path, runtime: RuntimeOptions, given: Mapping[str, Any]) -> RunConfig:
     """Return the configuration to use a checkpoint with: that of its training, but for the data file if one is given.
 
-    Args:
-        folder: the checkpoint.
-        runtime: where and how to test.
-        given: the flags on the command line, by name.
-
     Raises:
         UserError: a given flag contradicts the checkpoint.
     """
@@ -179,10 +174,7 @@ def config_to_test(folder: Path, runtime: RuntimeOptions, given: Mapping[str, An
 
 
 def _moved(data: AnyDataConfig, given: Mapping[str, Any]) -> AnyDataConfig:
-    """Return the data trained on, or those that the given flags name in their place.
-
-    A file without a folder that is not in the working directory is looked for beside the file trained on.
-    """
+    """Return the data trained on, or those that the given flags name in their place."""
     moved = given_for(type(data), {name: given[name] for name in given if name in {*data.of_the_file, "data", "freq"}})
     if moved.get("data", data.data) != data.data:  # its own file, unless one is named
         moved = {"root_path": None, "data_path": None, **moved}

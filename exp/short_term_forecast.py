@@ -19,6 +19,7 @@ from data_provider.windows import FlatSeries, M4Samples, last_windows, make_load
 from exp.base import Experiment
 from exp.config import RESULTS
 from exp.evaluation import BASELINES
+from exp.experiments import TASKS
 from exp.training import Score
 from models.config import ModelConfig
 from utils.errors import UserError
@@ -28,7 +29,7 @@ from utils.m4.records import pool_records, same_family
 from utils.m4.scores import Scores, score, seasonal_scale
 from utils.plots import plot_series
 from utils.progress import Progress
-from utils.results import RECORD, append_block, save_record
+from utils.results import RECORD
 from utils.tables.records import read_records
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,10 @@ class ShortTermForecast(Experiment):
     def _m4(self) -> M4Config:
         return self.config.data
 
+    @property
+    def _selected_on(self) -> str:
+        return "test" if self._m4.selects_on_test else "validation"
+
     def sizes(self) -> dict[str, int]:
         return {"channels": 1, "season": self.pattern.season}
 
@@ -85,7 +90,7 @@ class ShortTermForecast(Experiment):
             "columns": ["value"],
             "seasonal_patterns": self.pattern.name,
             "season": self.pattern.season,
-            "selected_on": "test" if self._m4.selects_on_test else "validation",
+            "selected_on": self._selected_on,
         }
 
     def describe_data(self) -> list[str]:
@@ -132,21 +137,14 @@ class ShortTermForecast(Experiment):
         picture = self.config.pictures / "series.png"
         self._draw(forecasts, picture)
         scores = self._score(forecasts)
-        own = {metric: getattr(scores[self.config.model], metric) for metric in ("smape", "mase", "mape", "owa")}
-        selected_on = "test" if self._m4.selects_on_test else "validation"
-        naive2 = "computed" if self.data.naive2 is None else "official"
+        own = {metric: getattr(scores[self.config.model], metric) for metric in TASKS[self.config.task_name].metrics}
         record = self.record(
             self.config.results / RECORD,
             {**own, "metrics": {name: asdict(s) for name, s in scores.items()}},
-            {"selected_on": selected_on, "naive2": naive2},
+            {"selected_on": self._selected_on, "naive2": "computed" if self.data.naive2 is None else "official"},
         )
-        append_block(self.config.summary_file, self.summary(record, _score_lines(record)))
-        save_record(self.config.results, record)
-        for line in _report(record):
-            logger.info(line)
-        logger.info("figures: %s", self.config.results / RECORD)
-        logger.info("forecasts: %s", path)
-        logger.info("picture: %s", picture)
+        said = (*_report(record), f"forecasts: {path}", f"picture: {picture}")
+        self.save(self.config.results / RECORD, record, _score_lines(record), said)
         return [record]
 
     def _forecast_all(self, before_end: int, name: str) -> np.ndarray:

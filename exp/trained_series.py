@@ -20,13 +20,8 @@ class TrainedSeries:
     """What a checkpoint knows of the series it was trained on.
 
     Attributes:
-        columns: C names in the model's order.
-        scored: the channels that the model learned to forecast.
         mean: (C,), of the training rows.
         scale: (C,), standard deviation of the training rows.
-        frequency: the step between rows.
-        date_column: name of the column of dates.
-        tz: the time zone of its clock, if it was named.
         features: as in ``DataConfig``.
         precision: of matrix products, as ``--precision``.
     """

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +15,7 @@ from data_provider.windows import Batch
 from exp.config import RunConfig
 from exp.optimizer import FiniteLoss, build_optimizer, build_scheduler, not_finite
 from exp.resume import TrainingState, clear_state, find_state
-from exp.trackers import start_tracker
+from exp.trackers import EpochLog
 from models.base import Model
 from models.checkpoint import TRAINING
 from utils.compute import Compute
@@ -32,12 +32,7 @@ LOSSES = "loss.png"
 
 
 class Score(NamedTuple):
-    """What chooses the best epoch.
-
-    Attributes:
-        name: for people.
-        key: in records.
-    """
+    """What chooses the best epoch."""
 
     name: str
     key: str
@@ -47,12 +42,7 @@ class Trainable(ABC):
     """What the loop needs of whatever it trains.
 
     Attributes:
-        config: flags of the run.
-        compute: device, processes and precision.
-        model: on its device.
         score: what ``validate`` returns.
-        best: the best epoch so far and its score.
-        trained_on: digest of the data to train on.
     """
 
     config: RunConfig
@@ -152,21 +142,18 @@ class Training:
         logger.info("going on after epoch %d of %d (%s)", self.epochs_saved, self.plan.train_epochs, state.source)
 
     def _train(self) -> None:
-        config, score = self.config, self.score
-        with start_tracker(config, self.log, self.compute) as track:
-            epochs = Progress(
-                range(self.epochs_saved, self.plan.train_epochs), "epochs", self.plan.train_epochs, lines=False,
-                initial=self.epochs_saved,
-            )  # fmt: skip
+        done, most = self.epochs_saved, self.plan.train_epochs
+        with EpochLog(self.config, done) if self.compute.is_main else nullcontext() as log:
+            epochs = Progress(range(done, most), "epochs", most, lines=False, initial=done)
             for epoch in epochs:
                 if self.stopping.should_stop:
                     break
-                self._epoch(epoch, track)
-                epochs.show(val=f"{self.log[-1][score.key]:.4f}", best=f"{self.stopping.best:.4f}")
+                self._epoch(epoch, log)
+                epochs.show(val=f"{self.log[-1][self.score.key]:.4f}", best=f"{self.stopping.best:.4f}")
         if self.stopping.should_stop:
             logger.info("no better epoch for %d epochs: stopping early", self.plan.patience)
 
-    def _epoch(self, epoch: int, track: Callable[[dict[str, Any]], None]) -> None:
+    def _epoch(self, epoch: int, log: EpochLog | None) -> None:
         """Train, validate, log and save one epoch."""
         config, score, started = self.config, self.score, time.monotonic()
         rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
@@ -183,7 +170,8 @@ class Training:
         pace = {"seconds": self.seconds, "samples_per_second": speed, "memory": peak_memory(self.compute.device)}
         self.history.append(figures)
         self.log.append({**figures, **{f"rate_{name}": rate for name, rate in rates.items()}, **pace})
-        track(self.log[-1])  # before it is saved: what a kill leaves too much is dropped later, what lacked never came
+        if log:
+            log.write(self.log)  # before the state: what a kill leaves too much is dropped later
         self._save(epoch, value, best)
         left = self.seconds / (epoch + 1) * (self.plan.train_epochs - epoch - 1)
         logger.info(
@@ -232,10 +220,7 @@ class Training:
         return loss.detach()
 
     def _save(self, epoch: int, value: float, best: bool) -> None:
-        """Save the model if it is the best so far, then the state to go on from.
-
-        What a kill between the two loses is computed again, with the same numbers.
-        """
+        """Save the model if it is the best so far, then the state to go on from."""
         if best:
             self.trainable.save_best(epoch, value)
         state = TrainingState.of(self.model, self.optimizer, self.scheduler, self.compute, self.trainable.generators())

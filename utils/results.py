@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from utils.errors import shown_lines
-from utils.files import in_turn, replacing, write_json
+from utils.files import in_turn, replacing
 
 RECORD = "metrics.json"
 FORMAT = 2  # of the record; increased when its keys change
@@ -19,17 +19,10 @@ MOST_CHANNELS = 21  # printed; the record has them all
 SCALES = {"standardised": "the standardised scale, as in papers", "original_units": "the data's units"}
 
 
-def save_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write ``metrics.json``, the sign that a run is finished."""
-    write_json(folder / RECORD, record)
-
-
-def save_metrics(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write ``metrics.npy`` (MAE, MSE and RMSE, standardised), then ``metrics.json``."""
-    scores = record["scores"]
+def save_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
+    """Write ``metrics.npy``: MAE, MSE and RMSE."""
     with replacing(folder / "metrics.npy") as temporary, temporary.open("wb") as file:
-        np.save(file, np.array([scores["mae"], scores["mse"], math.sqrt(scores["mse"])]))
-    save_record(folder, record)
+        np.save(file, np.array([metrics["mae"], metrics["mse"], math.sqrt(metrics["mse"])]))
 
 
 def append_block(path: Path, lines: Iterable[str]) -> None:
