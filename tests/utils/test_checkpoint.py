@@ -41,7 +41,7 @@ def test_a_crash_while_the_weights_are_written_leaves_the_last_pair_whole(
     def crash(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("utils.files.save_file", crash)
+    monkeypatch.setattr("safetensors.torch.save_file", crash)
     with pytest.raises(KeyboardInterrupt):
         write_checkpoint(tmp_path, {"a": torch.ones(2)}, {"size": 2}, {"epoch": 2})
     tensors, config = read_checkpoint(tmp_path)
