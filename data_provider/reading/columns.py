@@ -19,15 +19,15 @@ def checked_names(names: list[str], location: Location, where: str) -> list[str]
         where: the part of the table that names the columns, for messages
 
     Raises:
-        UserError: a name is missing, stands twice, or is no text
+        UserError: a name is missing, stands twice, or has a NUL character
     """
     if any("\0" in name for name in names):
         raise UserError(f"{location.name}, {where}: a name has a NUL character; save the file as CSV in UTF-8.")
     if "" in names:
         raise UserError(f"{location.name}, {where}: column {names.index('') + 1} has no name; name it or remove it.")
-    name, count = Counter(names).most_common(1)[0]
-    if count > 1:
-        raise UserError(f"{location.name} has more than one column called {shown(name)}; rename them.")
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise UserError(f"{location.name} has more than one column called {shown(twice)}; rename them.")
     return names
 
 

@@ -141,10 +141,12 @@ def find_csv(path: Path) -> CsvFile:
         what = "is a folder" if os.path.isdir(path) else "is no file" if os.path.exists(path) else "does not exist"
         raise UserError(f"Data file {plain.name} {what}; check --root_path and --data_path.")
     try:
-        first = _first_bytes(plain)
-        if first.startswith(GZIP):
-            plain = replace(plain, gzipped=True)
-            first = _first_bytes(plain)
+        for gzipped in (False, True):
+            plain = replace(plain, gzipped=gzipped)
+            with plain.open() as text:
+                first = text.buffer.read(16)
+            if not first.startswith(GZIP):
+                break
         for magic, (kind, remedy) in OTHERS.items():
             if first.startswith(magic):
                 raise UserError(f"{plain.name} is {kind}, not a CSV file: {remedy}.")
@@ -162,11 +164,6 @@ def find_csv(path: Path) -> CsvFile:
         raise UserError(f"{plain.name}, line 1: a quote in the names of the columns is not closed in {PEEK} lines.")
     ends = [not cells[-1].strip() and len(cells) > 1 for cells in _cut(lines, separator)]
     return replace(plain, separator=separator, trailing=separator != "," and all(ends), header=header)
-
-
-def _first_bytes(file: CsvFile) -> bytes:
-    with file.open() as text:
-        return text.buffer.read(16)
 
 
 def _first_lines(file: CsvFile) -> list[str]:

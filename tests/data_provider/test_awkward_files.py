@@ -374,6 +374,7 @@ def test_a_pandas_table_with_a_time_zone_is_brought_on_one_clock() -> None:
         (lambda t: t[["date"]], r"no column beside 'date'"),
         (lambda t: t.head(0), r"has no rows"),
         (lambda t: t.drop(columns="date"), r"has no column 'date'"),
+        (lambda t: t[[]], r"has no column 'date'"),
         (lambda t: t.iloc[::-1], r"row 1 .* is earlier than the one before"),
         (lambda t: t.set_axis(["date", ""], axis=1), r"column 2 has no name"),
         (lambda t: pd.concat([t, t["a"]], axis=1), r"more than one column called 'a'"),
