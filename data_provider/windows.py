@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from data_provider.datasets import Borders
-from utils.command import ignore_stops
+from utils.command import ignore_interrupts
 from utils.errors import UserError
 from utils.m4.patterns import Pattern
 
@@ -148,7 +148,7 @@ def make_windows(
 
 
 def _start_worker(number: int) -> None:
-    ignore_stops()
+    ignore_interrupts()
 
 
 def _as_is(batch: Any) -> Any:

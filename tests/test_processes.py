@@ -1,8 +1,10 @@
-"""The same command in several processes: the same losses, the same metrics, one copy of each output."""
+"""One command in several processes: the losses and metrics of one process, one copy of each output.
+
+Each process draws the dropout of its own rows, so that losses agree only without dropout: training here has none.
+"""
 
 import json
 import socket
-import time
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 
 from tests.conftest import Tiny
 from tests.helpers.commands import tiny_run
-from tests.helpers.forked import finish, start
+from tests.helpers.forked import finish, kill, start, wait_until
 from tests.helpers.m4_files import write_m4
 
 Figures = dict[str, Any]
@@ -28,17 +30,17 @@ def begin(folder: Path, flags: list[str], count: int) -> list[ForkServerProcess]
     processes = []
     for rank in range(count):
         own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(count)}
-        processes.append(start(folder, flags, {**shared, **own} if count > 1 else None))
+        processes.append(start(folder, flags, {**shared, **own} if count > 1 else None, dropout=False))
     return processes
 
 
 def codes(folder: Path, flags: list[str], count: int) -> list[int]:
-    """The exit codes of all processes."""
+    """Run a command in ``count`` processes; return their exit codes."""
     return [finish(process) for process in begin(folder, flags, count)]
 
 
 def run_in(folder: Path, flags: list[str], count: int) -> Path:
-    """The same, which must succeed; its folder."""
+    """Run a command in ``count`` processes, which must succeed; return their folder."""
     assert codes(folder, flags, count) == [0] * count, said(folder)
     return folder
 
@@ -58,9 +60,9 @@ def epochs(folder: Path) -> list[Figures]:
     return json.loads(path.read_text())["epochs"]
 
 
-def record(folder: Path) -> Figures:
+def scores(folder: Path) -> Figures:
     (path,) = folder.glob("results/*/metrics.json")
-    return json.loads(path.read_text())
+    return json.loads(path.read_text())["scores"]
 
 
 # 227 test windows; batches of 15 and 16 rows that two or three processes cannot share evenly.
@@ -71,13 +73,12 @@ def test_losses_and_metrics_are_those_of_one_process(tiny: Tiny, tmp_path: Path,
     assert outputs(together) == outputs(alone)
     for one, several in zip(epochs(alone), epochs(together), strict=True):
         assert several == pytest.approx(one, rel=1e-4)
-    one, several = record(alone), record(together)
-    assert (several["mse"], several["mae"]) == pytest.approx((one["scores"]["mse"], one["scores"]["mae"]), rel=1e-4)
-    assert several["metrics"]["naive"] == one["scores"]["metrics"]["naive"]
-    assert several["metrics"]["CALF"]["windows"] == one["scores"]["metrics"]["CALF"]["windows"]
-    assert several["intervals"]["0.9"]["coverage"] == pytest.approx(
-        one["scores"]["intervals"]["0.9"]["coverage"], abs=0.01
-    )
+    one, several = scores(alone), scores(together)
+    assert (several["mse"], several["mae"]) == pytest.approx((one["mse"], one["mae"]), rel=1e-4)
+    assert several["metrics"]["naive"] == one["metrics"]["naive"]
+    assert several["metrics"]["CALF"]["windows"] == one["metrics"]["CALF"]["windows"]
+    coverage, expected = (figures["intervals"]["0.9"]["coverage"] for figures in (several, one))
+    assert coverage == pytest.approx(expected, abs=0.01)
     arrays = [np.load(next(folder.glob("results/*/pred.npy"))) for folder in (alone, together)]
     np.testing.assert_allclose(*arrays, rtol=1e-3, atol=1e-3)
     assert said(together).count("best epoch") == said(alone).count("best epoch")
@@ -88,10 +89,8 @@ def test_the_metrics_of_a_checkpoint_do_not_depend_on_the_processes(tiny: Tiny, 
     folder = run_in(tmp_path / "alone", flags, 1)
     (checkpoint,) = folder.glob("checkpoints/*")
     tested = run_in(tmp_path / "tested", [*flags, "--is_training", "0", "--load", str(checkpoint)], 3)
-    assert record(tested)["scores"]["mse"] == pytest.approx(record(folder)["scores"]["mse"], rel=1e-6)
-    assert (
-        record(tested)["scores"]["metrics"]["CALF"]["windows"] == record(folder)["scores"]["metrics"]["CALF"]["windows"]
-    )
+    assert scores(tested)["mse"] == pytest.approx(scores(folder)["mse"], rel=1e-6)
+    assert scores(tested)["metrics"]["CALF"]["windows"] == scores(folder)["metrics"]["CALF"]["windows"]
 
 
 def test_without_the_text_branch_and_with_accumulated_batches_it_is_the_same(tiny: Tiny, tmp_path: Path) -> None:
@@ -114,8 +113,8 @@ def test_m4_is_the_same_too_where_a_batch_has_fewer_samples_than_processes(
     assert outputs(together) == outputs(alone)
     for one, several in zip(epochs(alone), epochs(together), strict=True):
         assert several == pytest.approx(one, rel=1e-4)
-    assert record(together)["scores"]["smape"] == pytest.approx(record(alone)["scores"]["smape"], rel=1e-4)
-    assert record(together)["scores"]["metrics"]["naive2"] == record(alone)["scores"]["metrics"]["naive2"]
+    assert scores(together)["smape"] == pytest.approx(scores(alone)["smape"], rel=1e-4)
+    assert scores(together)["metrics"]["naive2"] == scores(alone)["metrics"]["naive2"]
 
 
 def test_wrong_input_ends_every_process_with_a_message(tiny: Tiny, tmp_path: Path) -> None:
@@ -129,11 +128,9 @@ def test_stopped_and_started_again_they_go_on_together(tiny: Tiny, tmp_path: Pat
     flags = tiny(train_epochs=12, patience=12)
     whole, stopped = run_in(tmp_path / "whole", flags, 2), tmp_path / "stopped"
     processes = begin(stopped, flags, 2)
-    while not list(stopped.glob("checkpoints/*/resume.safetensors")):
-        time.sleep(0.01)
+    wait_until(lambda: list(stopped.glob("checkpoints/*/resume.safetensors")), processes[0])
     for process in processes:
-        process.kill()
-        process.join()
+        kill(process)
     assert [finish(process) for process in begin(stopped, flags, 2)] == [0, 0]
     assert "going on after epoch" in said(stopped)
     assert epochs(stopped) == epochs(whole)

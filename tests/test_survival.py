@@ -7,8 +7,11 @@ import random
 import re
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ import run
 from exp.long_term_forecast import LongTermForecast
 from tests.conftest import Tiny
 from tests.helpers.commands import succeed
-from tests.helpers.forked import finish, start
+from tests.helpers.forked import finish, kill, signal_all, start, wait_until
 
 KILLS = 30
 SAME = ("model.safetensors", "pred.npy", "true.npy", "metrics.npy", "intervals.safetensors")
@@ -92,11 +95,10 @@ def test_killed_at_thirty_moments_it_ends_as_if_it_had_never_been_stopped(flags:
         while True:
             process = start(folder, flags)
             process.join(moments.uniform(0, length * 0.7) if kills < KILLS else 120)
-            if process.exitcode is not None:
+            if process.exitcode is not None or kills == KILLS:
                 assert process.exitcode == 0, (folder / "said.txt").read_text()
                 break
-            process.kill()
-            process.join()
+            kill(process)
             kills += 1
             check_that_everything_loads(folder)
         check_that_everything_loads(folder)
@@ -121,15 +123,21 @@ def test_checkpoints_and_results_may_be_one_folder(tiny: Tiny, workplace: Path) 
     assert {"model.safetensors", "metrics.json"} <= files(workplace / "results").keys()
 
 
-def stop_after_an_epoch(folder: Path, flags: list[str], number: signal.Signals, epochs: int = 2) -> str:
-    """Start a run, send it a signal once some epochs are done; what it said."""
+STOPS = {signal.SIGINT: 130, signal.SIGTERM: 143}  # exit codes
+
+
+def stop_once_it_says(line: str, folder: Path, flags: list[str], number: signal.Signals) -> str:
+    """Start a run, send it a signal once it has said something; return all that it said."""
     process, said = start(folder, flags), folder / "said.txt"
-    deadline = time.monotonic() + 60
-    while not (said.exists() and f"epoch {epochs}/" in said.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(process.pid, number)
-    assert finish(process) == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    wait_until(lambda: said.exists() and line in said.read_text(), process)
+    signal_all(process, number)
+    assert finish(process) == STOPS[number]
+    assert "Traceback" not in said.read_text()
     return said.read_text()
+
+
+def stop_after_an_epoch(folder: Path, flags: list[str], number: signal.Signals = signal.SIGINT) -> str:
+    return stop_once_it_says("epoch 2/", folder, flags, number)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -140,16 +148,83 @@ def test_stopped_by_hand_it_says_what_is_saved_and_how_to_go_on(
     said = stop_after_an_epoch(workplace, flags, number)
     assert "of at most 500 epochs are saved in checkpoints/" in said
     assert "the same command goes on from there:\n  python run.py --data custom" in said
-    assert "Traceback" not in said
     check_that_everything_loads(workplace)
     assert "resume.safetensors" in files(workplace)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("number", STOPS)
+def test_stopped_just_after_its_training_it_does_not_pretend_to_have_ended(
+    number: signal.Signals, workers: int, tiny: Tiny, workplace: Path
+) -> None:
+    flags = tiny(train_epochs=2, num_workers=workers)
+    stop_once_it_says("checkpoint: ", workplace, flags, number)
+    assert "metrics.json" not in files(workplace)
+    check_that_everything_loads(workplace)
+    assert finish(start(workplace, flags)) == 0
+    assert "is trained; --overwrite repeats it" in (workplace / "said.txt").read_text()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_stopped_at_any_moment_it_says_so_and_the_next_one_goes_on(workers: int, tiny: Tiny, tmp_path: Path) -> None:
+    flags, seed = tiny(train_epochs=3, batch_size=16, num_workers=workers), random.randrange(2**32)
+    print(f"moments drawn from seed {seed}")  # shown when it fails
+    moments, folder, stops = random.Random(seed), tmp_path / "stopped", 0
+    folder.mkdir()
+    said = folder / "said.txt"
+    while True:
+        length = said.stat().st_size if said.exists() else 0
+        process, number = start(folder, flags), moments.choice(list(STOPS))
+        wait_until(lambda length=length: said.exists() and said.stat().st_size > length, process)
+        process.join(moments.uniform(0, 2) if stops < 8 else 120)
+        if process.exitcode is not None or stops == 8:
+            break
+        signal_all(process, number)
+        stops += 1
+        assert finish(process) in (STOPS[number], 0)
+        check_that_everything_loads(folder)
+        if process.exitcode == 0:
+            break
+    assert process.exitcode == 0
+    assert "metrics.json" in files(folder)
+    assert "Traceback" not in said.read_text()
+
+
+class StopsWhenCollected:
+    """Sends this process a signal from where Python drops every exception."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), self.number)
+        time.sleep(0.01)  # the handler runs here
+
+
+@pytest.mark.parametrize("number", STOPS)
+@pytest.mark.parametrize(
+    "place", ["exp.base.return_freed", "exp.base.Experiment.batch_loss", "exp.predict.skill_lines"]
+)
+def test_a_stop_within_the_garbage_collector_is_not_lost(
+    place: str, number: signal.Signals, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function, stops = resolve_name(place), [StopsWhenCollected(number)]
+
+    def collecting(*arguments: Any) -> Any:
+        stops.clear()
+        return function(*arguments)
+
+    monkeypatch.setattr(place, collecting)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)  # a stop replaces it
+    assert run.main([*tiny(), "--do_predict"]) == STOPS[number]
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_another_folder_can_be_gone_on_from_with_other_epochs(
     tiny: Tiny, workplace: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     flags = tiny(train_epochs=500, patience=500)
-    stop_after_an_epoch(workplace, flags, signal.SIGINT)
+    stop_after_an_epoch(workplace, flags)
     (stopped,) = Path("checkpoints").iterdir()
     (record,) = succeed(tiny(train_epochs=6, patience=500, resume=stopped))
     assert "going on after epoch" in caplog.text
@@ -160,10 +235,10 @@ def test_another_folder_can_be_gone_on_from_with_other_epochs(
 
 
 def test_a_folder_that_does_not_fit_is_refused(tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    stop_after_an_epoch(workplace, tiny(train_epochs=500, patience=500), signal.SIGINT)
+    stop_after_an_epoch(workplace, tiny(train_epochs=500, patience=500))
     (stopped,) = Path("checkpoints").iterdir()
     assert run.main(tiny(train_epochs=500, learning_rate=0.01, resume=stopped)) == 2
-    assert "does not fit this run: schedule is" in capsys.readouterr().err
+    assert "does not fit this run: run.learning_rate is 0.01 here and 0.0001 there" in capsys.readouterr().err
     assert run.main(tiny(resume="nowhere")) == 2
     assert "--resume nowhere: there is no resume.safetensors in this folder" in capsys.readouterr().err
 
@@ -172,7 +247,7 @@ def test_a_damaged_state_is_refused_with_the_way_out(
     tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = tiny(train_epochs=500, patience=500)
-    stop_after_an_epoch(workplace, flags, signal.SIGINT)
+    stop_after_an_epoch(workplace, flags)
     files(workplace)["resume.safetensors"].write_bytes(b"damaged")
     assert run.main(flags) == 2
     said = capsys.readouterr().err
@@ -237,14 +312,12 @@ def test_of_two_runs_with_one_configuration_the_second_is_refused(
 ) -> None:
     flags = tiny(train_epochs=500, patience=500)
     first = start(workplace, flags)
-    while not list(workplace.glob("checkpoints/*/resume.safetensors")):
-        time.sleep(0.01)
+    wait_until(lambda: list(workplace.glob("checkpoints/*/resume.safetensors")), first)
     assert run.main(flags) == 2
     assert f"process {first.pid} on " in (said := capsys.readouterr().err)
     assert "is at work on a run of this name; wait for it to end, or stop it" in said
     assert first.is_alive()
-    first.kill()
-    first.join()
+    kill(first)
 
 
 def test_a_full_disk_ends_it_with_a_message_and_leaves_what_was_there(tiny: Tiny, workplace: Path) -> None:
@@ -255,7 +328,7 @@ def test_a_full_disk_ends_it_with_a_message_and_leaves_what_was_there(tiny: Tiny
     contents = {path: path.read_bytes() for path in there}
     assert finish(start(workplace, [*flags, "--overwrite"], file_size=20_000)) == 2
     said = (workplace / "said.txt").read_text()
-    assert re.search(r"error: checkpoints/.*/model.safetensors: .*File too large.*what was there before is whole", said)
+    assert re.search(r"error: checkpoints/.*/model.safetensors: .*File too large.*What was there before is whole", said)
     assert "Traceback" not in said
     assert {path: path.read_bytes() for path in contents} == contents
     assert sorted(set(files(workplace)) - {path.name for path in contents}) == ["log.csv", "said.txt"]

@@ -112,7 +112,11 @@ def run_command(function: Callable[[], None], command: str, again: str = "What w
         for name in LOGGERS:
             logging.getLogger(name).setLevel(logging.INFO if main else logging.WARNING)
         with _stops():
-            function()
+            try:
+                function()
+            except Exception:
+                raise_if_stopped()  # what a stop has cut off may fail in any way
+                raise
             raise_if_stopped()
     except UserError as error:
         return give_up(str(error), 2)
@@ -138,10 +142,9 @@ def raise_if_stopped() -> None:
         raise Terminated if _received[-1] == signal.SIGTERM else KeyboardInterrupt
 
 
-def ignore_stops() -> None:
-    """Leave stops to the parent process, in a process that works for it."""
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C, which a terminal sends to all processes of a command, to the process that this one works for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def typed(program: str, argv: Sequence[str] | None) -> str:
@@ -163,6 +166,8 @@ def _stops() -> Iterator[None]:
 
     def stop(number: int, frame: object) -> NoReturn:
         _received.append(number)
+        # Destructors of what the stop has cut off may fail until the process has ended: nobody needs to see that.
+        sys.unraisablehook = lambda lost: None
         raise_if_stopped()
 
     if threading.current_thread() is not threading.main_thread():  # Python lets no other thread set a handler

@@ -17,17 +17,10 @@ from exp.long_term_forecast import LongTermForecast
 from exp.optimizer import FiniteLoss
 from exp.training import Training
 from tests.conftest import Tiny, WriteCsv
-from tests.helpers.commands import prepared, succeed, tiny_run
+from tests.helpers.commands import prepared, succeed, tiny_run, turn_off_dropout
 from utils.errors import UserError
 
 CPU = torch.device("cpu")
-
-
-def no_dropout(experiment: LongTermForecast) -> None:
-    for module in experiment.model.modules():
-        for name in ("dropout", "p"):
-            if isinstance(getattr(module, name, None), float):
-                setattr(module, name, 0.0)
 
 
 def epoch_of(
@@ -36,7 +29,7 @@ def epoch_of(
     """Return the figures of the first epoch of a training."""
     experiment = prepared(flags, kind)
     if not dropout:
-        no_dropout(experiment)
+        turn_off_dropout(experiment.model)
     experiment.fit()
     return experiment.training["epochs"][0]
 
@@ -204,7 +197,7 @@ def test_compiled_it_comes_to_the_same_and_the_last_smaller_batch_compiles_nothi
     plain = epoch_of(flags, dropout=False)
     graphs = torch._dynamo.utils.counters["stats"]
     experiment = prepared([*flags, "--compile", "1", "--checkpoints", "compiled"])
-    no_dropout(experiment)
+    turn_off_dropout(experiment.model)
     try:
         validation = len(experiment.data.windows[Split.VAL])
         assert validation % 16

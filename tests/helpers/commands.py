@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 import run
 from exp.base import Experiment
 from exp.config import RunConfig
@@ -44,6 +46,14 @@ def small(model: str, tiny_gpt2: Path, words: Path) -> dict[str, object]:
     """Return values for a small model of any kind: those that its flags can take."""
     values = {**SMALL, "llm": str(tiny_gpt2), "word_embedding_path": str(words)}
     return {name: value for name, value in values.items() if name in flags_of(find_config(model))}
+
+
+def turn_off_dropout(model: nn.Module) -> None:
+    """Set every rate of dropout in a model to 0."""
+    for module in model.modules():
+        for name in ("dropout", "p"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
 
 
 def succeed(argv: list[str]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -40,6 +41,7 @@ def start(
     environment: Mapping[str, str] | None = None,
     file_size: int | None = None,
     killed: bool = False,
+    dropout: bool = True,
 ) -> ForkServerProcess:
     """Start ``run.py`` with ``argv`` in ``folder``; what it says lands in ``said.txt`` there.
 
@@ -49,9 +51,11 @@ def start(
         environment: variables of its own.
         file_size: bytes beyond which the disk is full for each of its files.
         killed: whether it is killed once it has saved its first epoch.
+        dropout: False trains with all rates of dropout at 0.
     """
     _ensure_server()
-    process = _context.Process(target=_run, args=(folder, list(argv), dict(environment or {}), file_size, killed))
+    options = (file_size, killed, dropout)
+    process = _context.Process(target=_run, args=(folder, list(argv), dict(environment or {}), *options))
     process.start()
     return process
 
@@ -74,13 +78,28 @@ def finish(process: ForkServerProcess, seconds: float = 120) -> int:
     return process.exitcode
 
 
+def signal_all(process: ForkServerProcess, number: signal.Signals) -> None:
+    """Send a signal to a process and to those that it has started, as a terminal and a scheduler do."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    with suppress(OSError):  # it has just ended, or this is not Linux
+        for pid in (process.pid, *map(int, children.read_text().split())):
+            os.kill(pid, number)
+
+
 def kill(process: ForkServerProcess) -> None:
     """End a process at once."""
     process.kill()
     process.join(30)
 
 
-def _run(folder: Path, argv: list[str], environment: dict[str, str], file_size: int | None, killed: bool) -> None:
+def _run(
+    folder: Path,
+    argv: list[str],
+    environment: dict[str, str],
+    file_size: int | None,
+    killed: bool,
+    dropout: bool,
+) -> None:
     import torch
 
     import run
@@ -96,7 +115,22 @@ def _run(folder: Path, argv: list[str], environment: dict[str, str], file_size: 
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
         if killed:
             _die_after_the_first_epoch()
+        if not dropout:
+            _train_without_dropout()
         sys.exit(run.main(argv))
+
+
+def _train_without_dropout() -> None:
+    from exp.base import Experiment
+    from tests.helpers.commands import turn_off_dropout
+
+    prepare = Experiment.prepare
+
+    def prepare_without(experiment: Experiment, write: bool = True) -> None:
+        prepare(experiment, write)
+        turn_off_dropout(experiment.model)
+
+    Experiment.prepare = prepare_without
 
 
 def _die_after_the_first_epoch() -> None:
