@@ -24,7 +24,7 @@ from data_provider.reading.frequency import future_dates, same_step
 from data_provider.reading.table import Reading
 from data_provider.reading.timezones import aware_dates, written_dates
 from exp.trained_series import TrainedSeries
-from models.base import Model
+from models.base import Model, check_finite
 from utils.conformal import Intervals, check_levels
 from utils.device import pick_device
 from utils.errors import UserError
@@ -201,8 +201,9 @@ class Forecaster:
         rows = (frame.values[-self.lookback :] - series.mean) / series.scale
         frame.check_distance(rows)
         dates = future_dates(frame.dates[-1], frame.frequency, steps)
-        ahead = self._roll(torch.from_numpy(rows.astype(np.float32))[None], steps)[0].double().cpu().numpy()
-        forecast = (ahead * series.scale + series.mean)[:, series.scored]  # (H, C)
+        ahead = self._roll(torch.from_numpy(rows.astype(np.float32))[None], steps)[0].double().cpu()
+        check_finite(ahead[:, series.scored], frame.source)
+        forecast = (ahead.numpy() * series.scale + series.mean)[:, series.scored]  # (H, C)
         half_widths = self._half_widths(steps, levels)
         return Forecast(
             dates=dates,
