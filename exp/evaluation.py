@@ -15,7 +15,7 @@ from torch import Tensor
 from data_provider.datasets import find_dataset
 from data_provider.factory import ForecastData
 from data_provider.windows import Batch, Split, make_loader
-from models.base import Model
+from models.base import Model, check_finite
 from models.config import ModelConfig
 from models.naive import Naive, SeasonalNaive
 from utils.compute import Compute
@@ -161,6 +161,7 @@ class WindowTest:
                 paths = [self.results / f"{name}.npy" for name in ("pred", "true")]
                 arrays = [stack.enter_context(writing_array(path, shape)) for path in paths]
             for batch, forecast in self.predictor.batches(data, Split.TEST, "test"):
+                check_finite(forecast, data.source)
                 truth, known = batch.y[..., data.scored], scored_targets(batch, data)
                 sums[self.name].add(forecast, truth, known)
                 coverage.add(forecast, truth, known)

@@ -21,7 +21,7 @@ import torch
 import models
 from data_provider.reading import Frame, Reading, aware_dates, frame_from, future_dates, same_step, written_dates
 from exp.trained_series import TrainedSeries
-from models.base import Model
+from models.base import Model, check_finite
 from utils.conformal import Intervals, check_levels
 from utils.device import pick_device
 from utils.errors import UserError
@@ -197,8 +197,9 @@ class Forecaster:
         rows = (frame.values[-self.lookback :] - series.mean) / series.scale
         frame.check_distance(rows)
         dates = future_dates(frame.dates[-1], frame.frequency, steps)
-        ahead = self._roll(torch.from_numpy(rows.astype(np.float32))[None], steps)[0].double().cpu().numpy()
-        forecast = (ahead * series.scale + series.mean)[:, series.scored]  # (H, C)
+        ahead = self._roll(torch.from_numpy(rows.astype(np.float32))[None], steps)[0].double().cpu()
+        check_finite(ahead[:, series.scored], frame.source)
+        forecast = (ahead.numpy() * series.scale + series.mean)[:, series.scored]  # (H, C)
         half_widths = self._half_widths(steps, levels)
         return Forecast(
             dates=dates,

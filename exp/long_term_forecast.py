@@ -17,6 +17,7 @@ from exp.base import Experiment
 from exp.evaluation import WindowTest, references, scored_targets
 from exp.targets import of_target, zero_shot_folder
 from exp.trained_series import TrainedSeries
+from models.base import check_finite
 from utils.conformal import Intervals, Residuals, coverage_lines
 from utils.errors import UserError, shown_path
 from utils.metrics import ErrorSums
@@ -167,6 +168,7 @@ class LongTermForecast(Experiment):
         """Prediction intervals from the errors on the validation windows (the main process)."""
         residuals = Residuals(len(self.data.windows[Split.VAL]), *shape)
         for batch, forecast in self.predictor.batches(self.data, Split.VAL, "calibration"):
+            check_finite(forecast, self.data.source)
             residuals.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
         if not self.compute.is_main:
             return None

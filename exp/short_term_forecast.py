@@ -21,6 +21,7 @@ from exp.config import RESULTS
 from exp.evaluation import BASELINES
 from exp.experiments import TASKS
 from exp.training import Score
+from models.base import check_finite
 from models.config import ModelConfig
 from utils.errors import UserError
 from utils.files import write_table
@@ -128,6 +129,7 @@ class ShortTermForecast(Experiment):
         forecast = self._forecast_all(0, "test")
         if not self.compute.is_main:
             return []
+        check_finite(torch.from_numpy(forecast), self.data.source)
         forecasts = {self.config.model: forecast, **self._baselines()}
         names = [f"V{step + 1}" for step in range(self.pattern.horizon)]
         folder = f"{self.config.model}{'_selected-on-test' if self._m4.selects_on_test else ''}"

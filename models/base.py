@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from models.storage import StorableModel
+from utils.errors import UserError
 from utils.losses import Masked, compare
 
 
@@ -38,6 +40,19 @@ class ParameterGroup:
     name: str
     parameters: list[nn.Parameter]
     constant_rate: float | None = None
+
+
+def check_finite(forecast: Tensor, source: str) -> None:
+    """Refuse forecasts that cannot be scored.
+
+    Raises:
+        UserError: one is NaN or infinite.
+    """
+    if not torch.isfinite(forecast).all():
+        raise UserError(
+            f"The model forecasts NaN or infinite values for {source}: its weights are damaged, or the values are too "
+            "large for it. Restore the checkpoint, or train anew."
+        )
 
 
 class Model(StorableModel):

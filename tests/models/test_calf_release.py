@@ -1,6 +1,7 @@
 """Checkpoints of the authors' code: made from a model of ours, translated back into theirs."""
 
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,6 +147,23 @@ def test_a_truncated_file_is_refused(make_model: MakeModel, checkpoint: Path, sh
     checkpoint.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(UserError, match="is no readable checkpoint"):
         read_release(checkpoint)
+
+
+def test_a_compressed_file_is_refused_before_it_is_unpacked(checkpoint: Path) -> None:
+    torch.save({"out_layer.weight": torch.zeros(1000)}, checkpoint.with_suffix(".small"))
+    with zipfile.ZipFile(checkpoint.with_suffix(".small")) as small:
+        parts = {name: small.read(name) for name in small.namelist()}
+    with zipfile.ZipFile(checkpoint, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(UserError, match="is no readable checkpoint"):
+        read_release(checkpoint)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/"])
+def test_what_is_no_regular_file_is_refused(path: str) -> None:
+    with pytest.raises(UserError, match=f"{path} is not a regular file"):
+        read_release(path)
 
 
 @pytest.mark.parametrize("writer", ["torch", "pickle"])
