@@ -85,7 +85,7 @@ class RuntimeOptions:
     )
     compile: str = flag(
         "0", choice(*COMPILE),
-        "1: torch.compile (its first start takes minutes); or one of its modes, of which reduce-overhead and "
+        "1: torch.compile (its first start takes a minute or more); or one of its modes, of which reduce-overhead and "
         "max-autotune use CUDA graphs",
     )  # fmt: skip
     grad_checkpoint: int = flag(
