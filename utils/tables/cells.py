@@ -92,10 +92,10 @@ def block_of(record: Record) -> Block:
         features=features if features == "M" else printable(f"{features} {flags.get('target')}"),
         seq_len=flags.get("seq_len") or 0,
         subset=m4 and series != PATTERNS[horizon_of(record)].series,
-        selected_on=data.get("selected_on") or "",
+        selected_on=printable(data.get("selected_on") or ""),
         model=printable(model["name"]),
         backbone=printable(_portable(backbone.get("name") or "")),
-        init=backbone.get("init") or "",
+        init=printable(backbone.get("init") or ""),
         gpt_layers=(model["config"].get("gpt_layers") or 0) if backbone else 0,
     )
 
