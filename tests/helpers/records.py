@@ -66,7 +66,7 @@ def record(
         "run": {
             "setting": f"{task[0]}_{model}_{data['name']}_{seed}",
             "seed": seed,
-            "config": groups["run"],
+            "config": {"task_name": task[0], **groups["run"]},
             "best": {"epoch": 3},
             "training": {"epochs": [], "seconds": 1.0, "data_digest": "d1", "environment": ENVIRONMENT},
             "environment": ENVIRONMENT,

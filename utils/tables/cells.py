@@ -12,8 +12,8 @@ from utils.tables.records import M4, Record
 NOTHING = "–"
 # Flags that say which cell a run belongs to, how it is called, and where its data lie.
 NO_SETTINGS = frozenset(
-    {"model", "data", "seq_len", "pred_len", "features", "target", "percent", "seasonal_patterns", "m4_protocol",
-     "seed", "model_id", "des", "llm", "llm_init", "gpt_layers", "channels", "season",
+    {"task_name", "model", "data", "seq_len", "pred_len", "features", "target", "percent", "seasonal_patterns",
+     "m4_protocol", "seed", "model_id", "des", "llm", "llm_init", "gpt_layers", "channels", "season",
      "file", "files", "root_path", "data_path"}
 )  # fmt: skip
 

@@ -170,7 +170,16 @@ def test_a_model_is_named_with_its_backbone_if_it_has_one(content: dict[str, Any
 def test_the_settings_are_flags_without_those_of_the_cell() -> None:
     found = settings(m4("Hourly", m4_draws=4, precision="bf16"))
     assert (found["--m4_draws"], found["--precision"], found["--patience"]) == (4, "bf16", 10)
-    of_cell = {"--data", "--seasonal_patterns", "--m4_protocol", "--seq_len", "--llm", "--gpt_layers", "--root_path"}
+    of_cell = {
+        "--task_name",
+        "--data",
+        "--seasonal_patterns",
+        "--m4_protocol",
+        "--seq_len",
+        "--llm",
+        "--gpt_layers",
+        "--root_path",
+    }
     assert not of_cell & found.keys()
 
 
