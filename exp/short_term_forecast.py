@@ -31,6 +31,7 @@ from utils.m4.scores import Scores, score, seasonal_scale
 from utils.plots import plot_series
 from utils.progress import Progress
 from utils.results import RECORD
+from utils.skill import compare
 from utils.tables.records import read_records
 
 logger = logging.getLogger(__name__)
@@ -223,14 +224,11 @@ def _shown(value: float | None) -> str:
 
 
 def _verdict(record: Mapping[str, Any]) -> Iterator[str]:
-    """In words: does the model beat the forecasts that need none?"""
+    """Yield sentences that say whether the model beats the forecasts that need no training."""
     scores, model, data = record["scores"]["metrics"], record["model"]["name"], record["data"]
     selected = ", selected on test" if data["selected_on"] == "test" else ""
+    measure, title = ("owa", "OWA") if scores[model]["owa"] is not None else ("smape", "sMAPE")
     for name in (name for name in ("naive2", "seasonal_naive") if name in scores):
-        measure = "owa" if scores[model]["owa"] is not None else "smape"
-        ours, theirs = scores[model][measure], scores[name][measure]
-        relation = "beats" if ours < theirs else "does NOT beat"
-        yield (
-            f"{model} {relation} the {name.replace('_', ' ')} forecast on {data['config']['seasonal_patterns']}: "
-            f"{'OWA' if measure == 'owa' else 'sMAPE'} {ours:.4f} against {theirs:.4f}{selected}."
-        )
+        rival = f"{name.replace('_', ' ')} forecast on {data['config']['seasonal_patterns']}"
+        said = compare(model, rival, title, scores[model][measure], scores[name][measure])
+        yield f"{said.removesuffix('.')}{selected}."
