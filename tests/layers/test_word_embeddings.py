@@ -90,6 +90,13 @@ def test_an_array_of_foreign_byte_order_loads(tmp_path: Path) -> None:
     assert np.array_equal(load_word_embeddings(tmp_path / "words.npy").words.numpy(), scores.T)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.int32])
+def test_a_tensor_of_other_numbers_loads(tmp_path: Path, dtype: torch.dtype) -> None:
+    scores = table()[:24, :10].to(dtype)
+    torch.save(scores, tmp_path / "words.pt")
+    assert torch.equal(load_word_embeddings(tmp_path / "words.pt").words, scores.float().T)
+
+
 class Code:
     """Unpickling it touches a file."""
 
