@@ -66,4 +66,4 @@ def merge_adapters(model: PreTrainedModel, prefix: str, adapters: Mapping[str, T
 
 def _targets(model: PreTrainedModel) -> dict[str, nn.Module]:
     targets = Stack(model).family.lora_targets
-    return {name: module for name, module in model.named_modules() if name.rpartition(".")[2] in targets}
+    return {name: module for name, module in model.named_modules() if name.endswith(targets)}

@@ -29,14 +29,9 @@ MOST_BYTES = 2**30  # of a file
 
 @dataclass(frozen=True)
 class WordEmbeddings:
-    """K principal words and the token table they were made from.
+    """K principal words (K, D), and the token table they were made from if the file says it.
 
-    Attributes:
-        words: (K, D) float32.
-        llm: name of the language model; None where the file does not say (the release's files, bare arrays).
-        token_fingerprint: of the token table; None where the file does not say.
-        path: their file; None where there is none.
-        made: whether they were made just now, and the file is still to be written.
+    The release's files and bare arrays do not say it. ``made`` words are those that ``path`` does not hold yet.
     """
 
     words: Tensor
@@ -64,8 +59,7 @@ def choose_word_embeddings(path: str | Path | None, backbone: Backbone, write: b
     New ones are not yet saved: call :meth:`WordEmbeddings.save_if_made` once everything else fits.
 
     Args:
-        path: the file; None for the one that is named after the backbone.
-        backbone: with its token table.
+        path: None for the file that is named after the backbone.
         write: make words that are missing; without it they are zeros of the right shape.
 
     Raises:
@@ -116,10 +110,7 @@ def principal_words(token_table: Tensor, components: int) -> Tensor:
 
 
 def save_word_embeddings(path: Path, embeddings: WordEmbeddings) -> None:
-    """Write the (D, K) scores: ``.npy`` as a bare array, which does not name its origin, anything else as a tensor.
-
-    ``torch.load(path, weights_only=True)`` reads the tensor, which has attributes ``llm`` and ``token_fingerprint``.
-    """
+    """Write the (D, K) scores: ``.npy`` as a bare array, anything else as a tensor that names its origin."""
     scores, content = embeddings.words.T.contiguous(), io.BytesIO()
     if path.suffix == ".npy":
         np.save(content, scores.numpy())
@@ -194,15 +185,13 @@ def _default_path(backbone: Backbone, components: int, token_fingerprint: str) -
 
 
 def _check_origin(found: WordEmbeddings, backbone: Backbone, token_fingerprint: str) -> None:
-    file, name, width = shown_path(found.path), shown_path(backbone.name), found.words.shape[1]
-    remedy = "Leave --word_embedding_path out to make a fitting file"
-    if width != backbone.width:
-        raise UserError(
-            f"{file} has word embeddings of width {width}, the backbone {name} has width {backbone.width}. {remedy}."
-        )
-    if found.token_fingerprint not in (None, token_fingerprint):
-        raise UserError(
-            f"{file} was made from the token table of {found.llm}, {shown_path(found.token_fingerprint)}; this run's "
-            f"backbone is {name} ({backbone.init}), {token_fingerprint}. {remedy}, or, to mix them on purpose, give a "
-            "bare array (.npy)."
-        )
+    width, made_from = found.words.shape[1], found.token_fingerprint
+    if width == backbone.width and made_from in (None, token_fingerprint):
+        return
+    origin = f"made from the token table of {found.llm}, {shown_path(made_from)}" if made_from else "of unknown origin"
+    raise UserError(
+        f"{shown_path(found.path)} has word embeddings of width {width}, {origin}; this run's backbone is "
+        f"{shown_path(backbone.name)} ({backbone.init}) of width {backbone.width}, {token_fingerprint}. Leave "
+        "--word_embedding_path out to make a fitting file, or, to mix them on purpose, give a bare array (.npy) of "
+        f"width {backbone.width}."
+    )

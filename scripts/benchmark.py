@@ -20,12 +20,11 @@ from torch import Tensor
 from torch.amp import GradScaler
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.benchmark import Measurement, Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 from models import MODELS, find_config, find_model
 from models.base import Model
-from scripts.benchmark_files import measure_stream, reset_peak
+from scripts.benchmark_files import SECONDS, matrix_rate, measure_stream, reset_peak, timed
 from scripts.plain_calf import PlainCALF
 from utils import device as devices
 from utils import flags
@@ -38,12 +37,9 @@ from utils.flags import flag
 logger = logging.getLogger("calf")
 
 PROGRAM = "-m scripts.benchmark"
-KINDS = ("grow", "profile", "stream")
 PLAIN = "plain"
 COMPILED = {"compiled": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
 MODES = (*devices.PRECISIONS, *(f"{name}-{how}" for name in devices.PRECISIONS for how in COMPILED), PLAIN)
-SECONDS = {"cpu": 15.0, "cuda": 3.0}  # that each measurement is repeated for
-LARGEST_MATRIX = {"cpu": 2048, "cuda": 8192}
 PLAIN_WINDOWS = 16  # that the plain restatement, which is slow, evaluates
 PHASES = ("eval", "train")
 SIZE = ("channels", "pred_len", "batch_size")
@@ -194,23 +190,6 @@ def precision_of(mode: str) -> str:
     return "fp32" if mode == PLAIN else mode.partition("-")[0]
 
 
-def timed(work: Callable[[], Any], least: float) -> Measurement:
-    """Time some work after a warm-up, again and again for at least some seconds."""
-    timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
-    return timer.blocked_autorange(min_run_time=least)
-
-
-def matrix_rate(device: torch.device, precision: str) -> float:
-    """Return GFLOP/s of products of square matrices, of the first size that takes 20 ms, or of the largest."""
-    dtype, edge, fastest = getattr(torch, devices.PRECISIONS[precision]), 128, 0.0
-    while fastest < 0.02 and edge < LARGEST_MATRIX[device.type]:
-        edge *= 2
-        a, b = torch.randn(2, edge, edge, device=device).to(dtype)
-        measured = timed(lambda a=a, b=b: torch.mm(a, b), SECONDS[device.type] / 50)
-        fastest = min(measured.times)  # of the small ones some may have been disturbed
-    return 2 * edge**3 / measured.median / 1e9
-
-
 def measure(options: Options, size: Size, mode: str, device: torch.device) -> dict[str, Any]:
     """Measure evaluation and training at one size in one mode; return a row of figures."""
     row = {**size, "mode": mode}
@@ -275,7 +254,7 @@ def parse(argv: Sequence[str] | None) -> Options:
     early.add_argument("--model", default=Options.model)
     network, own = find_config(early.parse_known_args(argv)[0].model), flags.flags_of(Options)
     parser, known = Parser(f"python {PROGRAM}", description=__doc__, allow_abbrev=False), {}
-    add_flags(parser.add_mutually_exclusive_group(), {name: own[name] for name in KINDS}, known)
+    add_flags(parser.add_mutually_exclusive_group(), {name: own[name] for name in ("grow", "profile", "stream")}, known)
     add_flags(parser.add_argument_group("what is measured"), own, known)
     add_flags(parser.add_argument_group("the model; --llm_init is random if left out"), flags.flags_of(network), known)
     texts = vars(parser.parse_args(argv))

@@ -1,23 +1,28 @@
-"""Measure what a whole run takes whose test split is as large as that of the largest data set."""
+"""Measure seconds, matrix products and memory, also of a run whose test split is as large as the largest data set's."""
 
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch.utils.benchmark import Measurement, Timer
 
-from utils.device import return_freed
+from utils.device import PRECISIONS, return_freed
 from utils.errors import UserError
 
 RUN = Path(__file__).parent.parent / "run.py"
 SEQ_LEN, BATCH = 96, 2
+SECONDS = {"cpu": 15.0, "cuda": 3.0}  # that each measurement is repeated for
+LARGEST_MATRIX = {"cpu": 2048, "cuda": 8192}
 KILOBYTE = 1 if sys.platform == "darwin" else 1024  # unit of ru_maxrss
 
 
@@ -32,6 +37,23 @@ def reset_peak(device: torch.device) -> bool:
         Path("/proc/self/clear_refs").write_text("5")
         return True
     return False
+
+
+def timed(work: Callable[[], Any], least: float) -> Measurement:
+    """Time some work after a warm-up, again and again for at least some seconds."""
+    timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
+    return timer.blocked_autorange(min_run_time=least)
+
+
+def matrix_rate(device: torch.device, precision: str) -> float:
+    """Return GFLOP/s of products of square matrices, of the first size that takes 20 ms, or of the largest."""
+    dtype, edge, fastest = getattr(torch, PRECISIONS[precision]), 128, 0.0
+    while fastest < 0.02 and edge < LARGEST_MATRIX[device.type]:
+        edge *= 2
+        a, b = torch.randn(2, edge, edge, device=device).to(dtype)
+        measured = timed(lambda a=a, b=b: torch.mm(a, b), SECONDS[device.type] / 50)
+        fastest = min(measured.times)  # of the small ones some may have been disturbed
+    return 2 * edge**3 / measured.median / 1e9
 
 
 def measure_stream(

@@ -288,10 +288,10 @@ def test_words_that_may_not_be_written_are_zeros_of_their_shape(backbone: Backbo
 
 def test_words_of_another_width_or_token_table_are_refused(backbone: Backbone, tmp_path: Path) -> None:
     save_word_embeddings(tmp_path / "wide.pt", WordEmbeddings(torch.ones(10, 25)))
-    with pytest.raises(UserError, match=r"wide\.pt has word embeddings of width 25, .* has width 24\. Leave"):
+    with pytest.raises(UserError, match=r"wide\.pt has word embeddings of width 25, of .* of width 24, .* Leave"):
         choose_word_embeddings(tmp_path / "wide.pt", backbone)
     save_word_embeddings(tmp_path / "other.pt", WordEmbeddings(torch.ones(10, 24), "other\x1b[31m", "0123456789ab"))
-    with pytest.raises(UserError, match=r"other\.pt was made from the token table of other\\x1b\[31m, 0123456789ab"):
+    with pytest.raises(UserError, match=r"other\.pt .* made from the token table of other\\x1b\[31m, 0123456789ab"):
         choose_word_embeddings(tmp_path / "other.pt", backbone)
 
 
