@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+from argparse import ArgumentDefaultsHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,9 +15,7 @@ logger = logging.getLogger("calf")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        "pca.py", description=__doc__, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser("pca.py", description=__doc__, allow_abbrev=False, formatter_class=ArgumentDefaultsHelpFormatter)
     parser.add_argument("--llm", default="gpt2", help="language model: hub name or local folder, transformers' format")
     parser.add_argument("--n_components", type=int, default=DEFAULT_COMPONENTS, help="words, at most the width")
     parser.add_argument("--output", default="wte_pca_500.pt", help="a tensor file, or .npy for a bare array")
@@ -27,10 +26,8 @@ def make(args: argparse.Namespace) -> None:
     """Make the words that the command line asks for, and write them."""
     made = make_word_embeddings(load_backbone(args.llm, "pretrained", layers=1), args.n_components)
     save_word_embeddings(Path(args.output), made)
-    logger.info(
-        "%s: %d principal words of width %d, from %s, token table %s",
-        args.output, *made.words.shape, args.llm, made.token_fingerprint,
-    )  # fmt: skip
+    size = f"{len(made.words)} principal words of width {made.words.shape[1]}"
+    logger.info("%s: %s, from %s, token table %s", args.output, size, args.llm, made.token_fingerprint)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

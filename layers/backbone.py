@@ -3,7 +3,6 @@
 ``layers/families.py`` lists the families of language models that can be loaded.
 """
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -18,74 +17,52 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from layers.families import FAMILIES, NO_SPECIAL_TOKENS, Family, checked_config, quiet_transformers
 from layers.hub import CONFIG, WEIGHTS, find_model, first_line
 from utils.errors import UserError, shown_path
-from utils.files import read_regular
+from utils.files import read_json
 from utils.fingerprint import fingerprint
 
 Initialization = Literal["pretrained", "random"]
 
 FUSED_ACTIVATIONS = {"gelu_new": "gelu_pytorch_tanh"}  # equal functions, the second in one kernel
-MOST_BYTES = 2**24  # of a config.json
+
+
+class Stack:
+    """The parts of a language model of any family (transformers' model without its token table).
+
+    Attributes:
+        positions: how many tokens the table of learned positions allows; None where there is no such table.
+        position_tables: this table in a list, which is empty where there is none.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        config = model.config
+        self.family: Family = FAMILIES[config.model_type]
+        self.width: int = config.hidden_size
+        self.depth: int = config.num_hidden_layers
+        self.heads: int = config.num_attention_heads
+        self.blocks: nn.ModuleList = model.get_submodule(self.family.blocks)
+        self.norms = [module for module in model.modules() if isinstance(module, self.family.norm)]
+        learned = self.family.positions
+        self.position_tables: list[nn.Module] = [] if learned is None else [model.get_submodule(learned)]
+        self.positions: int | None = None if learned is None else config.max_position_embeddings
 
 
 @dataclass(frozen=True)
-class Stack:
-    """The blocks of a language model of any family.
+class Backbone:
+    """The first blocks of a language model and where they came from.
 
     Attributes:
-        model: transformers' model, without token table.
+        token_table: (V, D), for principal word embeddings; None when it was not asked for.
+        name: hub name or folder.
     """
 
     model: PreTrainedModel
-
-    @property
-    def family(self) -> Family:
-        return FAMILIES[self.model.config.model_type]
+    token_table: Tensor | None
+    name: str
+    init: Initialization
 
     @property
     def width(self) -> int:
         return self.model.config.hidden_size
-
-    @property
-    def depth(self) -> int:
-        return self.model.config.num_hidden_layers
-
-    @property
-    def heads(self) -> int:
-        return self.model.config.num_attention_heads
-
-    @property
-    def positions(self) -> int | None:
-        """Return how many tokens the table of learned positions allows; None where there is no such table."""
-        return self.model.config.max_position_embeddings if self.position_tables else None
-
-    @property
-    def blocks(self) -> nn.ModuleList:
-        return self.model.get_submodule(self.family.blocks)
-
-    @property
-    def position_tables(self) -> list[nn.Module]:
-        """Return the table of learned positions in a list, which is empty for a family without one."""
-        return [] if self.family.positions is None else [self.model.get_submodule(self.family.positions)]
-
-    @property
-    def norms(self) -> list[nn.Module]:
-        return [module for module in self.model.modules() if isinstance(module, self.family.norm)]
-
-
-@dataclass(frozen=True)
-class Backbone(Stack):
-    """The first blocks of a language model and where they came from.
-
-    Attributes:
-        model: transformers' model of N blocks, with positions and final norm, without token table.
-        token_table: (V, D), for principal word embeddings; None when it was not asked for.
-        name: hub name or folder.
-        init: ``pretrained`` or ``random``.
-    """
-
-    token_table: Tensor | None
-    name: str
-    init: Initialization
 
     @property
     def fingerprint(self) -> str:
@@ -93,7 +70,7 @@ class Backbone(Stack):
         return fingerprint(dict(self.model.named_parameters()))
 
     def describe(self) -> dict[str, Any]:
-        """Return what to print and to store, as JSON: name, init, fingerprint and transformers' configuration.
+        """Return what to print and to store, as JSON.
 
         ``stored`` says that a checkpoint has to hold the frozen blocks too: nobody else has random ones, and the
         path of a local folder means nothing on another machine.
@@ -112,19 +89,14 @@ def load_backbone(llm: str, init: Initialization, layers: int, token_table: bool
 
     Args:
         llm: hub name (``gpt2``) or local folder in transformers' format.
-        init: ``pretrained`` weights, or ``random`` ones from the current torch seed. A random start of a known size or
-            of a local folder's config.json needs no download.
-        layers: how many blocks to keep.
-        token_table: keep the token table (V, D) beside the blocks.
+        init: ``pretrained`` weights, or ``random`` ones from the current torch seed; these need no weights of ``llm``.
 
     Raises:
-        UserError: weights or configuration cannot be had, are damaged, are of an unknown family, or have too few
-            blocks.
+        UserError: weights or configuration cannot be had, are damaged, or have too few blocks.
     """
-    config = _known_size(llm) if init == "random" else None
-    config = config or _read_config(llm, init)
-    if not 1 <= layers <= config.num_hidden_layers:
-        most = config.num_hidden_layers
+    config = _find_config(llm, init)
+    most = config.num_hidden_layers
+    if not 1 <= layers <= most:
         raise UserError(f"--gpt_layers {layers}: {shown_path(llm)} has {most} blocks; choose 1 to {most}.")
     family = FAMILIES[config.model_type]
     activation = getattr(config, family.activation)
@@ -133,10 +105,9 @@ def load_backbone(llm: str, init: Initialization, layers: int, token_table: bool
     model = family.model(config) if init == "random" else _read_weights(llm, config, layers)
     table = model.get_input_embeddings().weight.detach() if token_table else None
     model.set_input_embeddings(None)  # no forward pass looks a token up
-    backbone = Backbone(model, table, llm, init)
-    del backbone.blocks[layers:]
+    del Stack(model).blocks[layers:]
     model.config.num_hidden_layers = layers
-    return backbone
+    return Backbone(model, table, llm, init)
 
 
 def plain_config(model: PreTrainedModel) -> dict[str, Any]:
@@ -156,74 +127,57 @@ def empty_backbone(config: Mapping[str, Any]) -> PreTrainedModel:
     return model
 
 
-def check_backbone_config(config: Any) -> None:
-    """Check transformers' configuration in a file that may be damaged, before anything is built from it.
-
-    Raises:
-        UserError: it is of an unknown family, or a value has the wrong type or is not possible.
-    """
-    checked_config(config)
-
-
 def check_backbone_record(record: Any) -> None:
     """Check what a checkpoint says of its backbone (``Backbone.describe()``), before anything is built from it.
 
     Raises:
         UserError: a part is missing, or not possible.
     """
-    if not isinstance(record, Mapping):
-        raise UserError("it does not describe its backbone")
-    name, init, stored = (record.get(part) for part in ("name", "init", "stored"))
-    if not isinstance(name, str) or not name:
-        raise UserError("the backbone has no name")
-    if init not in get_args(Initialization):
-        raise UserError(f"a backbone is pretrained or random, not {repr(init)[:40]}")
-    if not isinstance(record.get("fingerprint"), str) or not re.fullmatch(r"[0-9a-f]{12}", record["fingerprint"]):
-        raise UserError("the fingerprint of the backbone is not 12 hex digits")
-    if not isinstance(stored, bool) or (init == "random" and not stored):
-        raise UserError("it does not say properly whether the backbone is stored")
-    check_backbone_config(record.get("config"))
+    told = record if isinstance(record, Mapping) else {}
+    name, init, stored, found = (told.get(part) for part in ("name", "init", "stored", "fingerprint"))
+    possible = {
+        "name": isinstance(name, str) and name != "",
+        "init": init in get_args(Initialization),
+        "stored": stored is True or (stored is False and init == "pretrained"),
+        "fingerprint": isinstance(found, str) and re.fullmatch(r"[0-9a-f]{12}", found),
+    }
+    if wrong := [part for part, fine in possible.items() if not fine]:
+        raise UserError(f"it does not describe its backbone properly: {wrong[0]} is {repr(told.get(wrong[0]))[:40]}")
+    checked_config(told.get("config"))
 
 
 def check_same(record: Mapping[str, Any], found: str) -> None:
-    """Refuse another backbone than the one that a checkpoint was trained on.
-
-    Args:
-        record: what the checkpoint says of its backbone.
-        found: fingerprint of the backbone on this machine.
+    """Compare the fingerprint that a checkpoint was trained on with the one ``found`` on this machine.
 
     Raises:
-        UserError: the fingerprints differ.
+        UserError: they differ.
     """
     name, trained_on = shown_path(record["name"]), record["fingerprint"]
     if found != trained_on:
-        raise UserError(
-            f"it was trained on {name} with fingerprint {trained_on}; the {name} found here has {found}. Put the "
-            "weights it was trained on there."
-        )
+        told = f"it was trained on {name} with fingerprint {trained_on}; the {name} found here has {found}"
+        raise UserError(f"{told}. Put the weights it was trained on there.")
 
 
-def _known_size(llm: str) -> PreTrainedConfig | None:
+def _find_config(llm: str, init: Initialization) -> PreTrainedConfig:
+    """Return the configuration of a known size, for a random start, or the one in ``config.json``."""
     for family in FAMILIES.values():
         if llm in family.sizes and not Path(llm).is_dir():
-            return family.model.config_class(**family.sizes[llm])
-    return None
-
-
-def _read_config(llm: str, init: Initialization) -> PreTrainedConfig:
-    if any(llm == family.tiny for family in FAMILIES.values()) and not Path(llm).is_dir():
-        raise UserError(f"--llm {llm} exists only as a random start: add --llm_init random.")
+            if init == "random":
+                return family.model.config_class(**family.sizes[llm])
+            if llm == family.tiny:
+                raise UserError(f"--llm {llm} exists only as a random start: add --llm_init random.")
     file = find_model(llm, (CONFIG,) if init == "random" else (CONFIG, *WEIGHTS)) / CONFIG
-    if not file.exists():
-        raise UserError(f"--llm {shown_path(llm)}: the folder holds no {CONFIG}; it must be in transformers' format.")
+    shown = f"--llm {shown_path(llm)}"
     try:
-        content = json.loads(read_regular(file, MOST_BYTES))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{_named(llm)} {CONFIG} is not valid JSON ({error}); get it anew.") from error
+        content = read_json(file)
+    except FileNotFoundError as error:
+        raise UserError(f"{shown}: the folder holds no {CONFIG}; it must be in transformers' format.") from error
+    except ValueError as error:
+        raise UserError(f"{shown}: its {CONFIG} is not valid JSON ({error}); get it anew.") from error
     try:
         config = checked_config(content)
     except UserError as error:
-        raise UserError(f"--llm {shown_path(llm)}: {error}; see its {CONFIG}.") from error
+        raise UserError(f"{shown}: {error}; see its {CONFIG}.") from error
     if init == "random" and hasattr(os, "sysconf"):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         _check_size(llm, config, memory // 4, "this machine's memory")
@@ -235,14 +189,12 @@ def _check_size(llm: str, config: PreTrainedConfig, limit: int, place: str) -> N
     with torch.device("meta"):
         count = sum(parameter.numel() for parameter in FAMILIES[config.model_type].model(config).parameters())
     if count > limit:
-        raise UserError(
-            f"{_named(llm)} {CONFIG} describes {count:,} parameters, more than {place} can hold ({limit:,}); "
-            "get the model anew."
-        )
+        wrong = f"describes {count:,} parameters, more than {place} can hold ({limit:,})"
+        raise UserError(f"--llm {shown_path(llm)}: its {CONFIG} {wrong}; get the model anew.")
 
 
 def _read_weights(llm: str, config: PreTrainedConfig, layers: int) -> PreTrainedModel:
-    folder = find_model(llm, (CONFIG, *WEIGHTS))
+    folder, shown = find_model(llm, (CONFIG, *WEIGHTS)), f"--llm {shown_path(llm)}: its weights"
     config.num_hidden_layers = layers  # the blocks above are not even read
     if weights := [*folder.glob("*.safetensors"), *folder.glob("*.bin")]:
         _check_size(llm, config, sum(path.stat().st_size for path in weights), "its files of weights")
@@ -252,14 +204,8 @@ def _read_weights(llm: str, config: PreTrainedConfig, layers: int) -> PreTrained
                 folder, config=config, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
             )
     except Exception as error:  # damaged files of others can surface as anything inside transformers
-        raise UserError(f"{_named(llm)} weights cannot be read ({first_line(error)}); get the model anew.") from error
+        raise UserError(f"{shown} cannot be read ({first_line(error)}); get the model anew.") from error
     if missing := sorted(report["missing_keys"]):
-        raise UserError(
-            f"{_named(llm)} weights lack {len(missing)} tensors of a {config.model_type} model, the first is "
-            f"{missing[0]}; get the model anew."
-        )
+        wanted = f"{len(missing)} tensors of a {config.model_type} model, the first is {missing[0]}"
+        raise UserError(f"{shown} lack {wanted}; get the model anew.")
     return model
-
-
-def _named(llm: str) -> str:
-    return f"--llm {shown_path(llm)}: its"

@@ -12,11 +12,7 @@ def split_branches(model: PreTrainedModel, lora: LoRA | None) -> tuple[PreTraine
     """Return the time and the text branch of one language model (CALF, section 3.1).
 
     Both hold the very same attention and feed-forward tensors, which stay frozen; each has positions and norms of its
-    own. LoRA, if any, is added to the time branch.
-
-    Args:
-        model: the language model; it becomes the time branch.
-        lora: size of the adapters, or None for none.
+    own. ``model`` becomes the time branch, to which LoRA is added, if any.
     """
     stack = Stack(model)
     own = {id(p) for part in (*stack.norms, *stack.position_tables) for p in part.parameters()}

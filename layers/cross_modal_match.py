@@ -8,14 +8,9 @@ from torch import Tensor, nn
 
 
 class CrossModalMatch(nn.Module):
-    """Multi-head attention from channel tokens to principal word embeddings.
+    """Multi-head attention from channel tokens to principal word embeddings (K, D), which do not train.
 
-    All samples attend to one set of words. So the whole batch is one long row of queries against one set of keys and
-    values, which are projected once per step, not once per sample.
-
-    Args:
-        words: principal word embeddings (K, D); a buffer, they do not train.
-        num_heads: attention heads; they must divide D.
+    The whole batch is one long row of queries, so that keys and values are projected once per step, not per sample.
     """
 
     words: Tensor

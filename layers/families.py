@@ -1,12 +1,9 @@
 """List the families of language models that can be a backbone, and check a configuration before anything is built.
 
-A family is one row of ``FAMILIES``, by the ``model_type`` of its ``config.json``. To add a family, add its row:
-transformers' class without a head, where blocks, norms and positions lie in it, what LoRA adapts, and sizes for random
-starts. Sizes are read under transformers' common names (``hidden_size``, ``num_hidden_layers``,
-``num_attention_heads``, ``max_position_embeddings``). No other module names the parts of a family.
+To add a family, add its row to ``FAMILIES``, by the ``model_type`` of its ``config.json``. Sizes are read under
+transformers' common names (``hidden_size``, ``num_hidden_layers``, …). No other module names the parts of a family.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -23,7 +20,7 @@ from utils.errors import UserError, shown_path
 # transformers warns of special tokens outside a small vocabulary.
 NO_SPECIAL_TOKENS: dict[str, int | None] = {"bos_token_id": None, "eos_token_id": None}
 MOST_BLOCKS = 1000
-MOST = 2**20  # of any other size: widths, positions, tokens
+MOST = 2**20  # of any other number: width, positions, tokens
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,6 @@ class Family:
         fan_in_fan_out: whether these layers store their weights as (inputs, outputs).
         sizes: fields of the configuration by name of a model, for random starts that read no file.
         tiny: name of the size that exists only as a random start.
-        older_names: keys that older config.json files hold instead of fields of the configuration.
     """
 
     model: type[PreTrainedModel]
@@ -52,13 +48,6 @@ class Family:
     fan_in_fan_out: bool
     sizes: Mapping[str, Mapping[str, int | None]]
     tiny: str
-    older_names: frozenset[str] = frozenset()
-
-    @property
-    def settings(self) -> frozenset[str]:
-        """Return the names of the fields that the computation of this family depends on."""
-        common = {one.name for one in fields(PreTrainedConfig)}
-        return frozenset(one.name for one in fields(self.model.config_class)) - common
 
 
 FAMILIES = {
@@ -83,46 +72,48 @@ FAMILIES = {
 
 
 def checked_config(content: Any) -> PreTrainedConfig:
-    """Return the configuration in a JSON object, its keys that the computation does not depend on left out."""
+    """Return the configuration in a JSON object, without the keys that the computation does not depend on.
+
+    Raises:
+        UserError: it is of an unknown family, or a value has the wrong type or is not possible.
+    """
     kind = content.get("model_type") if isinstance(content, Mapping) else None
     if not isinstance(kind, str):
         raise UserError("the backbone's configuration does not say its family (model_type)")
     if kind not in FAMILIES:
         raise UserError(f"the backbone is a {shown_path(kind[:40])} model; this program knows {', '.join(FAMILIES)}")
-    family = FAMILIES[kind]
-    common = family.model.config_class.attribute_map
-    given = {common.get(name, name): value for name, value in content.items()}
-    read = {name: given[name] for name in given.keys() & (family.settings | family.older_names)}
+    config_class = FAMILIES[kind].model.config_class
+    settings = {one.name for one in fields(config_class)} - {one.name for one in fields(PreTrainedConfig)}
+    given = {config_class.attribute_map.get(name, name): value for name, value in content.items()}
     try:
         with quiet_transformers():
-            config = family.model.config_class(**read)
+            config = config_class(**{name: given[name] for name in given.keys() & settings})
     except StrictDataclassError as error:
         reason = shown_path(str(error).splitlines()[-1].strip()[:200])
         raise UserError(f"the backbone's configuration has a value that cannot be used: {reason}") from error
-    _check_values(config, family)
+    for name in sorted(settings):
+        _check_number(name, getattr(config, name))
+    _check_architecture(config, FAMILIES[kind].activation)
     return config
 
 
-def _check_values(config: PreTrainedConfig, family: Family) -> None:
-    for name in sorted(family.settings):
-        value = getattr(config, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or name.endswith("_token_id"):
-            continue
-        if "drop" in name:
-            possible, wanted = 0 <= value < 1, "from 0 to below 1"
-        elif isinstance(value, int):
-            possible, wanted = 1 <= value <= MOST, f"a whole number from 1 to {MOST:,}"
-        else:
-            possible, wanted = math.isfinite(value) and value >= 0, "a finite number of at least 0"
-        if not possible:
-            raise UserError(f"the backbone's {name} is {str(value)[:40]}; it has to be {wanted}")
+def _check_number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or name.endswith("_token_id"):
+        return
+    probability = "drop" in name
+    least, most = int(isinstance(value, int) and not probability), 1 if probability else MOST
+    if not least <= value <= most:  # NaN is refused, too
+        raise UserError(f"the backbone's {name} is {str(value)[:40]}; it has to be from {least} to {most:,}")
+
+
+def _check_architecture(config: PreTrainedConfig, activation: str) -> None:
     width, heads, blocks = config.hidden_size, config.num_attention_heads, config.num_hidden_layers
     if blocks > MOST_BLOCKS:
         raise UserError(f"the backbone has {blocks:,} blocks, more than {MOST_BLOCKS:,}")
     if width % heads:
         raise UserError(f"the backbone's width {width} cannot be divided among {heads} attention heads")
-    if (activation := getattr(config, family.activation)) not in ACT2FN:
-        raise UserError(f"the backbone's {family.activation} is {repr(activation)[:40]}; there is no such function")
+    if (name := getattr(config, activation)) not in ACT2FN:
+        raise UserError(f"the backbone's {activation} is {repr(name)[:40]}; there is no such function")
 
 
 @contextmanager

@@ -18,13 +18,11 @@ def fetch(name: str, files: Sequence[str], **options: Any) -> Path:
     """Return the folder with the files of a hub repository, taken from the cache or fetched from the hub.
 
     Args:
-        name: of the repository.
         files: patterns of the files' names; the first two of them must be there.
         options: of ``snapshot_download`` (revision, token, cache_dir, force_download, local_files_only).
 
     Raises:
-        Exception: they are neither in the cache nor on the hub; the hub's errors share no base class across its
-            versions.
+        Exception: the files cannot be had; the hub's errors share no base class across its versions.
     """
     from huggingface_hub import model_info, snapshot_download
 
@@ -45,10 +43,6 @@ def fetch(name: str, files: Sequence[str], **options: Any) -> Path:
 
 def find_model(llm: str, files: Sequence[str]) -> Path:
     """Return the folder with the files of a language model: a local one, or one in the cache, fetched if missing.
-
-    Args:
-        llm: folder or hub name.
-        files: patterns of the files' names.
 
     Raises:
         UserError: there is no such folder, nor such a model in the cache or on the hub.

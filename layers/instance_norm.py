@@ -7,12 +7,7 @@ from torch import Tensor
 
 
 class WindowStatistics(NamedTuple):
-    """Mean and deviation of each window and channel, without gradients.
-
-    Attributes:
-        mean: (B, 1, C).
-        deviation: (B, 1, C), sqrt(biased variance + eps).
-    """
+    """Mean and deviation, sqrt(biased variance + eps), of each window and channel: (B, 1, C), without gradients."""
 
     mean: Tensor
     deviation: Tensor

@@ -13,13 +13,7 @@ from layers.backbone import Stack
 
 @dataclass(frozen=True)
 class LoRA:
-    """The size of low-rank adapters.
-
-    Attributes:
-        r: rank.
-        alpha: scale times rank.
-        dropout: on the adapters' input.
-    """
+    """Rank of low-rank adapters, their scale times rank, and the dropout on their input."""
 
     r: int
     alpha: int
@@ -37,17 +31,16 @@ def merged(model: nn.Module) -> Iterator[None]:
 
     The weights that branches share, and the adapters, are neither changed nor rounded.
     """
-    adapters = [module for module in model.modules() if is_adapted(module)]
-    adapted = [layer for layer in adapters if not layer.disable_adapters]  # none inside another such block
-    frozen = [layer.base_layer.weight for layer in adapted]
+    layers = [module for module in filter(is_adapted, model.modules()) if not module.disable_adapters]
+    frozen = [layer.base_layer.weight for layer in layers]  # empty inside another such block
     try:
-        for layer, weight in zip(adapted, frozen, strict=True):
+        for layer, weight in zip(layers, frozen, strict=True):
             folded = weight + layer.get_delta_weight("default")
             layer.base_layer.weight = nn.Parameter(folded, requires_grad=False)
             layer.enable_adapters(False)
         yield
     finally:
-        for layer, weight in zip(adapted, frozen, strict=True):
+        for layer, weight in zip(layers, frozen, strict=True):
             layer.base_layer.weight = weight
             layer.enable_adapters(True)
 
@@ -63,14 +56,7 @@ def empty_adapters(model: PreTrainedModel, rank: int) -> dict[str, Tensor]:
 
 
 def merge_adapters(model: PreTrainedModel, prefix: str, adapters: Mapping[str, Tensor], scale: float) -> None:
-    """Fold stored adapters into weights of their own for good.
-
-    Args:
-        model: without adapters.
-        prefix: before the names of its layers in ``adapters``.
-        adapters: as :func:`empty_adapters` names them.
-        scale: alpha / rank.
-    """
+    """Fold the stored ``adapters``, whose names begin with ``prefix``, into the weights of ``model`` for good."""
     transposed = Stack(model).family.fan_in_fan_out
     for name, module in _targets(model).items():
         down, up = (adapters[f"{prefix}{name}.lora_{part}.default.weight"] for part in "AB")
@@ -80,4 +66,4 @@ def merge_adapters(model: PreTrainedModel, prefix: str, adapters: Mapping[str, T
 
 def _targets(model: PreTrainedModel) -> dict[str, nn.Module]:
     targets = Stack(model).family.lora_targets
-    return {name: module for name, module in model.named_modules() if name.rpartition(".")[2] in targets}
+    return {name: module for name, module in model.named_modules() if name.endswith(targets)}

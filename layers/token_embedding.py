@@ -10,11 +10,6 @@ class ChannelTokenEmbedding(nn.Module):
     """Linear map of a channel's L steps to width D, then one post-norm Transformer encoder layer over the channels.
 
     Feed-forward width, ReLU and dropout are those of the released code.
-
-    Args:
-        seq_len: L.
-        width: D.
-        num_heads: attention heads; they must divide D.
     """
 
     def __init__(self, seq_len: int, width: int, num_heads: int) -> None:

@@ -25,20 +25,13 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_COMPONENTS = 500
 MOST_BYTES = 2**30  # of a file
-NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int16, torch.int32, torch.int64)
-REMEDY = "Leave --word_embedding_path out to make a fitting file"
 
 
 @dataclass(frozen=True)
 class WordEmbeddings:
-    """K principal words and the token table they were made from.
+    """K principal words (K, D), and the token table they were made from if the file says it.
 
-    Attributes:
-        words: (K, D) float32.
-        llm: name of the language model; None where the file does not say (the release's files, bare arrays).
-        token_fingerprint: of the token table; None where the file does not say.
-        path: their file; None where there is none.
-        made: whether they were made just now, and the file is still to be written.
+    The release's files and bare arrays do not say it. ``made`` words are those that ``path`` does not hold yet.
     """
 
     words: Tensor
@@ -50,12 +43,8 @@ class WordEmbeddings:
     @property
     def origin(self) -> dict[str, Any]:
         """Return where the words come from, as JSON for records and checkpoints."""
-        return {
-            "file": None if self.path is None else str(self.path),
-            "llm": self.llm,
-            "token_fingerprint": self.token_fingerprint,
-            "count": len(self.words),
-        }
+        file = None if self.path is None else str(self.path)
+        return {"file": file, "llm": self.llm, "token_fingerprint": self.token_fingerprint, "count": len(self.words)}
 
     def save_if_made(self) -> None:
         """Write words that were made for a run, so that later runs find them."""
@@ -70,39 +59,35 @@ def choose_word_embeddings(path: str | Path | None, backbone: Backbone, write: b
     New ones are not yet saved: call :meth:`WordEmbeddings.save_if_made` once everything else fits.
 
     Args:
-        path: the file; None for the one that is named after the backbone.
-        backbone: with its token table.
+        path: None for the file that is named after the backbone.
         write: make words that are missing; without it they are zeros of the right shape.
 
     Raises:
         UserError: the file is damaged, or made from another token table.
     """
+    components = min(DEFAULT_COMPONENTS, *backbone.token_table.shape)
     token_fingerprint = fingerprint({"wte": backbone.token_table})
-    path = Path(path) if path else _default_path(backbone, token_fingerprint)
+    path = Path(path) if path else _default_path(backbone, components, token_fingerprint)
     if path.exists():
         found = load_word_embeddings(path)
         _check_origin(found, backbone, token_fingerprint)
         return found
-    components = min(DEFAULT_COMPONENTS, *backbone.token_table.shape)
-    name = shown_path(path)
+    missing = f"word embeddings: {shown_path(path)} is missing"
     if not write:
-        logger.info("word embeddings: %s is missing and would be made from the token table", name)
+        logger.info("%s and would be made from the token table", missing)
         return WordEmbeddings(torch.zeros(components, backbone.width), backbone.name, token_fingerprint, path)
-    logger.info("word embeddings: %s is missing; making it from the token table of %s", name, shown_path(backbone.name))
+    logger.info("%s; making it from the token table of %s", missing, shown_path(backbone.name))
     return replace(make_word_embeddings(backbone, components), path=path, made=True)
 
 
-def make_word_embeddings(backbone: Backbone, components: int = DEFAULT_COMPONENTS) -> WordEmbeddings:
-    """Make word embeddings from the token table of a backbone.
-
-    Raises:
-        UserError: more components than the table has widths or tokens.
-    """
-    words, table = principal_words(backbone.token_table, components), backbone.token_table
-    return WordEmbeddings(words, f"{backbone.name} ({backbone.init})", fingerprint({"wte": table}))
+def make_word_embeddings(backbone: Backbone, components: int) -> WordEmbeddings:
+    """Make word embeddings from the token table of a backbone; errors are those of :func:`principal_words`."""
+    table = backbone.token_table
+    name = f"{backbone.name} ({backbone.init})"
+    return WordEmbeddings(principal_words(table, components), name, fingerprint({"wte": table}))
 
 
-def principal_words(token_table: Tensor, components: int = DEFAULT_COMPONENTS) -> Tensor:
+def principal_words(token_table: Tensor, components: int) -> Tensor:
     """Reduce a token table (V, D) to ``components`` principal words (K, D).
 
     PCA of the transposed table: the D widths are the samples, the V tokens the variables. Exact and
@@ -125,11 +110,7 @@ def principal_words(token_table: Tensor, components: int = DEFAULT_COMPONENTS) -
 
 
 def save_word_embeddings(path: Path, embeddings: WordEmbeddings) -> None:
-    """Write the (D, K) scores: ``.npy`` as a bare array, anything else as a tensor file.
-
-    The tensor file loads with ``torch.load(path, weights_only=True)``; its tensor has attributes ``llm`` and
-    ``token_fingerprint``. A bare array does not say where it comes from.
-    """
+    """Write the (D, K) scores: ``.npy`` as a bare array, anything else as a tensor that names its origin."""
     scores, content = embeddings.words.T.contiguous(), io.BytesIO()
     if path.suffix == ".npy":
         np.save(content, scores.numpy())
@@ -154,31 +135,29 @@ def load_word_embeddings(path: Path) -> WordEmbeddings:
     except FileNotFoundError as error:
         raise UserError(f"{shown_path(path)}: there is no such file; make it with pca.py.") from error
     try:
-        scores = _load_array(path) if path.suffix == ".npy" else _load_tensor_file(path)
-        table = torch.as_tensor(scores).detach()
+        content = _read(path)
+        plain = content.float() if getattr(content, "dtype", None) is torch.bfloat16 else content
+        scores = plain.detach().numpy() if isinstance(plain, Tensor) else np.asarray(plain)
     except Exception as error:  # damage can surface as anything inside the unpickler
-        raise UserError(
-            f"{shown_path(path)} is no readable file of word embeddings (damaged, or it holds more than numbers); "
-            "make it anew with pca.py."
-        ) from error
-    _check_table(table, path)
-    words = table.to(torch.float32).T.contiguous()
+        raise _refusal(path, "is no readable file of word embeddings (damaged, or more than numbers)") from error
+    if scores.dtype.kind not in "fiu" or scores.ndim != 2 or not 1 <= scores.shape[1] <= scores.shape[0]:
+        raise _refusal(path, "must hold a (width, components) array of real numbers with 1 <= components <= width")
+    if scores.size > path.stat().st_size:
+        raise _refusal(path, "repeats its numbers")
+    words = torch.from_numpy(np.ascontiguousarray(scores.T, np.float64)).to(torch.float32)
     if not torch.isfinite(words).all():
-        raise UserError(f"{shown_path(path)} holds NaN or infinite values; make it anew with pca.py.")
-    llm, token_fingerprint = (getattr(scores, name, None) for name in ("llm", "token_fingerprint"))
+        raise _refusal(path, "holds NaN or infinite values")
+    llm, token_fingerprint = (getattr(content, name, None) for name in ("llm", "token_fingerprint"))
     if not isinstance(llm, str | None) or not isinstance(token_fingerprint, str | None):
-        raise UserError(f"{shown_path(path)} does not name its language model properly; make it anew with pca.py.")
+        raise _refusal(path, "does not name its language model properly")
     return WordEmbeddings(words, llm and shown_path(llm), token_fingerprint, path)
 
 
-def _load_array(path: Path) -> np.ndarray:
-    with path.open("rb") as file:
-        array = npy_format.read_array(file, allow_pickle=False)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)  # PyTorch knows native numbers only
-
-
-def _load_tensor_file(path: Path) -> np.ndarray | Tensor:
-    """Call ``torch.load``, restricted to tensors and, for the release's files, numpy arrays of numbers."""
+def _read(path: Path) -> Any:
+    """Read an array or a tensor, and of Python's objects only the arrays of numbers in the release's files."""
+    if path.suffix == ".npy":
+        with path.open("rb") as file:
+            return npy_format.read_array(file, allow_pickle=False)
     reconstruct = np._core.multiarray._reconstruct
     plain_arrays = [
         (reconstruct, "numpy.core.multiarray._reconstruct"),
@@ -193,37 +172,26 @@ def _load_tensor_file(path: Path) -> np.ndarray | Tensor:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _check_table(table: Tensor, path: Path) -> None:
-    """Refuse a tensor without numbers of its own (sparse, quantized, meta, repeated), and one of the wrong shape."""
-    plain = table.layout == torch.strided and table.dtype in NUMBERS and not (table.is_meta or table.is_nested)
-    if not plain or table.ndim != 2 or not 1 <= table.shape[1] <= table.shape[0]:
-        raise UserError(
-            f"{shown_path(path)} must hold a (width, components) array of real numbers with 1 <= components <= width; "
-            "make it anew with pca.py."
-        )
-    if table.numel() > path.stat().st_size:
-        raise UserError(f"{shown_path(path)} repeats its numbers; make it anew with pca.py.")
+def _refusal(path: Path, reason: str) -> UserError:
+    return UserError(f"{shown_path(path)} {reason}; make it anew with pca.py.")
 
 
-def _default_path(backbone: Backbone, token_fingerprint: str) -> Path:
+def _default_path(backbone: Backbone, components: int, token_fingerprint: str) -> Path:
     """Return one file per token table, so that those of different backbones never meet."""
-    name = f"wte_pca_{min(DEFAULT_COMPONENTS, *backbone.token_table.shape)}"
     if backbone.name == "gpt2" and backbone.init == "pretrained":
-        return Path(f"{name}.pt")
+        return Path(f"wte_pca_{components}.pt")
     slug = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(backbone.name).name)
-    return Path(f"{name}_{slug}_{token_fingerprint}.pt")
+    return Path(f"wte_pca_{components}_{slug}_{token_fingerprint}.pt")
 
 
 def _check_origin(found: WordEmbeddings, backbone: Backbone, token_fingerprint: str) -> None:
-    name, width = shown_path(found.path), found.words.shape[1]
-    if width != backbone.width:
-        raise UserError(
-            f"{name} has word embeddings of width {width}, the backbone {shown_path(backbone.name)} has width "
-            f"{backbone.width}. {REMEDY}."
-        )
-    if found.token_fingerprint not in (None, token_fingerprint):
-        raise UserError(
-            f"{name} was made from the token table of {found.llm}, {shown_path(found.token_fingerprint)}; "
-            f"this run's backbone is {shown_path(backbone.name)} ({backbone.init}), {token_fingerprint}. {REMEDY}, or, "
-            "to mix them on purpose, give a bare array (.npy)."
-        )
+    width, made_from = found.words.shape[1], found.token_fingerprint
+    if width == backbone.width and made_from in (None, token_fingerprint):
+        return
+    origin = f"made from the token table of {found.llm}, {shown_path(made_from)}" if made_from else "of unknown origin"
+    raise UserError(
+        f"{shown_path(found.path)} has word embeddings of width {width}, {origin}; this run's backbone is "
+        f"{shown_path(backbone.name)} ({backbone.init}) of width {backbone.width}, {token_fingerprint}. Leave "
+        "--word_embedding_path out to make a fitting file, or, to mix them on purpose, give a bare array (.npy) of "
+        f"width {backbone.width}."
+    )

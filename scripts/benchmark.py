@@ -1,14 +1,12 @@
 """Measure how fast a model is and how much memory it takes: ``python -m scripts.benchmark``.
 
 By itself it evaluates and trains CALF at the published size on random data: in float32, in bfloat16, and as a plain
-restatement that works like the released code (words projected for every sample, attention maps written out, both
-branches at test, one test window at a time). Each mode gets seconds a batch (s), windows a second (per_s), peak memory
-(gib), its share of the matrix rate (share), and how many times as fast as the plain restatement it is (ratio). The
-share is the model's own arithmetic over its time, over the rate that large matrix products reach in this process.
+restatement that works like the released code. Each mode gets seconds a batch (s), windows a second (per_s), peak memory
+(gib), the model's own arithmetic over its time as a share of what large matrix products reach (share), and how many
+times as fast as the plain restatement it is (ratio).
 """
 
 import logging
-import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,12 +20,11 @@ from torch import Tensor
 from torch.amp import GradScaler
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.benchmark import Measurement, Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 from models import MODELS, find_config, find_model
 from models.base import Model
-from scripts.benchmark_files import measure_m4, measure_stream, reset_peak
+from scripts.benchmark_files import SECONDS, matrix_rate, measure_stream, reset_peak, timed
 from scripts.plain_calf import PlainCALF
 from utils import device as devices
 from utils import flags
@@ -40,15 +37,10 @@ from utils.flags import flag
 logger = logging.getLogger("calf")
 
 PROGRAM = "-m scripts.benchmark"
-SEASON = 24
-KINDS = ("grow", "profile", "stream", "m4")
 PLAIN = "plain"
 COMPILED = {"compiled": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
 MODES = (*devices.PRECISIONS, *(f"{name}-{how}" for name in devices.PRECISIONS for how in COMPILED), PLAIN)
-SECONDS = {"cpu": 15.0, "cuda": 3.0}  # that each measurement is repeated for
-LARGEST_MATRIX = {"cpu": 2048, "cuda": 8192}
 PLAIN_WINDOWS = 16  # that the plain restatement, which is slow, evaluates
-TOP = 15  # operations shown of a profile
 PHASES = ("eval", "train")
 SIZE = ("channels", "pred_len", "batch_size")
 GROWTH = {"channels": "7,21,321", "pred_len": "96,720", "batch_size": "8"}
@@ -90,7 +82,6 @@ class Options:
     grow: bool = flag(False, flags.PRESENCE, f"measure several sizes: if not told otherwise {in_words(GROWTH)}")
     profile: bool = flag(False, flags.PRESENCE, "measure instead which operations take the time")
     stream: bool = flag(False, flags.PRESENCE, "measure instead the memory of a run with a test as large as traffic's")
-    m4: bool = flag(False, flags.PRESENCE, "time instead reading and drawing from files as large as M4's largest")
     device: str = flag("auto", flags.TEXT, "auto, cpu, cuda or cuda:N")
     json: str | None = flag(None, flags.FILE, "write all figures into this file")
     network: Mapping[str, Any] = field(default_factory=dict, compare=False)  # flags of the model
@@ -105,7 +96,7 @@ class Options:
         """Build the model, always from one seed, with random windows (B, L, C) and truth (B, H, C)."""
         torch.manual_seed(0)
         kind, (channels, pred_len, batch_size) = find_model(self.model), (size[name] for name in SIZE)
-        model = kind.build(kind.Config(self.seq_len, pred_len, channels, SEASON, **self.network), write=False)
+        model = kind.build(kind.Config(self.seq_len, pred_len, channels, season=24, **self.network), write=False)
         x = torch.randn(batch_size, max(self.seq_len, model.lookback), channels, device=device)
         return model.to(device), x, torch.randn(batch_size, pred_len, channels, device=device)
 
@@ -114,30 +105,27 @@ class Bench:
     """A model in one mode with a random batch, ready to be timed."""
 
     def __init__(self, options: Options, size: Size, mode: str, device: torch.device) -> None:
-        precision, _, self.compiled = mode.partition("-")
+        self.compiled = COMPILED.get(mode.partition("-")[2])
         self.model, self.x, self.y = options.build(size, device)
         self.tested = self.x
         if mode == PLAIN:
-            precision, self.model, self.tested = "fp32", PlainCALF(self.model), self.x[:PLAIN_WINDOWS]
+            self.model, self.tested = PlainCALF(self.model), self.x[:PLAIN_WINDOWS]
         elif options.grad_checkpoint:
             self.model.recompute_activations()
         if self.compiled:
             torch.compiler.reset()  # what other sizes compiled counts towards a limit
-            self.model.compile_parts(COMPILED[self.compiled])
-        self.compute = Compute(device, precision)
+            self.model.compile_parts(self.compiled)
+        self.compute = Compute(device, precision_of(mode))
         self.scaler = self.compute.accelerator.scaler or GradScaler(enabled=False)
         trained = [parameter for group in self.model.parameter_groups() for parameter in group.parameters]
         self.optimizer = torch.optim.Adam(trained, fused=True) if trained else None
 
     def phases(self) -> Iterator[tuple[str, Callable[[], None], int]]:
-        """Yield what to measure: its name, the work, and the windows that it takes.
-
-        Training comes last, as the moments of its optimizer stay in memory.
-        """
+        """Yield what to measure: its name, the work, and the windows that it takes."""
         with self.model.eval().merged_adapters():
             yield "eval", self.evaluate, len(self.tested)
         self.model.train()
-        if self.optimizer:
+        if self.optimizer:  # last, as its moments stay in memory
             yield "train", self.train_step, len(self.x)
 
     def evaluate(self) -> None:
@@ -162,9 +150,9 @@ class Bench:
 
 
 def count_operations(options: Options, size: Size) -> dict[str, float]:
-    """Return the GFLOP of an evaluation and of a training step: those of one window, and what each further one adds."""
+    """Return the GFLOP of an evaluation and of a training step: of one window, and what each further one adds."""
     one, two = (count_matrix_products(options, {**size, "batch_size": windows}) for windows in (1, 2))
-    return {f"{name}_gflop": (one[name] + (size["batch_size"] - 1) * (two[name] - one[name])) / 1e9 for name in PHASES}
+    return {phase: (one[phase] + (size["batch_size"] - 1) * (two[phase] - one[phase])) / 1e9 for phase in PHASES}
 
 
 def count_matrix_products(options: Options, size: Size) -> dict[str, int]:
@@ -181,48 +169,25 @@ def count_matrix_products(options: Options, size: Size) -> dict[str, int]:
 
 
 def choose_modes(options: Options, device: torch.device) -> list[str]:
-    """Return the modes to measure.
-
-    Raises:
-        UserError: one that was asked for does not go with the device or the model.
-    """
+    """Return the modes to measure; UserError where one does not go with the device or the model."""
     if options.modes is None:
-        modes = ["fp32"]
-        if devices.has_fast_bfloat16(device):
-            modes.append("bf16")
-        else:
+        fast, plain = devices.has_fast_bfloat16(device), not (options.grow or options.profile)
+        if not fast:
             logger.info("bf16 is left out, as there are no instructions for it here; --modes bf16 measures it anyway")
-        return modes + [PLAIN] * (options.model == "CALF" and not options.grow and not options.profile)
-    modes = options.modes.split(",")
+        return ["fp32"] + ["bf16"] * fast + [PLAIN] * (plain and options.model == "CALF")
+    modes = list(dict.fromkeys(options.modes.split(",")))
     if PLAIN in modes and options.model != "CALF":
         raise UserError(f"--modes {options.modes}: plain is a restatement of CALF, not of {options.model}.")
     for mode in modes:
         devices.check_precision(precision_of(mode), device, "--modes")
     if any("-" in mode for mode in modes):
         devices.check_compiler(device)
-    return list(dict.fromkeys(modes))
+    return modes
 
 
 def precision_of(mode: str) -> str:
     """Return the precision of the matrix products in a mode."""
     return "fp32" if mode == PLAIN else mode.partition("-")[0]
-
-
-def timed(work: Callable[[], Any], least: float) -> Measurement:
-    """Time some work after a warm-up, again and again for at least some seconds."""
-    timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
-    return timer.blocked_autorange(min_run_time=least)
-
-
-def matrix_rate(device: torch.device, precision: str) -> float:
-    """Return GFLOP/s of products of square matrices, of the first size that takes 20 ms, or of the largest."""
-    dtype, edge, fastest = getattr(torch, devices.PRECISIONS[precision]), 128, 0.0
-    while fastest < 0.02 and edge < LARGEST_MATRIX[device.type]:
-        edge *= 2
-        a, b = torch.randn(2, edge, edge, device=device).to(dtype)
-        measured = timed(lambda a=a, b=b: torch.mm(a, b), SECONDS[device.type] / 50)
-        fastest = min(measured.times)  # of the small ones some may have been disturbed
-    return 2 * edge**3 / measured.median / 1e9
 
 
 def measure(options: Options, size: Size, mode: str, device: torch.device) -> dict[str, Any]:
@@ -237,46 +202,35 @@ def measure(options: Options, size: Size, mode: str, device: torch.device) -> di
             row[f"{phase}_gib"] = devices.peak_memory(device) / 2**30 if known else None
     except torch.cuda.OutOfMemoryError:
         row["skipped"] = "the GPU ran out of memory"
-    return row
+    return row | {"matrix_gflop_per_s": matrix_rate(device, precision_of(mode))}
+
+
+def compare(row: Mapping[str, Any], plain: Mapping[str, Any], gflop: Mapping[str, float]) -> dict[str, float]:
+    """Return a row's share of the matrix rate, and how many times as fast as the plain restatement it is."""
+    figures = {}
+    for phase in PHASES:
+        if seconds := row.get(f"{phase}_s"):
+            figures[f"{phase}_gflop"] = gflop[phase]
+            figures[f"{phase}_share"] = gflop[phase] / seconds / row["matrix_gflop_per_s"]
+            if f"{phase}_s" in plain:
+                figures[f"{phase}_ratio"] = plain[f"{phase}_s"] / seconds
+    return figures
 
 
 def measure_speed(options: Options, modes: Sequence[str], device: torch.device) -> dict[str, Any]:
-    """Measure every size in every mode, and the rates of matrix products in between; print a table."""
-    rates: dict[str, list[float]] = {precision_of(mode): [] for mode in modes}
+    """Measure every size in every mode; print a table."""
     rows = []
     for size in options.sizes:
-        operations = count_operations(options, size)
-        for mode in modes:
-            rows.append({**measure(options, size, mode, device), **operations})
-            for precision, seen in rates.items():
-                seen.append(matrix_rate(device, precision))
-    medians = {precision: statistics.median(seen) for precision, seen in rates.items()}
-    table = compare(pd.DataFrame(rows), medians)
-    shown = table.set_index([*SIZE, "mode"]).sort_index(axis="columns")
-    logger.info("%s", shown.to_string(float_format="{:.3g}".format, na_rep="-"))
-    logger.info("matrix products: %s", ", ".join(f"{rate:.0f} GFLOP/s in {name}" for name, rate in medians.items()))
-    return {"matrix_gflop_per_s": medians, "rows": table.astype(object).where(table.notna(), None).to_dict("records")}
-
-
-def compare(rows: pd.DataFrame, rates: Mapping[str, float]) -> pd.DataFrame:
-    """Add the share of the matrix rate, and how many times as fast as the plain restatement each row is."""
-    size = list(SIZE)
-    rate = rows["mode"].map(lambda mode: rates[precision_of(mode)])
-    plain = rows[size].merge(rows[rows["mode"] == PLAIN], on=size, how="left")
-    for phase in PHASES:
-        if f"{phase}_s" in rows:
-            rows[f"{phase}_share"] = rows[f"{phase}_gflop"] / rows[f"{phase}_s"] / rate
-            rows[f"{phase}_ratio"] = plain[f"{phase}_s"] / rows[f"{phase}_s"]
-    return rows.dropna(axis="columns", how="all")
-
-
-def measure_operations(options: Options, modes: Sequence[str], device: torch.device) -> dict[str, Any]:
-    """Measure the share of the time that each operation, or kernel of a GPU, takes itself; print the largest."""
-    return {in_words(size): profile_size(options, size, modes, device) for size in options.sizes}
+        gflop = count_operations(options, size)
+        measured = {mode: measure(options, size, mode, device) for mode in modes}
+        rows += [row | compare(row, measured.get(PLAIN, {}), gflop) for row in measured.values()]
+    table = pd.DataFrame(rows).set_index([*SIZE, "mode"]).sort_index(axis="columns").dropna(axis="columns", how="all")
+    logger.info("%s", table.to_string(float_format="{:.3g}".format, na_rep="-"))
+    return {"rows": rows}
 
 
 def profile_size(options: Options, size: Size, modes: Sequence[str], device: torch.device) -> dict[str, Any]:
-    """Measure and print the shares at one size, by phase and mode."""
+    """Measure the share of the time that each operation, or kernel of a GPU, takes itself; print the largest."""
     found, kind = {}, device.type.upper()
     clock = "self_device_time_total" if kind == "CUDA" else "self_cpu_time_total"
     for mode in modes:
@@ -289,22 +243,18 @@ def profile_size(options: Options, size: Size, modes: Sequence[str], device: tor
             found[f"{phase} {mode}"] = {event.key: getattr(event, clock) for event in events}
     times = pd.DataFrame(found).fillna(0.0)
     shares = times / times.sum()
-    largest = shares.max(axis="columns").nlargest(TOP).index
+    largest = shares.max(axis="columns").nlargest(15).index
     logger.info("%s", shares.loc[largest].to_string(float_format="{:.1%}".format))
     return shares.to_dict()
 
 
 def parse(argv: Sequence[str] | None) -> Options:
-    """Return what to measure.
-
-    Raises:
-        UserError: a value is not possible.
-    """
+    """Return what to measure; UserError where a value is not possible."""
     early = Parser(PROGRAM, add_help=False, allow_abbrev=False)
     early.add_argument("--model", default=Options.model)
     network, own = find_config(early.parse_known_args(argv)[0].model), flags.flags_of(Options)
     parser, known = Parser(f"python {PROGRAM}", description=__doc__, allow_abbrev=False), {}
-    add_flags(parser.add_mutually_exclusive_group(), {name: own[name] for name in KINDS}, known)
+    add_flags(parser.add_mutually_exclusive_group(), {name: own[name] for name in ("grow", "profile", "stream")}, known)
     add_flags(parser.add_argument_group("what is measured"), own, known)
     add_flags(parser.add_argument_group("the model; --llm_init is random if left out"), flags.flags_of(network), known)
     texts = vars(parser.parse_args(argv))
@@ -315,23 +265,21 @@ def parse(argv: Sequence[str] | None) -> Options:
 
 
 def run(options: Options) -> None:
-    """Carry out one kind of measurement.
-
-    Raises:
-        UserError: it cannot be carried out here.
-    """
+    """Carry out one kind of measurement; UserError where that is not possible here."""
     if options.json and not Path(options.json).parent.is_dir():
         raise UserError(f"--json {options.json}: name a file in a folder that exists.")
-    device = devices.pick_device("cpu" if options.m4 else options.device)
+    device = devices.pick_device(options.device)
     described = devices.environment(device) | {"float32_products": torch.get_float32_matmul_precision()}
     logger.info("%s, torch %s", described["device"], described["torch"])
     logging.getLogger("layers").setLevel(logging.WARNING)  # they would tell of word embeddings that are not needed
-    if options.m4 or options.stream:
-        figures = measure_m4() if options.m4 else measure_stream(device)
+    if options.stream:
+        figures = measure_stream(device)
         logger.info("%s", pd.Series(figures).to_string(float_format="{:,.3g}".format))
+    elif options.profile:
+        modes = choose_modes(options, device)
+        figures = {in_words(size): profile_size(options, size, modes, device) for size in options.sizes}
     else:
-        measure_all = measure_operations if options.profile else measure_speed
-        figures = measure_all(options, choose_modes(options, device), device)
+        figures = measure_speed(options, choose_modes(options, device), device)
     if options.json:
         write_json(Path(options.json), {"options": asdict(options), **figures, "environment": described})
 

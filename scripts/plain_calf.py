@@ -5,13 +5,13 @@ like the released code: words are projected for every sample, attention maps wri
 """
 
 import math
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.base import ParameterGroup
+from models.base import Model, Output
 from models.calf import CALF
 
 Weights = dict[str, Tensor]
@@ -74,20 +74,7 @@ def gpt2(w: Weights, name: str, x: Tensor, blocks: int, heads: int, lora_scale: 
 def plain_calf(
     w: Weights, x: Tensor, *, blocks: int, heads: int, gpt2_heads: int, lora_scale: float, p: float = 0.0
 ) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
-    """Compute all that both branches give.
-
-    Args:
-        w: all tensors of a CALF, by its names.
-        x: windows (B, L, C).
-        blocks: N.
-        heads: of the attentions before the backbone.
-        gpt2_heads: of the backbone's.
-        lora_scale: alpha / rank.
-        p: dropout.
-
-    Returns:
-        forecasts (B, H, C) of time and text branch; N+1 features (B, C, D) of time and text branch.
-    """
+    """Return forecast and text forecast (B, H, C), N+1 time and text features (B, C, D) of windows (B, L, C)."""
     mean = x.mean(1, keepdim=True)
     deviation = torch.sqrt(((x - mean) ** 2).mean(1, keepdim=True) + 1e-5)
     z = linear(w, "embedding.linear", ((x - mean) / deviation).transpose(1, 2))
@@ -106,36 +93,29 @@ def plain_calf(
     return forecasts[0], forecasts[1], projected[0], projected[1]
 
 
-class PlainCALF(nn.Module):
+class PlainCALF(Model):
     """The numbers of a CALF in the plain restatement, with frozen tensors of its own for each branch."""
 
     def __init__(self, model: CALF) -> None:
-        super().__init__()
+        super().__init__(model.config)
         trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
         state = model.state_dict()
         self.weights = {name: t.detach().clone().requires_grad_(name in trained) for name, t in state.items()}
-        self.weigh_losses = model.loss
-        config, gpt2 = model.config, model.time_gpt2.config
+        self.loss = model.loss
         self.sizes = {
-            "blocks": gpt2.n_layer,
+            "blocks": self.config.gpt_layers,
             "heads": model.match.attention.num_heads,
-            "gpt2_heads": gpt2.n_head,
-            "lora_scale": config.lora_alpha / config.r if config.lora else 0.0,
+            "gpt2_heads": model.time_gpt2.config.n_head,
+            "lora_scale": self.config.lora_alpha / self.config.r if self.config.lora else 0.0,
         }
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Forecast (B, H, C) windows ``x`` (B, L, C) one at a time, as the released code tests."""
-        return torch.cat([plain_calf(self.weights, window, **self.sizes)[0] for window in x.split(1)])
+    def parameters(self, recurse: bool = True) -> Iterator[Tensor]:
+        return iter(self.weights.values())
 
-    def training_loss(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the loss of windows ``x`` (B, L, C) with truth ``y`` (B, H, C)."""
+    def forward(self, x: Tensor) -> Output:
+        """Forecast windows ``x`` (B, L, C) one at a time, as the released code tests."""
+        return Output(torch.cat([plain_calf(self.weights, window, **self.sizes)[0] for window in x.split(1)]))
+
+    def training_loss(self, x: Tensor, y: Tensor, mask: None = None, scored: slice = slice(None)) -> Tensor:
         forecast, text_forecast, *features = plain_calf(self.weights, x, **self.sizes, p=0.1)
-        return self.weigh_losses(forecast, y, text_forecast, *features)
-
-    def parameter_groups(self) -> list[ParameterGroup]:
-        """Return what trains: what CALF trains."""
-        return [ParameterGroup("model", [tensor for tensor in self.weights.values() if tensor.requires_grad])]
-
-    def merged_adapters(self) -> AbstractContextManager:
-        """Return a block that changes nothing: LoRA is computed apart, as in the released code."""
-        return nullcontext()
+        return self.loss(forecast, y, text_forecast, *features)

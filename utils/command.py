@@ -41,8 +41,6 @@ def add_flags(
     """Add flags to a group of a parser; those that were not given are missing from what it parses, not None.
 
     Args:
-        group: of the parser.
-        flags: fields that declare them (``utils.flags.flags_of``).
         known: the flags that the parser has; the new ones are put in, those that it has already are left out.
         hide: leave them out of ``--help``.
     """
@@ -64,19 +62,13 @@ def add_flags(
 
 
 def processes() -> int:
-    """Return how many processes a launcher (accelerate launch, torchrun) has started for this run.
-
-    Raises:
-        UserError: the variables of a launcher are there and make no sense.
-    """
+    """Return how many processes a launcher has started; UserError where its variables make no sense."""
     count, rank = _whole_number("WORLD_SIZE", 1), _whole_number("RANK", 0)
     if count < 1 or not 0 <= rank < count:
         raise UserError(f"WORLD_SIZE={count} and RANK={rank} in the environment do not fit together; unset both.")
     if count > 1 and not os.environ.get("MASTER_ADDR"):
-        raise UserError(
-            f"WORLD_SIZE={count} is set in the environment, but no launcher started this process: unset it, or use "
-            "torchrun or accelerate launch."
-        )
+        wrong = f"WORLD_SIZE={count} is set in the environment, but no launcher started this process"
+        raise UserError(f"{wrong}: unset it, or use torchrun or accelerate launch.")
     return count
 
 
@@ -98,7 +90,6 @@ def run_command(function: Callable[[], None], command: str, again: str = "What w
     A bug ends with its traceback.
 
     Args:
-        function: what the command does.
         command: as it was typed, to tell how to go on.
         again: what to say of the files after a stop or a failed write.
     """

@@ -17,8 +17,6 @@ from utils.device import PRECISIONS
 
 Sent = TypeVar("Sent")
 
-IN_ACCELERATE = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
-
 
 @dataclass(frozen=True)
 class Shard:
@@ -34,18 +32,15 @@ class Shard:
 
 
 class Compute:
-    """Device, processes and precision by way of accelerate; one process on one device is the plain case.
-
-    Args:
-        device: of this process. precision: one of ``PRECISIONS``.
-    """
+    """Device, processes and precision (one of ``PRECISIONS``) by way of accelerate."""
 
     def __init__(self, device: torch.device, precision: str) -> None:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         # What an earlier run in this process asked for is over; its process group stays.
         AcceleratorState._reset_state(reset_partial_state=processes() == 1)
-        self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=IN_ACCELERATE[precision])
+        mixed = "no" if precision == "fp32" else precision
+        self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
         self.device, self.precision = device, precision
 
     @property
@@ -54,16 +49,16 @@ class Compute:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process is the one that writes."""
+        """Return whether this process is the one that writes."""
         return self.accelerator.is_main_process
 
     def describe_precision(self) -> str:
-        """For the header: precision of the matrix products, and on CUDA whether float32 ones are TF32."""
+        """Return the precision of the matrix products in words, and on CUDA whether float32 ones are TF32."""
         tf32 = "on" if torch.backends.cuda.matmul.allow_tf32 else "off"
         return PRECISIONS[self.precision] + (f" (TF32 {tf32})" if self.device.type == "cuda" else "")
 
     def autocast(self) -> AbstractContextManager:
-        """Matrix products in the run's precision."""
+        """Compute matrix products in the run's precision within the block."""
         return self.accelerator.autocast()
 
     def shard(self, count: int) -> Shard:

@@ -5,12 +5,13 @@ import gc
 import os
 import platform
 import random
+import re
 import subprocess
 import sys
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from timeit import timeit
+from timeit import repeat
 
 import numpy as np
 import torch
@@ -22,41 +23,35 @@ PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def pick_device(name: str, use_gpu: bool = True, gpu: int = 0) -> torch.device:
-    """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    """Return the device that ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` means.
 
-    Args:
-        use_gpu: False turns ``auto`` into the CPU. gpu: which card ``auto`` and ``cuda`` mean; of several processes
-            each has the card of its own number.
+    ``auto`` is the CPU without ``use_gpu``. ``gpu`` is the card of ``auto`` and ``cuda``, but for several processes,
+    each of which has the card of its own number.
 
     Raises:
         UserError: the device is unknown or not there.
     """
     if name == "auto":
         name = "cuda" if use_gpu and torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"--device {name}: choose auto, cpu, cuda or cuda:N.") from error
-    if device.type not in ("cpu", "cuda"):
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", name):
         raise UserError(f"--device {name}: choose auto, cpu, cuda or cuda:N.")
-    if device.type == "cpu":
-        return device
+    if name == "cpu":
+        return torch.device("cpu")
     if not use_gpu:
         raise UserError(f"--device {name} and --use_gpu 0 contradict each other.")
-    index = gpu if device.index is None else device.index
+    number = name.partition(":")[2]
+    index, cards = int(number or gpu), torch.cuda.device_count()
     if processes() > 1:
-        if device.index is not None:
+        if number:
             raise UserError(f"--device {name}: of several processes each has a card of its own; say cuda.")
         index = int(os.environ.get("LOCAL_RANK", "0"))
-    if not torch.cuda.is_available() or not 0 <= index < torch.cuda.device_count():
-        raise UserError(
-            f"--device {name}, card {index}: this machine shows {torch.cuda.device_count()} CUDA device(s) to PyTorch."
-        )
+    if not torch.cuda.is_available() or not 0 <= index < cards:
+        raise UserError(f"--device {name}, card {index}: this machine shows {cards} CUDA device(s) to PyTorch.")
     return torch.device("cuda", index)
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device computes in bfloat16: every CPU, some slowly, and CUDA cards since 2020."""
+    """Return whether a device computes in bfloat16: every CPU, some slowly, and CUDA cards since 2020."""
     return device.type == "cpu" or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
@@ -69,12 +64,11 @@ def has_fast_bfloat16(device: torch.device) -> bool:
 
 def bfloat16_slowdown() -> float:
     """Measure how many times as long as in float32 a matrix product takes on this CPU in bfloat16, in under 1 s."""
-    seconds = {}
+    seconds = []
     for dtype in (torch.float32, torch.bfloat16):
         a, b = torch.ones(2, 256, 256, dtype=dtype)  # without instructions a tenth of a second for each product
-        times = [timeit(lambda a=a, b=b: a @ b, number=1) for _ in range(4)]
-        seconds[dtype] = min(times[1:])
-    return seconds[torch.bfloat16] / seconds[torch.float32]
+        seconds.append(min(repeat(lambda a=a, b=b: a @ b, number=1, repeat=4)[1:]))
+    return seconds[1] / seconds[0]
 
 
 def check_precision(precision: str, device: torch.device, flag: str = "--precision") -> None:
@@ -86,11 +80,7 @@ def check_precision(precision: str, device: torch.device, flag: str = "--precisi
 
 
 def check_compiler(device: torch.device) -> None:
-    """Compile something small.
-
-    Raises:
-        UserError: torch.compile does not work here.
-    """
+    """Compile something small; raise UserError where torch.compile does not work."""
     try:
         torch.compile(lambda x: x + 1)(torch.ones(2, device=device))
     except Exception as error:  # what is lacking can surface as anything inside the compiler
@@ -100,11 +90,7 @@ def check_compiler(device: torch.device) -> None:
 
 
 def seed_everything(seed: int, device: torch.device) -> None:
-    """Seed Python, NumPy and PyTorch, and ask CUDA for repeatable kernels.
-
-    Raises:
-        UserError: NumPy takes no such seed.
-    """
+    """Seed Python, NumPy and PyTorch, and ask CUDA for repeatable kernels; UserError where NumPy takes no such seed."""
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed {seed}: choose a number from 0 to {2**32 - 1}.")
     random.seed(seed)
@@ -117,14 +103,14 @@ def seed_everything(seed: int, device: torch.device) -> None:
 
 
 def device_name(device: torch.device) -> str:
-    """What to write beside a result: the card, or the CPU and its threads."""
+    """Return what to write beside a result: the card, or the CPU and its threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads"
 
 
 def environment(device: torch.device) -> dict[str, str | None]:
-    """Machine, library versions and the commit of the code."""
+    """Return machine, library versions and the commit of the code."""
     return {
         "device": device_name(device),
         "machine": platform.machine(),
@@ -136,18 +122,15 @@ def environment(device: torch.device) -> dict[str, str | None]:
 
 
 def _commit() -> str | None:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        found = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
-        )
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True, timeout=10).strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip()
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """The most bytes this process has taken so far: of its own memory, or on the CUDA device. None where unknown."""
+    """Return the most bytes this process has taken so far, of memory or on the CUDA device; None where unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     with suppress(ImportError):

@@ -5,10 +5,7 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """Bad input. The message names the thing (file, column, row, flag) and the remedy.
-
-    The commands print it without a traceback and leave with exit code 2.
-    """
+    """Bad input. The message names the thing (file, column, row, flag) and the remedy; the exit code is 2."""
 
 
 class Terminated(KeyboardInterrupt):

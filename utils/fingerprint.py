@@ -21,11 +21,7 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
 
 
 def fingerprint_of_files(paths: Iterable[Path]) -> str:
-    """Return the first 12 hex digits of the SHA-256 over the digests of the files' contents, in the given order.
-
-    Raises:
-        OSError: a file cannot be read.
-    """
+    """Return the first 12 hex digits of the SHA-256 over the digests of the files' contents, in the given order."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

@@ -6,7 +6,7 @@ This module imports nothing heavy, so that ``--help`` answers at once.
 
 import math
 from collections.abc import Callable, Container, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,8 +22,7 @@ class Kind:
     """What a flag accepts.
 
     Attributes:
-        type: Python type of the value.
-        accepts: whether a value of that type is possible.
+        accepts: whether a value of ``type`` is possible.
         wanted: what to choose, for messages.
     """
 
@@ -32,11 +31,7 @@ class Kind:
     wanted: str
 
     def convert(self, text: str) -> Any:
-        """Return the value that ``text`` stands for.
-
-        Raises:
-            ValueError: it stands for none.
-        """
+        """Return the value that ``text`` stands for; ValueError where it stands for none."""
         if self.type in (int, float) and not (text.isascii() and "_" not in text):
             raise ValueError("a number is written in ASCII digits")  # int() and float() take others, too
         value = self.type(text)
@@ -132,10 +127,7 @@ def flag(
 
     Args:
         default: value where the flag is not given; None means that the program decides.
-        kind: what the flag accepts.
-        help: a line for ``--help``.
         needs: other flags, each with the values without which this one has no effect.
-        aliases: other names of the flag.
         training: whether it says how a model was trained, not which model is meant, so that a test need not repeat it.
     """
     metadata = {"kind": kind, "help": help, "needs": needs or {}, "aliases": aliases, "training": training}
@@ -163,11 +155,7 @@ def idle_flags(config: Any, given: Container[str]) -> dict[str, list[str]]:
 
 
 def convert(one: Field, text: str) -> Any:
-    """Return the value of a flag from its text on the command line.
-
-    Raises:
-        UserError: the flag does not accept the text.
-    """
+    """Return the value of a flag from its text on the command line; UserError where it does not accept the text."""
     kind = one.metadata["kind"]
     try:
         return kind.convert(text)
@@ -177,12 +165,9 @@ def convert(one: Field, text: str) -> Any:
 
 
 def from_json(config: type[Config], values: Any, **known: Any) -> Config:
-    """Rebuild a configuration that was stored as JSON.
+    """Rebuild a configuration from its ``values`` stored as JSON, and the ``known`` ones that are not stored.
 
     Every field has to be there and of its kind: a default instead would change figures in silence.
-
-    Args:
-        config: the dataclass. values: its stored fields. known: fields that are not stored.
 
     Raises:
         UserError: a field is missing, unknown, or its value is not possible.
@@ -194,12 +179,7 @@ def from_json(config: type[Config], values: Any, **known: Any) -> Config:
         raise UserError(f"{min(odd)[:40]!r} is missing or unknown")
     for name, one in expected.items():
         kind: Kind | None = one.metadata.get("kind")
-        optional = one.default is None
-        if kind and not (kind.fits(values[name]) or (optional and values[name] is None)):
+        left_out = one.default is None and values[name] is None
+        if kind and not (left_out or kind.fits(values[name])):
             raise UserError(f"{name} is {str(values[name])[:40]!r}, not {kind.wanted}")
     return config(**values, **known)
-
-
-def default_of(one: Field) -> Any:
-    """Return the default of a flag; None where it has none."""
-    return None if one.default is MISSING else one.default

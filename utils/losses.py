@@ -21,7 +21,8 @@ class Masked:
     """What the M4 losses need beside forecast and target.
 
     Attributes:
-        mask: (B, H, C), 1 where the target is known. insample: (B, L, C), the input window.
+        mask: (B, H, C), 1 where the target is known.
+        insample: (B, L, C), the input window.
         seasonality: steps of one season, for the MASE scale.
     """
 
@@ -31,18 +32,18 @@ class Masked:
 
 
 def smape_loss(forecast: Tensor, target: Tensor, masked: Masked) -> Tensor:
-    """200 · mean(|f - y| / (|f| + |y|) · mask), the denominator outside the graph; 0 / 0 counts 0."""
+    """Return 200 · mean(|f - y| / (|f| + |y|) · mask), the denominator outside the graph; 0 / 0 counts 0."""
     scale = forecast.detach().abs() + target.detach().abs()
     return 200 * torch.mean((forecast - target).abs() * _divide(masked.mask, scale))
 
 
 def mape_loss(forecast: Tensor, target: Tensor, masked: Masked) -> Tensor:
-    """mean(|(f - y) · mask / y|); a target of 0 counts 0."""
+    """Return mean(|(f - y) · mask / y|); a target of 0 counts 0."""
     return torch.mean(((forecast - target) * _divide(masked.mask, target)).abs())
 
 
 def mase_loss(forecast: Tensor, target: Tensor, masked: Masked) -> Tensor:
-    """mean(|f - y| · mask / s), s the mean seasonal difference inside the window; a flat window counts 0."""
+    """Return mean(|f - y| · mask / s), s the mean seasonal difference inside the window; a flat window counts 0."""
     x, m = masked.insample, masked.seasonality
     scale = (x[:, m:] - x[:, :-m]).abs().mean(dim=1, keepdim=True)  # (B, 1, C)
     return torch.mean((target - forecast).abs() * _divide(masked.mask, scale))
@@ -52,7 +53,7 @@ MASKED_LOSSES = {"smape": smape_loss, "mape": mape_loss, "mase": mase_loss}
 
 
 def _divide(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """Quotient with 0 where the denominator is 0; made safe before dividing, so gradients stay finite."""
+    """Return the quotient, with 0 where the denominator is 0; made safe before dividing, so gradients stay finite."""
     zero = denominator == 0
     return torch.where(zero, 0.0, numerator / torch.where(zero, 1.0, denominator))
 
@@ -65,9 +66,6 @@ class CALFLoss:
         task: name of the loss between forecast and truth.
         output: name of the loss between the forecasts of both branches.
         feature: name of the loss between the features of both branches.
-        task_w: weight of the task loss.
-        output_w: weight of the output loss.
-        feature_w: weight of the feature loss.
     """
 
     task: str
@@ -79,7 +77,7 @@ class CALFLoss:
 
     @property
     def needs_text_branch(self) -> bool:
-        """False when task loss alone is on: then the text branch need not run."""
+        """Return whether any loss but that of the task is on."""
         return self.output_w != 0 or self.feature_w != 0
 
     def __call__(
@@ -91,13 +89,10 @@ class CALFLoss:
         text_features: Sequence[Tensor],
         masked: Masked | None = None,
     ) -> Tensor:
-        """The loss of one batch, a scalar in float32.
+        """Return the loss of one batch, a scalar in float32.
 
-        Args:
-            forecast, text_forecast, target: (B, H, C).
-            time_features, text_features: (B, C, D) each, shallow to deep; the deepest counts 1,
-                each shallower one 0.8 of the next.
-            masked: for the M4 losses.
+        Forecasts and target are (B, H, C), features (B, C, D), shallow to deep. The deepest feature counts 1, each
+        shallower one 0.8 of the next.
         """
         loss = forecast.new_zeros((), dtype=torch.float32)
         if self.task_w:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from utils.flags import RATE, SWITCH, choice, flag, whole
 
 MINIMUM_RATE = 1e-8
+TYPES = ("type1", "type2", "type3", "type4")
 
 
 @dataclass(frozen=True)
@@ -20,18 +21,13 @@ class Schedule:
     learning_rate: float = flag(1e-4, RATE, "of all parameters without a constant rate of their own")
     cos: int = flag(1, SWITCH, "1: cosine schedule, rising again after tmax epochs as in the release; 0: --lradj")
     tmax: int = flag(20, whole(), "epochs of half a cosine period", needs={"cos": (1,)})
-    lradj: str = flag(
-        "type1",
-        choice("type1", "type2", "type3", "type4"),
-        "schedule without cosine: type1, type2, type3, type4",
-        needs={"cos": (0,)},
-    )
+    lradj: str = flag("type1", choice(*TYPES), f"schedule without cosine: {', '.join(TYPES)}", needs={"cos": (0,)})
     decay_fac: float = flag(
         0.5, RATE, "factor per epoch of type2 and type4", needs={"cos": (0,), "lradj": ("type2", "type4")}
     )
 
     def rate(self, epoch: int) -> float:
-        """The learning rate in ``epoch``, counted from 0."""
+        """Return the learning rate in ``epoch``, counted from 0."""
         if self.cos:
             span = self.learning_rate - MINIMUM_RATE
             return MINIMUM_RATE + span * (1 + math.cos(math.pi * epoch / self.tmax)) / 2
@@ -43,7 +39,7 @@ class Schedule:
 
 @dataclass
 class EarlyStopping:
-    """Remembers the lowest score; wants to stop after ``patience`` epochs without a lower one."""
+    """The lowest score so far; it is time to stop after ``patience`` epochs without a lower one."""
 
     patience: int
     best: float = math.inf
@@ -51,7 +47,7 @@ class EarlyStopping:
     epochs_without: int = 0
 
     def update(self, score: float, epoch: int) -> bool:
-        """Take the score of ``epoch``; True if it is the best so far. NaN never is."""
+        """Take the score of ``epoch``; return whether it is the best so far. NaN never is."""
         if score < self.best:
             self.best, self.best_epoch, self.epochs_without = score, epoch, 0
             return True
