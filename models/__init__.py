@@ -108,7 +108,7 @@ def from_public(folder: str | Path) -> "Model":
     Raises:
         UserError: a file cannot be read, the model is unknown, or the tensors do not fit the sizes.
     """
-    from models.public import read_public
+    from models.tensors import read_public
 
     sizes, tensors = read_public(Path(folder))
     try:

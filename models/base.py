@@ -4,8 +4,7 @@ A simple model writes ``Config``, ``__init__`` and ``forward``; all else here ha
 H pred_len, C channels.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -89,10 +88,9 @@ class Model(StorableModel):
         """Return fingerprints of what the model holds and does not train, by name."""
         return {}
 
-    @contextmanager
-    def merged_adapters(self) -> Iterator[None]:
+    def merged_adapters(self) -> AbstractContextManager[None]:
         """Fold adapters into the weights within the block, so that a forecast pays nothing for them."""
-        yield
+        return nullcontext()
 
     def recompute_activations(self) -> None:
         """Keep fewer activations while training, and compute the others again in the backward pass."""

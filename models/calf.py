@@ -7,7 +7,7 @@ Shapes: B batch, L seq_len, H pred_len, C channels, D width, K principal words, 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from models.base import Model, Output, ParameterGroup
 from models.calf_release import lora_rank, read_release
 from models.checkpoint import Stored
 from models.config import FEATURE_LOSSES, FORECAST_LOSSES, LOSS_HELP, ModelConfig
-from models.public import check_state, fill_model
+from models.tensors import check_state, fill_model
 from utils.errors import UserError, shown_path
 from utils.fingerprint import fingerprint
 from utils.flags import FILE, MODEL_NAME, SHARE, SWITCH, WEIGHT, NonZero, choice, flag, from_json, whole
@@ -158,8 +158,14 @@ class CALF(Model):
 
     @classmethod
     def empty(cls, config: "CALF.Config", origin: Mapping[str, Any]) -> "CALF":
+        check_backbone_record(origin.get("backbone"))
+        words = origin.get("word_embeddings")
+        if not isinstance(words, dict) or not whole().fits(words.get("count")):
+            raise UserError("it does not say how many word embeddings it has")
+        if not all(isinstance(value, str | None) for name, value in words.items() if name != "count"):
+            raise UserError("it does not say properly where its word embeddings come from")
         gpt2 = empty_backbone(origin["backbone"]["config"])
-        return cls(config, gpt2, torch.zeros(origin["word_embeddings"]["count"], Stack(gpt2).width))
+        return cls(config, gpt2, torch.zeros(words["count"], Stack(gpt2).width))
 
     @classmethod
     def restore(cls, config: "CALF.Config", origin: Mapping[str, Any]) -> "CALF":
@@ -176,26 +182,8 @@ class CALF(Model):
         return cls(config, loaded.model, torch.zeros(origin["word_embeddings"]["count"], loaded.width))
 
     @classmethod
-    def check_origin(cls, origin: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Check what a checkpoint says of backbone and word embeddings.
-
-        Raises:
-            UserError: a part is missing, or cannot be right.
-        """
-        check_backbone_record(origin.get("backbone"))
-        words, stored = origin.get("word_embeddings"), shapes.get("match.words", ())
-        if not isinstance(words, dict) or len(stored) != 2 or words.get("count") != stored[0]:
-            raise UserError("it does not say how many word embeddings it has")
-        if not all(isinstance(value, str | None) for name, value in words.items() if name != "count"):
-            raise UserError("it does not say properly where its word embeddings come from")
-
-    @classmethod
     def from_stored(cls, stored: Stored, merge: bool = False) -> "CALF":
-        """Make the CALF of a checkpoint, in evaluation mode.
-
-        Args:
-            stored: the checkpoint.
-            merge: fold LoRA into the weights of the time branch; peft is then not imported.
+        """Make the CALF of a checkpoint, in evaluation mode; ``merge`` folds LoRA in without importing peft.
 
         Raises:
             UserError: its configuration is not possible, or its tensors do not fit it.
@@ -209,8 +197,8 @@ class CALF(Model):
         trained = from_json(cls.Config, stored.config)
         expected = {f"time_gpt2.{name}": t for name, t in empty_adapters(model.time_gpt2, trained.r).items()}
         lora = {name: shape for name, shape in stored.shapes.items() if ".lora_" in name}
-        replace(stored, shapes=lora).check_shapes(expected)
-        adapters = stored.read(expected)
+        replace(stored, shapes=lora).check(expected)
+        adapters = dict(stored.values(expected))
         merge_adapters(model.time_gpt2, "time_gpt2.", adapters, trained.lora_alpha / trained.r)
         return model
 
@@ -307,12 +295,11 @@ class CALF(Model):
             self.embedding.encoder.self_attn,
             self.match.attention,
         ]
-        constant = list(_unique(p for module in alignment for p in module.parameters()))
-        taken = {id(p) for p in constant}
-        scheduled = _unique(p for module in self._scheduled_modules() for p in module.parameters())
+        constant = dict.fromkeys(p for module in alignment for p in module.parameters())
+        scheduled = dict.fromkeys(p for module in self._scheduled_modules() for p in module.parameters())
         return [
-            ParameterGroup("alignment", constant, ALIGNMENT_RATE),
-            ParameterGroup("backbone", [p for p in scheduled if id(p) not in taken]),
+            ParameterGroup("alignment", list(constant), ALIGNMENT_RATE),
+            ParameterGroup("backbone", [p for p in scheduled if p not in constant]),
         ]
 
     @classmethod
@@ -389,14 +376,9 @@ class CALF(Model):
             # The forward pass alone: what surrounds it is one code for all modules, and would be compiled too often.
             block.forward = _compiled(block.forward, mode)
 
-    @contextmanager
-    def merged_adapters(self) -> Iterator[None]:
-        """Within the block LoRA is folded into weights of its own, so that a forecast pays nothing for it.
-
-        The tensors that the branches share, and that train, are neither changed nor rounded.
-        """
-        with merged(self.time_gpt2):
-            yield
+    def merged_adapters(self) -> AbstractContextManager[None]:
+        """Fold LoRA into weights of its own within the block; shared and trained tensors stay as they are."""
+        return merged(self.time_gpt2)
 
     def _project_to_horizon(self, state: Tensor) -> Tensor:
         return self.head(state).transpose(1, 2)  # (B, C, D) -> (B, H, C)
@@ -446,10 +428,6 @@ def _compiled(forward: Callable[..., Tensor], mode: str) -> Callable[..., Tensor
 
 def _projections(width: int, count: int) -> nn.ModuleList:
     return nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(count))
-
-
-def _unique(parameters: Iterator[nn.Parameter]) -> Iterator[nn.Parameter]:
-    return iter({id(p): p for p in parameters}.values())
 
 
 def attention_heads(width: int, backbone_heads: int) -> int:
