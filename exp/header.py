@@ -37,20 +37,14 @@ def describe_training(config: RunConfig, model: Model, compute: Compute, eval_ba
             f"warning: this CPU has no instructions for bfloat16: a matrix product takes "
             f"{bfloat16_slowdown():.1f} times as long as in float32; choose --precision fp32"
         )
-    if config.runtime.compile_mode:
-        yield _describe_compilation(model)
+    if config.runtime.compile_mode and type(model).compile_parts is not Model.compile_parts:
+        yield (
+            "torch.compile works during the first step and the first evaluation: a minute or more on a CPU, less on "
+            "later starts, which find its code in a cache"
+        )
     summed = "" if plan.accumulate == 1 else f", {plan.accumulate} of them a step"
     divided = "" if compute.processes == 1 else f", divided among {compute.processes} processes"
     yield (
         f"at most {plan.train_epochs} epochs of batches of {plan.batch_size}{summed}{divided}, patience "
         f"{plan.patience}; evaluation in batches of {eval_batch_size}"
-    )
-
-
-def _describe_compilation(model: Model) -> str:
-    if type(model).compile_parts is Model.compile_parts:
-        return f"no effect on {type(model).__name__}, which has nothing to compile: --compile"
-    return (
-        "torch.compile works during the first step and the first evaluation: a minute or more on a CPU, less on later "
-        "starts, which find its code in a cache"
     )

@@ -114,11 +114,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         UserError: it is missing, damaged, or of another format.
     """
     path = folder / CONFIG
-    check_there(folder, CONFIG)
+    _check_there(path)
     try:
         config = read_json(path)
     except (ValueError, OSError) as error:
-        raise damaged(path, error) from error
+        raise _damaged(path, error) from error
     found = config.get("format") if isinstance(config, dict) else None
     if found != FORMAT:
         raise UserError(
@@ -135,7 +135,7 @@ def read_stored(folder: Path) -> Stored:
         UserError: a file is missing, damaged, or of another format.
     """
     config = read_config(folder)
-    check_there(folder, WEIGHTS)
+    _check_there(folder / WEIGHTS)
     with _weights(folder) as file:
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (no dict)
         best = _best(file)
@@ -147,7 +147,7 @@ def read_stored(folder: Path) -> Stored:
         parts |= {f"model.{name}": model.get(name) for name in ("config", "origin")}
     for name, part in parts.items():
         if not isinstance(part, dict):
-            raise damaged(folder / (WEIGHTS if name == "best" else CONFIG), f"it has no proper {name!r}")
+            raise _damaged(folder / (WEIGHTS if name == "best" else CONFIG), f"it has no proper {name!r}")
     return Stored(folder, str(model.get("name")), model["config"], model["origin"], config, best, shapes)
 
 
@@ -171,18 +171,14 @@ def read_training(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _weights(folder: Path) -> Iterator[Any]:
-    """Open the weights within the block.
-
-    Raises:
-        UserError: they are damaged, or no regular file.
-    """
+    """Open the weights within the block; damaged ones raise UserError."""
     path = folder / WEIGHTS
     try:
         check_regular(path, MOST_BYTES)
         with safe_open(path, "pt") as file:
             yield file
     except (SafetensorError, OSError) as error:
-        raise damaged(path, error) from error
+        raise _damaged(path, error) from error
 
 
 def _best(file: Any) -> dict[str, Any] | None:
@@ -204,10 +200,9 @@ def copy_side_files(source: Path, folder: Path) -> None:
 
 
 def find_checkpoint(name: str | Path, **options: Any) -> Path:
-    """Return the folder of a checkpoint.
+    """Return the folder of a checkpoint: ``name``, or where a repository of the Hugging Face hub was fetched to.
 
     Args:
-        name: a folder, or a repository of the Hugging Face hub (``user/name``), which is fetched once.
         options: of ``snapshot_download``: revision, token, cache_dir, force_download, local_files_only.
 
     Raises:
@@ -229,15 +224,13 @@ def find_checkpoint(name: str | Path, **options: Any) -> Path:
         ) from error
 
 
-def check_there(folder: Path, name: str) -> None:
-    """Raise UserError where a file of a checkpoint is missing."""
-    if not (folder / name).exists():
-        where = shown_path(folder)
-        raise UserError(f"There is no checkpoint in {where}: {name} is missing. Train first (--is_training 1).")
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        where = shown_path(path.parent)
+        raise UserError(f"There is no checkpoint in {where}: {path.name} is missing. Train first (--is_training 1).")
 
 
-def damaged(path: Path, error: Exception | str) -> UserError:
-    """Return the message for a file that cannot be used."""
+def _damaged(path: Path, error: Exception | str) -> UserError:
     return UserError(f"{shown_path(path)} is damaged ({error}); train anew or restore the folder.")
 
 

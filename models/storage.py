@@ -72,11 +72,7 @@ class StorableModel(
 
     @classmethod
     def restore(cls, config: ModelConfig, origin: Mapping[str, Any]) -> Self:
-        """Make a model with what a checkpoint does not hold, for its tensors to be put in.
-
-        Raises:
-            UserError: a part that the checkpoint only names cannot be had.
-        """
+        """Make a model with what a checkpoint only names, for its tensors to be put in; raise UserError if it lacks."""
         return cls.empty(config, origin)
 
     def trained_state(self) -> dict[str, Tensor]:
@@ -98,14 +94,13 @@ class StorableModel(
 
         Args:
             sizes: values for the fields of ``Config`` by name; others are ignored.
-            tensors: the weights, under that implementation's names.
+            tensors: under that implementation's names.
 
         Raises:
             UserError: the tensors do not fit the sizes.
         """
-        known = {one.name: one.default for one in fields(cls.Config) if one.default is not MISSING}
-        known |= {one.name: sizes[one.name] for one in fields(cls.Config) if one.name in sizes}
-        known = {name: int(value) if isinstance(value, bool) else value for name, value in known.items()}
+        known = {one.name: sizes.get(one.name, one.default) for one in fields(cls.Config)}
+        known = {name: int(v) if isinstance(v, bool) else v for name, v in known.items() if v is not MISSING}
         config, state = from_json(cls.Config, known), cls.translate_public(tensors)
         with torch.device("meta"):  # sizes that a file claims take no memory before they are compared
             check_state(cls.empty(config, {}), state, WEIGHTS)

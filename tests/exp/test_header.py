@@ -29,7 +29,7 @@ def test_the_slowdown_is_a_ratio_of_times() -> None:
 
 
 def test_the_cost_of_a_first_compiled_start_is_said_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "no effect on DLinear, which has nothing to compile" in header(compile="1")
+    assert "torch.compile" not in header(compile="1")
     monkeypatch.setattr(DLinear, "compile_parts", lambda model, mode: None)
     assert "a minute or more on a CPU" in header(compile="1")
     assert "torch.compile" not in header()
