@@ -12,7 +12,6 @@ from exp.config import RunConfig
 from exp.experiments import TASKS, find_experiment
 from exp.flags import lines_of_idle_flags, parse
 from exp.options import Command, RuntimeOptions
-from exp.targets import parse_targets
 from utils.command import is_main_process, processes, run_command, typed
 from utils.errors import UserError, shown_path
 from utils.flags import given_for
@@ -37,11 +36,16 @@ def run(argv: Sequence[str] | None) -> None:
         logger.info(line)
     _check_purpose(config, command)
     if command.check_data:
-        _report_on_data(config)
+        from data_provider.report import quality_report
+
+        for line in quality_report(config.data):
+            logger.info(line)
     elif folder:
         _use_trained(folder, config, command)
     else:
-        _run_seeds(config, command)
+        seeds = range(config.seed, config.seed + command.itr)
+        records = [record for seed in seeds for record in run_seed(replace(config, seed=seed), command)]
+        _say_over_seeds(records, config.summary_file)
 
 
 def _checkpoint_to_test(command: Command, given: Mapping[str, Any]) -> tuple[Path, RunConfig]:
@@ -50,8 +54,7 @@ def _checkpoint_to_test(command: Command, given: Mapping[str, Any]) -> tuple[Pat
     from models.checkpoint import find_checkpoint
 
     folder = find_checkpoint(command.load)
-    runtime = replace(RuntimeOptions(**given_for(RuntimeOptions, given)), targets=parse_targets(command))
-    return folder, config_to_test(folder, runtime, given)
+    return folder, config_to_test(folder, RuntimeOptions(**given_for(RuntimeOptions, given)), given)
 
 
 def _check_purpose(config: RunConfig, command: Command) -> None:
@@ -62,7 +65,7 @@ def _check_purpose(config: RunConfig, command: Command) -> None:
         raise UserError(f"{flag} is for series in a CSV file, not for --data {data.data}; leave it out.")
     if command.check_data and find_dataset(data.data).made:
         raise UserError("--check_data needs a file: --data_path FILE, or --data and the name of a data set.")
-    if command.do_predict and command.zero_shot:
+    if command.do_predict and config.runtime.zero_shot:
         raise UserError(
             "--do_predict forecasts the series trained on; for another one leave out --zero_shot, and give "
             "--is_training 0 --load CHECKPOINT --data_path FILE."
@@ -72,20 +75,6 @@ def _check_purpose(config: RunConfig, command: Command) -> None:
             f"--predict_len {steps}: with --features MS the model forecasts its target alone and cannot go beyond "
             f"--pred_len {data.pred_len}; train with a longer one."
         )
-
-
-def _report_on_data(config: RunConfig) -> None:
-    from data_provider.report import quality_report
-
-    for line in quality_report(config.data):
-        logger.info(line)
-
-
-def _run_seeds(config: RunConfig, command: Command) -> None:
-    records: Records = []
-    for seed in range(config.seed, config.seed + command.itr):
-        records += run_seed(replace(config, seed=seed), command)
-    _say_over_seeds(records, config.summary_file)
 
 
 def run_seed(config: RunConfig, command: Command) -> Records:
@@ -153,21 +142,15 @@ def _say_over_seeds(records: Sequence[Mapping[str, Any]], summary_file: Path) ->
     """Say and keep mean and deviation for every data set that several seeds were tested on."""
     from utils.results import append_block, over_seeds
 
-    targets = [record["data"].get("target_data") for record in records]
-    for target in dict.fromkeys(targets):
-        same = [record for record, own in zip(records, targets, strict=True) if own == target]
-        if len(same) > 1:
-            lines = over_seeds(same)
+    by_target: dict[str | None, Records] = {}
+    for record in records:
+        by_target.setdefault(record["data"].get("target_data"), []).append(record)
+    for tested in by_target.values():
+        if len(tested) > 1:
+            lines = over_seeds(tested)
             append_block(summary_file, lines)
             for line in lines:
                 logger.info(line)
-
-
-def _leave_processes() -> None:
-    """Part from the other processes, if a launcher has started some and they have met."""
-    torch = sys.modules.get("torch")
-    if processes() > 1 and torch and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -175,7 +158,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         run(argv)
-        _leave_processes()
+        torch = sys.modules.get("torch")
+        if processes() > 1 and torch and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
     return run_command(work, typed("run.py", argv))
 

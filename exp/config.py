@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from pkgutil import resolve_name
@@ -17,8 +17,8 @@ from typing import Any
 from data_provider.config import AnyDataConfig, DataConfig
 from data_provider.datasets import DATASETS, find_dataset
 from exp.experiments import TASKS
-from exp.options import Command, RuntimeOptions, TrainingOptions
-from exp.targets import name_of_file, parse_targets, target_configs
+from exp.options import RuntimeOptions, TrainingOptions
+from exp.targets import name_of_file, target_configs
 from models import MODELS, find_config
 from models.config import FEATURE_LOSSES, SIZES, ModelConfig
 from utils.errors import UserError
@@ -36,9 +36,7 @@ class RunConfig:
 
     task_name: str = flag("long_term_forecast", row_of(TASKS), f"the task: {', '.join(TASKS)}")
     model: str = flag("CALF", row_of(MODELS), f"the forecaster: {', '.join(MODELS)}")
-    model_id: str | None = flag(
-        None, TEXT, "first part of the run's name; the data set's name if left out", training=True
-    )
+    model_id: str | None = flag(None, TEXT, "first part of the run's name, in place of the data set's", training=True)
     des: str = flag("test", TEXT, "description, part of the run's name", training=True)
     seed: int = flag(2021, whole(0, 2**32 - 1), "seed of the (first) run")
     data: AnyDataConfig
@@ -54,19 +52,15 @@ class RunConfig:
                 f"--task_name {self.task_name} does not go with --data {self.data.data}; it takes "
                 f"{', '.join(name for name, spec in DATASETS.items() if spec.config == task.data)}."
             )
-        if self.runtime.targets and not task.zero_shot:
+        if self.runtime.zero_shot and not task.zero_shot:
             raise UserError(f"--zero_shot 1 does not go with --task_name {self.task_name}; leave it out.")
-        self._check_losses()
-        _ = self.runtime.levels
-
-    def _check_losses(self) -> None:
-        """Refuse losses that need what only another task has."""
-        foreign = {loss: name for name, task in TASKS.items() for loss in task.losses}
-        for name, loss in self.model_config.losses.items():
-            if loss in foreign and loss not in TASKS[self.task_name].losses:
+        foreign = {loss: name for name, other in TASKS.items() for loss in other.losses if loss not in task.losses}
+        for name, loss in self.network.items():
+            if name.endswith("_loss") and loss in foreign:
                 raise UserError(
                     f"--{name} {loss} is for --task_name {foreign[loss]}; choose one of {', '.join(FEATURE_LOSSES)}."
                 )
+        _ = self.model_config, self.runtime.levels  # which check their values, too
 
     @classmethod
     def from_flags(cls, given: Mapping[str, Any]) -> "RunConfig":
@@ -75,19 +69,20 @@ class RunConfig:
         Raises:
             UserError: a value contradicts another.
         """
-        command, runtime = Command(**given_for(Command, given)), RuntimeOptions(**given_for(RuntimeOptions, given))
-        own = given_for(cls, given)
-        name = given.get("data") or _default_data(given)
+        runtime, own = RuntimeOptions(**given_for(RuntimeOptions, given)), given_for(cls, given)
+        default = "custom" if "data_path" in given else TASKS[own.get("task_name", cls.task_name)].default_data
+        name = given.get("data", default)
         kind = resolve_name(find_dataset(name).config)
         config = find_config(own.get("model", cls.model))
-        flags = {flag_name: one.default for flag_name, one in flags_of(config).items()}
+        defaults = {name: one.default for name, one in flags_of(config).items()}
+        precision = _precision(given, runtime)
         return cls(
             **own,
-            data=kind(**{**given_for(kind, given), "data": name}),
-            network=flags | given_for(config, given),
+            data=kind(**given_for(kind, {**given, "data": name})),
+            network=defaults | given_for(config, given),
             schedule=Schedule(**given_for(Schedule, given)),
-            training=TrainingOptions(**{**given_for(TrainingOptions, given), "precision": _precision(given, runtime)}),
-            runtime=replace(runtime, targets=parse_targets(command)),
+            training=TrainingOptions(**given_for(TrainingOptions, {**given, "precision": precision})),
+            runtime=runtime,
         )
 
     @classmethod
@@ -97,23 +92,20 @@ class RunConfig:
         Raises:
             UserError: a part is missing, unknown or not possible.
         """
-        try:
-            content, data, model = identity_of(stored).values()
-            kind = resolve_name(find_dataset(str(data.get("data"))).config)
-            network = from_json(find_config(model["name"]), model["config"] | dict.fromkeys(SIZES, 1))
-            own = {name: content.pop(name) for name in flags_of(cls) if name in content}
-            schedule = {name: content.pop(name) for name in flags_of(Schedule) if name in content}
-            return from_json(
-                cls,
-                own | {"model": model["name"]},
-                data=kind.from_identity(data),
-                network={name: getattr(network, name) for name in flags_of(type(network))},
-                schedule=from_json(Schedule, schedule),
-                training=from_json(TrainingOptions, content),
-                runtime=runtime,
-            )
-        except UserError as error:
-            raise UserError(f"the stored configuration of the run is damaged: {error}") from error
+        run, data, model = identity_of(stored).values()
+        kind = resolve_name(find_dataset(str(data.get("data"))).config)
+        from_json(find_config(model["name"]), model["config"] | dict.fromkeys(SIZES, 1))
+        own, schedule = given_for(cls, run), given_for(Schedule, run)
+        training = {name: run[name] for name in run.keys() - own.keys() - schedule.keys()}
+        return from_json(
+            cls,
+            own | {"model": model["name"]},
+            data=kind.from_identity(data),
+            network=model["config"],
+            schedule=from_json(Schedule, schedule),
+            training=from_json(TrainingOptions, training),
+            runtime=runtime,
+        )
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -153,12 +145,8 @@ class RunConfig:
     @property
     def training_flags(self) -> frozenset[str]:
         """Return the flags that say how the model was trained: a test need not repeat them."""
-        marked = {
-            name
-            for part in (self, self.model_config)
-            for name, one in flags_of(type(part)).items()
-            if one.metadata["training"]
-        }
+        flags = flags_of(RunConfig) | flags_of(type(self.model_config))
+        marked = {name for name, one in flags.items() if one.metadata["training"]}
         return frozenset({*marked, *flags_of(Schedule), *flags_of(TrainingOptions)} - {"precision"})
 
     @property
@@ -183,16 +171,12 @@ class RunConfig:
 
     @cached_property
     def targets(self) -> dict[str, DataConfig]:
-        """Return the data sets of a zero-shot test by name, windowed like the one trained on."""
-        return target_configs(self.data, self.runtime.targets)
+        """Return the data sets of a zero-shot test by name; none for another run."""
+        return target_configs(self.data, self.runtime)
 
 
 def identity_of(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``RunConfig.identity`` that a checkpoint's ``config.json`` tells.
-
-    Raises:
-        UserError: a part of it is missing.
-    """
+    """Return the ``RunConfig.identity`` that a checkpoint or a record holds; raise UserError if it lacks a part."""
     try:
         run, data, model = stored["run"]["config"], stored["data"]["config"], stored["model"]
         config = {name: value for name, value in model["config"].items() if name not in SIZES}
@@ -201,12 +185,7 @@ def identity_of(stored: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError(f"{error} is missing or no group of values") from error
 
 
-def _default_data(given: Mapping[str, Any]) -> str:
-    return "custom" if "data_path" in given else TASKS[given.get("task_name", RunConfig.task_name)].default_data
-
-
 def _precision(given: Mapping[str, Any], runtime: RuntimeOptions) -> str:
-    """Return the precision that ``--precision`` or the release's ``--use_amp`` asks for."""
     precision = given.get("precision")
     if not given.get("use_amp"):
         return precision or "fp32"

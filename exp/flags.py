@@ -29,7 +29,7 @@ COMMON = {
     "what to do": Command,
     "training": TrainingOptions,
     "learning rate": Schedule,
-    "device and output": RuntimeOptions,
+    "device, output, zero-shot test": RuntimeOptions,
 }
 # Flags of the release that nothing here reads. They are accepted so that its command lines run unchanged.
 OF_RELEASE = (
@@ -52,14 +52,11 @@ def parse(argv: Sequence[str] | None = None) -> dict[str, Any]:
     """
     parser, known = build_parser(_chosen_model(argv))
     texts = vars(parser.parse_args(argv))
-    return {
-        name: convert(known[name], text) if isinstance(text, str) and name in known else text
-        for name, text in texts.items()
-    }
+    own = {name: convert(known[name], text) for name, text in texts.items() if isinstance(text, str) and name in known}
+    return texts | own
 
 
 def _chosen_model(argv: Sequence[str] | None) -> str:
-    """Return the model on the command line, whose flags ``--help`` shows."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--model", nargs="?", default=RunConfig.model)
     model = early.parse_known_args(argv)[0].model

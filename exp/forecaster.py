@@ -39,8 +39,9 @@ class Forecast:
     """What comes next.
 
     Attributes:
-        dates: H time stamps as they are written, on a clock of ``offset``.
+        dates: H dates as the clock of ``offset`` shows them.
         offset: from UTC, like +02:00; None if the file does not tell.
+        stamps: H dates in the time zone of the table.
         values: (H, C).
         bands: lower and upper bound (H, C) by nominal coverage, NaN where there is none.
         scale: (C,), standard deviation of each column in training.
@@ -87,17 +88,9 @@ class Forecaster:
         model: standardized windows (B, L, C) to forecasts (B, H, C).
     """
 
-    def __init__(
-        self,
-        model: Model,
-        series: TrainedSeries,
-        intervals: Intervals | None = None,
-        device: torch.device | None = None,
-    ) -> None:
-        self.device = device or torch.device("cpu")
-        self.model = model.to(self.device).eval()
-        self.series = series
-        self._intervals = intervals
+    def __init__(self, model: Model, series: TrainedSeries, intervals: Intervals | None, device: torch.device) -> None:
+        self.model, self.device = model.to(device).eval(), device
+        self.series, self._intervals = series, intervals
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> "Forecaster":
@@ -121,13 +114,7 @@ class Forecaster:
         """Return how many rows before the first forecast one are needed."""
         return max(self.model.config.seq_len, self.model.lookback)
 
-    def reading(
-        self,
-        date_col: str | None = None,
-        fill: str | None = None,
-        irregular_dates: bool = False,
-        tz: str | None = None,
-    ) -> Reading:
+    def reading(self, date_col: str | None, fill: str | None, tz: str | None, irregular_dates: bool = False) -> Reading:
         """Return how a table is to be read for this model."""
         return Reading(
             date_col=date_col,
@@ -136,7 +123,7 @@ class Forecaster:
             tz=self.series.tz if tz is None else tz,
             published=irregular_dates,
             irregular_dates=irregular_dates,
-            columns=self.series.columns,
+            columns=self.columns,
         )
 
     def predict(
@@ -155,38 +142,31 @@ class Forecaster:
                 columns of training as numbers in the units of training. Others are ignored, the order is free.
             predict_len: steps to forecast; None for as many as the model was trained for. More rolls the forecast
                 forward on its own output: it gets worse than the test said, and has no intervals there.
-            interval: nominal coverage of the prediction intervals, between 0 and 1; several for a row each; None
-                for none.
+            interval: nominal coverage of the prediction intervals, between 0 and 1, or several; None for none.
             date_col: the column of dates; None for the one of training, else ``date``, else the first of dates.
             fill: ``linear`` or ``ffill`` for gaps and missing values; None refuses them.
-            tz: time zone of dates that have none, like ``Europe/Berlin``; None for the one of training. A table whose
-                dates have a time zone keeps it.
+            tz: time zone of dates that have none, like ``Europe/Berlin``; None for the one of training.
 
         Returns:
-            A row per column and step: ``date``, ``column``, ``forecast``, ``lower``, ``upper`` in the table's units,
-            with several intervals also ``level``. Bounds are NaN where the checkpoint allows no interval. Dates are
-            in the time zone of the table if it has one.
+            A row per column and step: ``date`` in the table's time zone, ``column``, ``forecast``, ``lower``, ``upper``
+            in its units, with several intervals also ``level``. Bounds are NaN where the checkpoint has no interval.
 
         Raises:
-            UserError: the table lacks a column, has too few rows, gaps, missing values, another step between
-                rows than in training …; the message names column and row.
+            UserError: the table lacks a column, has too few rows, gaps, another step than in training …
         """
         if not isinstance(table, pd.DataFrame):
             raise UserError(f"A pandas DataFrame is needed, not a {type(table).__name__}.")
         if date_col is None and self.series.date_column in table.columns:
             date_col = self.series.date_column
         levels = () if interval is None else check_levels([interval] if np.ndim(interval) == 0 else interval)
-        frame = frame_from(table, self.reading(date_col, fill, tz=tz))
+        frame = frame_from(table, self.reading(date_col, fill, tz))
         forecast = self.forecast(frame, predict_len, levels)
         for note in (*frame.notes, *forecast.notes):
             logger.warning(note)
         return forecast.table()
 
     def forecast(self, frame: Frame, predict_len: int | None = None, levels: Sequence[float] = ()) -> Forecast:
-        """Forecast the steps after the end of a frame that was read with :meth:`reading`.
-
-        Args:
-            predict_len: steps to forecast; None for ``pred_len``.
+        """Forecast ``predict_len`` or ``pred_len`` steps after the end of a frame that was read with :meth:`reading`.
 
         Raises:
             UserError: the frame does not fit the model, or the checkpoint has no interval of such a level.
@@ -254,14 +234,11 @@ class Forecaster:
         """Return half widths (H, C) of intervals by level in the table's units, NaN where there is no interval."""
         scale = self.series.scale[self.series.scored]
         found = {level: np.full((steps, len(scale)), np.nan) for level in levels}
-        known = self._intervals.at(levels) if self._intervals else {}
-        for level, half_width in known.items():
-            own = half_width[:steps] * scale
-            found[level][: len(own)] = own
+        for level, half_width in (self._intervals.at(levels) if self._intervals else {}).items():
+            found[level][: len(half_width)] = half_width[:steps] * scale
         return found
 
     def _notes(self, steps: int, half_widths: Mapping[float, np.ndarray]) -> Iterator[str]:
-        """Yield what to know about a forecast of so many steps and its intervals."""
         pred_len = self.model.config.pred_len
         if steps > pred_len:
             yield (

@@ -7,10 +7,6 @@ from models.base import Model
 from utils.compute import Compute
 from utils.device import bfloat16_slowdown, has_fast_bfloat16
 
-COMPILING = (
-    "torch.compile works during the first step and the first evaluation: a minute or more on a CPU, less on later "
-    "starts, which find its code in a cache"
-)
 ROW = "{:<18} {:4d} tensors {:>12,} parameters"
 
 
@@ -42,7 +38,10 @@ def describe_training(config: RunConfig, model: Model, compute: Compute, eval_ba
             f"{bfloat16_slowdown():.1f} times as long as in float32; choose --precision fp32"
         )
     if config.runtime.compile_mode and type(model).compile_parts is not Model.compile_parts:
-        yield COMPILING
+        yield (
+            "torch.compile works during the first step and the first evaluation: a minute or more on a CPU, less on "
+            "later starts, which find its code in a cache"
+        )
     summed = "" if plan.accumulate == 1 else f", {plan.accumulate} of them a step"
     divided = "" if compute.processes == 1 else f", divided among {compute.processes} processes"
     yield (

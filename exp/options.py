@@ -19,23 +19,10 @@ class Command:
     dry_run: bool = flag(False, PRESENCE, "print configuration, windows and what trains; no more")
     check_data: bool = flag(False, PRESENCE, "report on the file (gaps, missing values, outliers …); train nothing")
     do_predict: bool = flag(
-        False, PRESENCE,
-        "forecast what comes after the file's end; with --is_training 0 from a checkpoint, without a test",
-    )  # fmt: skip
-    load: str | None = flag(
-        None, PATH, "with --is_training 0: test this checkpoint folder; all but the data file is as in training"
+        False, PRESENCE, "forecast the time after the file's end; with --is_training 0 without a test"
     )
+    load: str | None = flag(None, PATH, "checkpoint folder to test, with all but the data file as in its training")
     use_amp: bool = flag(False, PRESENCE, "--precision bf16 where the device has bfloat16")
-    zero_shot: int = flag(0, SWITCH, "1 tests on --target_data, not on --data")
-    target_data: str | None = flag(
-        None, TEXT, "data sets of the zero-shot test, with commas between", needs={"zero_shot": (1,)}
-    )
-    target_root_path: str | None = flag(
-        None, PATH, "folder of their files, if not their own", needs={"zero_shot": (1,)}
-    )
-    target_data_path: str | None = flag(
-        None, PATH, "their files, with commas between; needed for custom", needs={"zero_shot": (1,)}
-    )
 
 
 @dataclass(frozen=True)
@@ -48,23 +35,16 @@ class TrainingOptions:
         1, whole(high=1_000_000), "batches per step of the optimizer; an epoch has whole steps alone"
     )
     patience: int = flag(3, whole(high=1_000_000), "stop after that many epochs without a better one")
-    precision: str = flag(
-        "fp32", choice("fp32", "bf16", "fp16"), "matrix products in fp32, bf16 or fp16 (CUDA, with loss scaling)"
-    )
-
-
-@dataclass(frozen=True)
-class Target:
-    """A data set to test on without having trained on it; the fields are those of ``DataConfig``."""
-
-    data: str
-    root_path: str | None = None
-    data_path: str | None = None
+    precision: str = flag("fp32", choice("fp32", "bf16", "fp16"), "of matrix products: fp32, bf16 or fp16 (CUDA alone)")
 
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """Where and how a run happens; none of it changes the figures of a run."""
+    """Where and how a run happens, and what else is tested; none of it changes how a model is trained.
+
+    Attributes:
+        loaded_from: name of the checkpoint that is tested on other data than its own.
+    """
 
     device: str = flag("auto", TEXT, "auto, cpu, cuda or cuda:N")
     use_gpu: int = flag(1, SWITCH, "0 keeps auto on the CPU")
@@ -72,32 +52,30 @@ class RuntimeOptions:
     num_workers: int = flag(0, whole(0, 64), "loader processes; 0 is the fastest here")
     checkpoints: str = flag("./checkpoints/", PATH, "folder of all checkpoints")
     save_arrays: int = flag(1, SWITCH, "0 leaves out pred.npy and true.npy")
-    inverse: bool = flag(
-        False, PRESENCE, "write pred.npy and true.npy in the data's units", needs={"save_arrays": (1,)}
-    )
+    inverse: bool = flag(False, PRESENCE, "write these two in the data's units", needs={"save_arrays": (1,)})
     interval: str = flag("0.9", TEXT, "nominal coverage of the prediction intervals, or several: 0.5,0.9")
     predict_len: int | None = flag(
-        None, whole(high=10_000_000),
-        "steps to forecast; pred_len if left out. More than that rolls the forecast forward",
-    )  # fmt: skip
+        None, whole(high=10_000_000), "steps to forecast; pred_len if left out. More rolls the forecast forward"
+    )
     eval_batch_size: int | None = flag(
         None, whole(high=10_000_000), "windows per batch of validation and test; as many as fit well if left out"
     )
     compile: str = flag(
-        "0", choice(*COMPILE),
-        "1: torch.compile (its first start takes a minute or more); or one of its modes, of which reduce-overhead and "
-        "max-autotune use CUDA graphs",
-    )  # fmt: skip
-    grad_checkpoint: int = flag(
-        0, SWITCH, "1 saves memory while training: activations are computed again in the backward pass"
+        "0",
+        choice(*COMPILE),
+        "1: torch.compile, slow to start; or its modes reduce-overhead, max-autotune (CUDA graphs)",
     )
+    grad_checkpoint: int = flag(0, SWITCH, "1 saves memory: activations are computed again in the backward pass")
     resume: str = flag(
         "auto", PATH,
         "auto: a training that was stopped goes on after its last finished epoch; never: it begins anew; or the "
         "checkpoint folder of a stopped training to go on from, also with other --train_epochs and --patience",
     )  # fmt: skip
     log: str = flag("csv", choice("csv", "tensorboard", "none"), "figures of each epoch: csv, tensorboard or none")
-    targets: tuple[Target, ...] = ()
+    zero_shot: int = flag(0, SWITCH, "1 tests on --target_data, not on --data")
+    target_data: str | None = flag(None, TEXT, "data sets to test on, with commas between", needs={"zero_shot": (1,)})
+    target_root_path: str | None = flag(None, PATH, "folder of their files, if not theirs", needs={"zero_shot": (1,)})
+    target_data_path: str | None = flag(None, PATH, "their files; needed for custom", needs={"zero_shot": (1,)})
     loaded_from: str | None = None
 
     @property
@@ -107,11 +85,7 @@ class RuntimeOptions:
 
     @cached_property
     def levels(self) -> tuple[float, ...]:
-        """Return the nominal coverages of the prediction intervals.
-
-        Raises:
-            UserError: ``--interval`` names none.
-        """
+        """Return the nominal coverages of the prediction intervals; raise UserError if they are not possible."""
         from utils.conformal import parse_levels
 
         return parse_levels(self.interval)

@@ -51,7 +51,7 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """A window is little work: threads that wait for a busy core cost more than they bring."""
+    """Compute on one thread: a window is little work, and threads that wait for a core cost more than they bring."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -64,12 +64,12 @@ def _read(config: RunConfig, forecaster: Forecaster) -> Frame:
     spec = find_dataset(config.data.data)
     if spec.made:
         return resolve_name(spec.read)(config.data, spec).arrange(forecaster.columns)
-    reading = forecaster.reading(config.data.date_col, config.data.fill, spec.irregular_dates, config.data.tz)
+    reading = forecaster.reading(config.data.date_col, config.data.fill, config.data.tz, spec.irregular_dates)
     return read_frame(data_file(config.data, spec), reading)
 
 
 def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:
-    """Pictures of the forecast after the end of the history, and of its intervals."""
+    """Draw the forecast and its intervals after the end of the history; return the pictures' paths."""
     steps = len(forecast.dates)
     tail = min(len(frame.dates), max(TAIL * steps, config.data.seq_len))
     order = [frame.columns.index(name) for name in forecast.columns]
@@ -90,9 +90,8 @@ def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:
 
 
 def _lines(frame: Frame, forecast: Forecast) -> Iterator[str]:
-    """What is forecast, and the first steps of the last column, the target."""
-    dates = written_dates(forecast.stamps, forecast.offset)
-    target = forecast.columns[-1]
+    """Yield what is forecast, and the first steps of the last column, the target."""
+    dates, target = written_dates(forecast.stamps, forecast.offset), forecast.columns[-1]
     span = f"{dates[0]} to {dates[-1]}"
     yield f"Forecast of {len(dates)} steps ({frame.frequency}) after the end of {frame.source}: {span}"
     for step in range(min(SHOWN, len(dates))):

@@ -209,7 +209,7 @@ def _take_best(state: TrainingState, config: RunConfig) -> None:
             f"it was stopped; give more than --train_epochs {config.training.train_epochs}."
         )
     model = {"name": stored.name, "config": stored.config, "origin": stored.origin}
-    tensors = stored.read({name: torch.empty(shape, device="meta") for name, shape in stored.shapes.items()})
+    tensors = dict(stored.values({name: torch.empty(shape, device="meta") for name, shape in stored.shapes.items()}))
     extras = {**stored.extras, "run": {**stored.extras["run"], "config": config.identity["run"]}}
     write_checkpoint(config.checkpoint, model, tensors, extras, stored.best)
 

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from exp.targets import zero_shot_folder
 from models.checkpoint import CONFIG, WEIGHTS, read_best, read_config, read_training
 from utils.errors import UserError, shown_path
 from utils.fingerprint import fingerprint_of_files
-from utils.flags import given_for
+from utils.flags import flags_of
 from utils.results import FORMAT, RECORD
 
 logger = logging.getLogger(__name__)
@@ -23,46 +23,32 @@ logger = logging.getLogger(__name__)
 MOST_LISTED = 8  # checkpoints named in a message
 
 
-def outcomes(config: RunConfig) -> dict[Path, tuple[AnyDataConfig, ...]]:
-    """Return the records that a run leaves, each with the data that its figures depend on.
-
-    A zero-shot test leaves one for each target.
-    """
-    if not config.targets:
-        return {config.results / RECORD: (config.data,)}
-    return {
-        zero_shot_folder(config.results, name) / RECORD: (config.data, target)
-        for name, target in config.targets.items()
-    }
-
-
 def digest_to_train(config: RunConfig) -> str:
-    """Return the hash of all files that training depends on.
-
-    Raises:
-        UserError: a file is missing.
-    """
+    """Return the hash of all files that training depends on; raise UserError where one is missing."""
     return fingerprint_of_files(config.data.training_files())
 
 
 def digests_of_outcomes(config: RunConfig) -> dict[Path, str]:
-    """Return, per record of a run, the hash of the data files that its figures depend on.
+    """Return the hash of the data files that figures depend on, for each record of a run.
+
+    A zero-shot test leaves a record for each target.
 
     Raises:
         UserError: a file is missing.
     """
+    targets = {zero_shot_folder(config.results, name): target.files() for name, target in config.targets.items()}
     return {
-        path: fingerprint_of_files(file for one in data for file in one.files())
-        for path, data in outcomes(config).items()
+        folder / RECORD: fingerprint_of_files([*config.data.files(), *files])
+        for folder, files in (targets or {config.results: ()}).items()
     }
 
 
 def finished(config: RunConfig) -> dict[Path, dict[str, Any]]:
     """Return the records of a run that ended before with these flags and these data; none if one is lacking."""
-    found = {path: _read_record(path) for path in outcomes(config)}
-    if not all(_identity(record) == config.identity for record in found.values()):
-        return {}
     digests = digests_of_outcomes(config)
+    found = {path: _read_record(path) for path in digests}
+    if not all(record and identity_of(record) == config.identity for record in found.values()):
+        return {}
     if any(record["data"].get("digest") != digests[path] for path, record in found.items()):
         logger.info("the data of %s have changed since its last test", config.setting)
         return {}
@@ -91,22 +77,16 @@ def _trained_on(record: Mapping[str, Any]) -> Any:
 def _read_record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        identity_of(record)
+    except (OSError, ValueError, RecursionError, UserError):
         return {}
-    return record if isinstance(record, dict) and record.get("format") == FORMAT else {}
+    return record if record.get("format") == FORMAT else {}
 
 
 def stored_identity(folder: Path) -> dict[str, Any] | None:
     """Return the ``RunConfig.identity`` of a checkpoint; None where there is none."""
     try:
-        return _identity(read_config(folder))
-    except UserError:
-        return None
-
-
-def _identity(stored: Mapping[str, Any]) -> dict[str, Any] | None:
-    try:
-        return identity_of(stored)
+        return identity_of(read_config(folder))
     except UserError:
         return None
 
@@ -121,7 +101,8 @@ def trained_config(folder: Path, runtime: RuntimeOptions) -> RunConfig:
     try:
         return RunConfig.from_stored(stored, runtime)
     except UserError as error:
-        raise UserError(f"{shown_path(folder)} cannot be loaded: {error}") from error
+        reason = f"the stored configuration of the run is damaged: {error}"
+        raise UserError(f"{shown_path(folder)} cannot be loaded: {reason}") from error
 
 
 def find_trained(wanted: RunConfig) -> tuple[Path, RunConfig]:
@@ -133,10 +114,11 @@ def find_trained(wanted: RunConfig) -> tuple[Path, RunConfig]:
     exact = wanted.checkpoint
     if any((exact / name).is_file() for name in (CONFIG, WEIGHTS)):  # a run that ended at once leaves it empty
         return exact, wanted
-    free, others = wanted.training_flags, list(_checkpoints(exact.parent))
-    found = [folder for folder, identity in others if _model(identity, free) == _model(wanted.identity, free)]
+    free = wanted.training_flags
+    others = {folder: identity for folder in sorted(exact.parent.glob("*")) if (identity := stored_identity(folder))}
+    found = [one for one, identity in others.items() if _model(identity, free) == _model(wanted.identity, free)]
     if not found:
-        listed = _listing(folder for folder, _ in others[:MOST_LISTED])
+        listed = _listing(list(others)[:MOST_LISTED])
         raise UserError(
             f"There is no checkpoint in {shown_path(exact)}, nor another of this model and data. Train it first"
             + (f", or name one to use on these data:{listed}" if listed else ".")
@@ -175,7 +157,8 @@ def config_to_test(folder: Path, runtime: RuntimeOptions, given: Mapping[str, An
 
 def _moved(data: AnyDataConfig, given: Mapping[str, Any]) -> AnyDataConfig:
     """Return the data trained on, or those that the given flags name in their place."""
-    moved = given_for(type(data), {name: given[name] for name in given if name in {*data.of_the_file, "data", "freq"}})
+    names = {*data.of_the_file, "data", "freq"} & flags_of(type(data)).keys()
+    moved = {name: given[name] for name in names & given.keys()}
     if moved.get("data", data.data) != data.data:  # its own file, unless one is named
         moved = {"root_path": None, "data_path": None, **moved}
     file, trained_on = moved.get("data_path"), getattr(data, "data_path", None)
@@ -186,16 +169,8 @@ def _moved(data: AnyDataConfig, given: Mapping[str, Any]) -> AnyDataConfig:
     return replace(data, **moved)
 
 
-def _checkpoints(parent: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for folder in sorted(parent.glob("*")):
-        identity = stored_identity(folder)
-        if identity is not None:
-            yield folder, identity
-
-
 def _model(identity: Mapping[str, Any], free: Container[str]) -> dict[str, Any]:
     """Return the part of an identity that says which model is meant: all but the flags that are free."""
     run, data, model = identity.values()
-    flags = {**run, **model["config"]}
-    kept = {name: value for name, value in flags.items() if name not in free}
+    kept = {name: value for name, value in {**run, **model["config"]}.items() if name not in free}
     return {"data": data, "name": model["name"], **kept}

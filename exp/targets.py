@@ -3,51 +3,30 @@
 import hashlib
 import os
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from data_provider.config import AnyDataConfig, DataConfig
 from data_provider.datasets import DATASETS, find_dataset
-from exp.options import Command, Target
+from exp.options import RuntimeOptions
 from utils.errors import UserError, shown_path
 
 
-def parse_targets(command: Command) -> tuple[Target, ...]:
-    """Return the data sets of a zero-shot test; none for another run.
+def target_configs(source: DataConfig, runtime: RuntimeOptions) -> dict[str, DataConfig]:
+    """Return the configurations of a zero-shot test by name, windowed like the data trained on; none for another run.
 
     Raises:
-        UserError: the flags that name them contradict each other.
+        UserError: the flags that name targets contradict each other, or a target is unknown, of another kind than the
+            source or without a file.
     """
-    if not command.zero_shot:
-        return ()
-    names = _split(command.target_data)
-    files = _split(command.target_data_path) or [None] * len(names)
-    if not names or not all(names):
-        raise UserError("--zero_shot 1 needs --target_data: the data set to test on, or several with commas between.")
-    if len(files) != len(names):
-        raise UserError(
-            f"--target_data names {len(names)} data set(s) and --target_data_path {len(files)} file(s); "
-            "give one file for each, with commas between."
-        )
-    targets = tuple(Target(name, command.target_root_path, file) for name, file in zip(names, files, strict=True))
-    twice = next((target for i, target in enumerate(targets) if target in targets[:i]), None)
-    if twice:
-        raise UserError(f"--target_data names {twice.data} twice with the same file.")
-    return targets
-
-
-def target_configs(source: DataConfig, targets: tuple[Target, ...]) -> dict[str, DataConfig]:
-    """Return the configurations of the targets by name, windowed like the data trained on.
-
-    Raises:
-        UserError: a target is unknown or of another kind than the source, or its file was not named.
-    """
-    found = {}
-    for target in targets:
-        _check_kind(source, target)
-        location = {**asdict(target), "root_path": target.root_path or _folder_of_source(source, target)}
-        tz = source.tz if target.data == "custom" else None
-        config = replace(source, **location, percent=100, freq=None, tz=tz)
+    found: dict[str, DataConfig] = {}
+    for name, file in _named_targets(runtime):
+        _check_kind(source, name)
+        root = runtime.target_root_path or _folder_of_source(source, file or find_dataset(name).file)
+        tz = source.tz if name == "custom" else None
+        config = replace(source, data=name, root_path=root, data_path=file, percent=100, freq=None, tz=tz)
+        if config in found.values():
+            raise UserError(f"--target_data names {name} twice with the same file.")
         found[_name(config)] = config
     return found
 
@@ -59,9 +38,7 @@ def zero_shot_folder(results: Path, target: str) -> Path:
 
 def of_target(error: UserError) -> UserError:
     """Return an error about a target in terms of the flags that name targets."""
-    message = str(error)
-    for name in ("--data", "--root_path", "--data_path"):
-        message = re.sub(rf"{name}\b(?!_)", name.replace("--", "--target_"), message)
+    message = re.sub(r"--(data|root_path|data_path)\b(?!_)", r"--target_\1", str(error))
     return UserError(f"zero-shot target: {message}")
 
 
@@ -72,18 +49,37 @@ def name_of_file(data: AnyDataConfig) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', shown_path(path.stem))[:30]}_{digest}"
 
 
-def _check_kind(source: DataConfig, target: Target) -> None:
-    kind = find_dataset(source.data).config
-    fitting = [name for name, spec in DATASETS.items() if spec.config == kind]
-    if target.data not in fitting:
+def _named_targets(runtime: RuntimeOptions) -> list[tuple[str, str | None]]:
+    """Return name and file of each target that the flags name."""
+    if not runtime.zero_shot:
+        return []
+    names = _split(runtime.target_data)
+    files = _split(runtime.target_data_path) or [None] * len(names)
+    if not names or not all(names):
+        raise UserError("--zero_shot 1 needs --target_data: the data set to test on, or several with commas between.")
+    if len(files) != len(names):
         raise UserError(
-            f"zero-shot target: --target_data {target.data}: no such data set; choose one of {', '.join(fitting)}."
+            f"--target_data names {len(names)} data set(s) and --target_data_path {len(files)} file(s); "
+            "give one file for each, with commas between."
+        )
+    return list(zip(names, files, strict=True))
+
+
+def _split(text: str | None) -> list[str]:
+    return [part.strip() for part in text.split(",")] if text else []
+
+
+def _check_kind(source: DataConfig, name: str) -> None:
+    kind = find_dataset(source.data).config
+    fitting = [other for other, spec in DATASETS.items() if spec.config == kind]
+    if name not in fitting:
+        raise UserError(
+            f"zero-shot target: --target_data {name}: no such data set; choose one of {', '.join(fitting)}."
         )
 
 
-def _folder_of_source(source: DataConfig, target: Target) -> str | None:
+def _folder_of_source(source: DataConfig, file: str | None) -> str | None:
     """Return the source's folder if it was named and holds the target's file too, as the release expects it."""
-    file = target.data_path or find_dataset(target.data).file
     root = source.root_path
     return root if root and file and (Path(root) / file).is_file() else None
 
@@ -97,7 +93,3 @@ def _name(target: DataConfig) -> str:
         return f"{target.data}-{name_of_file(target)}"
     except UserError as error:
         raise of_target(error) from error
-
-
-def _split(text: str | None) -> list[str]:
-    return [part.strip() for part in text.split(",")] if text else []

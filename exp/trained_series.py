@@ -20,10 +20,9 @@ class TrainedSeries:
     """What a checkpoint knows of the series it was trained on.
 
     Attributes:
+        scored: the columns that the model forecasts.
         mean: (C,), of the training rows.
         scale: (C,), standard deviation of the training rows.
-        features: as in ``DataConfig``.
-        precision: of matrix products, as ``--precision``.
     """
 
     columns: tuple[str, ...]
@@ -52,9 +51,8 @@ class TrainedSeries:
 
     @classmethod
     def _from_json(cls, extras: Mapping[str, Any], channels: int) -> "TrainedSeries":
-        data = extras["data"]
+        data, precision = extras["data"], extras["run"]["config"]["precision"]
         columns, features, date_column = data["columns"], data["features"], data["date_column"]
-        precision = extras["run"]["config"]["precision"]
         if not isinstance(columns, list) or not all(isinstance(name, str) and name for name in [*columns, date_column]):
             raise UserError("the names of its columns are no texts")
         if len(columns) != channels or len(set(columns)) != channels:
@@ -79,7 +77,6 @@ class TrainedSeries:
 
 
 def _numbers(values: Any, count: int) -> np.ndarray:
-    """Return numbers that were stored for each column."""
     if not isinstance(values, list) or len(values) != count or any(type(value) not in (int, float) for value in values):
         raise UserError(f"its scaler does not have {count} numbers")
     return np.array(values, dtype=np.float64)

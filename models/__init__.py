@@ -38,14 +38,13 @@ def find_model(name: str) -> "type[Model]":
     Raises:
         UserError: there is none of that name.
     """
-    check_name(name)
-    return resolve_name(MODELS[name])
+    return resolve_name(_place(name))
 
 
-def check_name(name: str) -> None:
-    """Raise UserError where no model has a name."""
+def _place(name: str) -> str:
     if name not in MODELS:
         raise UserError(f"--model {shown_path(name[:40])}: no such model; choose one of {', '.join(MODELS)}.")
+    return MODELS[name]
 
 
 def find_config(name: str) -> type[ModelConfig]:
@@ -54,8 +53,7 @@ def find_config(name: str) -> type[ModelConfig]:
     Of the model's file only the class statement of its Config is run, with the light imports above it. A Config that
     needs more is imported with all of its file.
     """
-    check_name(name)
-    place, _, class_name = MODELS[name].partition(":")
+    place, _, class_name = _place(name).partition(":")
     if place in sys.modules:
         return find_model(name).Config
     file = Path(__file__).parent.parent / f"{place.replace('.', '/')}.py"
@@ -108,7 +106,7 @@ def from_public(folder: str | Path) -> "Model":
     Raises:
         UserError: a file cannot be read, the model is unknown, or the tensors do not fit the sizes.
     """
-    from models.public import read_public
+    from models.tensors import read_public
 
     sizes, tensors = read_public(Path(folder))
     try:

@@ -4,8 +4,7 @@ A simple model writes ``Config``, ``__init__`` and ``forward``; all else here ha
 H pred_len, C channels.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,24 +17,14 @@ from utils.losses import Masked, compare
 
 @dataclass(frozen=True)
 class Output:
-    """What a model computes.
-
-    Attributes:
-        forecast: (B, H, C).
-    """
+    """What a model computes: the forecast (B, H, C)."""
 
     forecast: Tensor
 
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters that train at one rate.
-
-    Attributes:
-        name: for people.
-        parameters: the parameters.
-        constant_rate: their learning rate; None for the scheduled ``--learning_rate``.
-    """
+    """Parameters that train at one rate: ``constant_rate``, or the scheduled ``--learning_rate`` where it is None."""
 
     name: str
     parameters: list[nn.Parameter]
@@ -68,11 +57,9 @@ class Model(StorableModel):
         return self.config.seq_len
 
     def training_loss(self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None)) -> Tensor:
-        """Return the loss of a batch, a mean over its windows.
+        """Return the loss of a batch, a mean over its windows ``x`` (B, L, C) with truth ``y`` (B, H, C).
 
         Args:
-            x: windows (B, L, C).
-            y: truth (B, H, C).
             mask: (B, H, C), 1 where the truth is known; None where all is.
             scored: the channels that count.
         """
@@ -104,10 +91,9 @@ class Model(StorableModel):
         """Return fingerprints of what the model holds and does not train, by name."""
         return {}
 
-    @contextmanager
-    def merged_adapters(self) -> Iterator[None]:
+    def merged_adapters(self) -> AbstractContextManager[None]:
         """Fold adapters into the weights within the block, so that a forecast pays nothing for them."""
-        yield
+        return nullcontext()
 
     def recompute_activations(self) -> None:
         """Keep fewer activations while training, and compute the others again in the backward pass."""

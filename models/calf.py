@@ -7,7 +7,7 @@ Shapes: B batch, L seq_len, H pred_len, C channels, D width, K principal words, 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from layers.backbone import Stack, check_backbone_record, check_same, empty_backbone, load_backbone, plain_config
-from layers.branches import split_branches
+from layers.branches import run_branch, split_branches
 from layers.cross_modal_match import CrossModalMatch
 from layers.instance_norm import denormalize, normalize
 from layers.lora import LoRA, empty_adapters, is_adapted, merge_adapters, merged
@@ -29,7 +29,7 @@ from models.base import Model, Output, ParameterGroup
 from models.calf_release import lora_rank, read_release
 from models.checkpoint import Stored
 from models.config import FEATURE_LOSSES, FORECAST_LOSSES, LOSS_HELP, ModelConfig
-from models.public import check_state, fill_model
+from models.tensors import check_state, fill_model
 from utils.errors import UserError, shown_path
 from utils.fingerprint import fingerprint
 from utils.flags import FILE, MODEL_NAME, SHARE, SWITCH, WEIGHT, NonZero, choice, flag, from_json, whole
@@ -45,7 +45,6 @@ class CALFOutput(Output):
     """What CALF computes; in evaluation the forecast alone.
 
     Attributes:
-        forecast: (B, H, C), of the time branch.
         text_forecast: (B, H, C), of the text branch.
         time_features: N+1 projected features (B, C, D) of the time branch, shallow to deep.
         text_features: N+1 projected features (B, C, D) of the text branch, shallow to deep.
@@ -60,7 +59,6 @@ class CALF(Model):
     """The dual-branch model of section 3.
 
     Args:
-        config: sizes and flags.
         gpt2: the first N blocks of a GPT-2 of width D, without token table. It becomes part of the model.
         words: principal word embeddings (K, D).
 
@@ -73,13 +71,9 @@ class CALF(Model):
         """Sizes, backbone, adapters and the three losses."""
 
         llm: str = flag("gpt2", MODEL_NAME, "the GPT-2: a hub name or a local folder; gpt2-tiny for trials")
-        llm_init: str = flag(
-            "pretrained", choice("pretrained", "random"), "pretrained weights, or random ones (no download)"
-        )
+        llm_init: str = flag("pretrained", choice("pretrained", "random"), "pretrained weights, or random ones")
         gpt_layers: int = flag(6, whole(high=1000), "blocks of it to use", aliases=("gpt_layer",))
-        word_embedding_path: str | None = flag(
-            None, FILE, "file of principal word embeddings (pca.py); made when missing, one per backbone"
-        )
+        word_embedding_path: str | None = flag(None, FILE, "principal word embeddings (pca.py); made when missing")
         lora: int = flag(1, SWITCH, "1 adds LoRA to the time branch; 0 leaves it out")
         r: int = flag(8, whole(high=10_000), "LoRA rank", needs={"lora": (1,)})
         lora_alpha: int = flag(32, whole(high=1_000_000), "LoRA scale times rank", needs={"lora": (1,)})
@@ -88,14 +82,14 @@ class CALF(Model):
         output_loss: str = flag(
             "l1",
             choice(*FORECAST_LOSSES),
-            "forecast against the text branch's, likewise",
+            "both branches' forecasts, likewise",
             needs={"output_w": NonZero()},
             training=True,
         )
         feature_loss: str = flag(
             "l1",
             choice(*FEATURE_LOSSES),
-            "features of both branches: l1, smooth_l1, mse",
+            "of features: l1, smooth_l1, mse",
             needs={"feature_w": NonZero()},
             training=True,
         )
@@ -111,10 +105,6 @@ class CALF(Model):
         @property
         def slug(self) -> str:
             return f"{Path(self.llm).name}-{self.llm_init}{self.gpt_layers}"
-
-        @property
-        def losses(self) -> dict[str, str]:
-            return {"task_loss": self.task_loss, "output_loss": self.output_loss}
 
     def __init__(self, config: "CALF.Config", gpt2: PreTrainedModel, words: Tensor) -> None:
         super().__init__(config)
@@ -132,42 +122,41 @@ class CALF(Model):
         self.text_projections = _projections(width, stack.depth + 1)
         self.head = nn.Linear(width, config.pred_len)
         self.requires_grad_(False)
-        for group in self.parameter_groups():
-            for parameter in group.parameters:
-                parameter.requires_grad_(True)
+        for parameter in (p for group in self.parameter_groups() for p in group.parameters):
+            parameter.requires_grad_(True)
 
     @classmethod
     def build(cls, config: "CALF.Config", write: bool = True) -> "CALF":
         """Make an untrained CALF from the current torch seed.
 
         Args:
-            config: sizes and flags.
-            write: save word embeddings that had to be made; without it they are neither made nor saved.
+            write: make and save word embeddings that are missing.
 
         Raises:
             UserError: the backbone or the word embeddings cannot be had, or do not fit.
         """
         backbone = load_backbone(config.llm, config.llm_init, config.gpt_layers)
-        origin = {"backbone": backbone.describe()}
+        described = backbone.describe()  # before the adapters change it
         words = choose_word_embeddings(config.word_embedding_path, backbone, write)
         model = cls(config, backbone.model, words.words)
-        if write:
-            words.save_if_made()
-        model.origin = {**origin, "word_embeddings": words.origin}
+        words.save_if_made()
+        model.origin = {"backbone": described, "word_embeddings": words.origin}
         return model
 
     @classmethod
     def empty(cls, config: "CALF.Config", origin: Mapping[str, Any]) -> "CALF":
+        check_backbone_record(origin.get("backbone"))
+        words = origin.get("word_embeddings")
+        if not isinstance(words, dict) or not whole().fits(words.get("count")):
+            raise UserError("it does not say how many word embeddings it has")
+        if not all(isinstance(value, str | None) for name, value in words.items() if name != "count"):
+            raise UserError("it does not say properly where its word embeddings come from")
         gpt2 = empty_backbone(origin["backbone"]["config"])
-        return cls(config, gpt2, torch.zeros(origin["word_embeddings"]["count"], Stack(gpt2).width))
+        return cls(config, gpt2, torch.zeros(words["count"], Stack(gpt2).width))
 
     @classmethod
     def restore(cls, config: "CALF.Config", origin: Mapping[str, Any]) -> "CALF":
-        """Make a CALF for the tensors of a checkpoint; a pretrained backbone that it only names is loaded.
-
-        Raises:
-            UserError: that backbone cannot be had, or is not the one trained on.
-        """
+        """Load the backbone that a checkpoint only names; raise UserError if it is not the one trained on."""
         backbone = origin["backbone"]
         if backbone["stored"]:
             return cls.empty(config, origin)
@@ -176,30 +165,8 @@ class CALF(Model):
         return cls(config, loaded.model, torch.zeros(origin["word_embeddings"]["count"], loaded.width))
 
     @classmethod
-    def check_origin(cls, origin: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Check what a checkpoint says of backbone and word embeddings.
-
-        Raises:
-            UserError: a part is missing, or cannot be right.
-        """
-        check_backbone_record(origin.get("backbone"))
-        words, stored = origin.get("word_embeddings"), shapes.get("match.words", ())
-        if not isinstance(words, dict) or len(stored) != 2 or words.get("count") != stored[0]:
-            raise UserError("it does not say how many word embeddings it has")
-        if not all(isinstance(value, str | None) for name, value in words.items() if name != "count"):
-            raise UserError("it does not say properly where its word embeddings come from")
-
-    @classmethod
     def from_stored(cls, stored: Stored, merge: bool = False) -> "CALF":
-        """Make the CALF of a checkpoint, in evaluation mode.
-
-        Args:
-            stored: the checkpoint.
-            merge: fold LoRA into the weights of the time branch; peft is then not imported.
-
-        Raises:
-            UserError: its configuration is not possible, or its tensors do not fit it.
-        """
+        """Make the CALF of a checkpoint, in evaluation mode; ``merge`` folds LoRA in without importing peft."""
         if not (merge and stored.config.get("lora")):
             return super().from_stored(stored)
         names = {name.replace(".base_layer.", "."): name for name in stored.shapes if ".lora_" not in name}
@@ -209,8 +176,8 @@ class CALF(Model):
         trained = from_json(cls.Config, stored.config)
         expected = {f"time_gpt2.{name}": t for name, t in empty_adapters(model.time_gpt2, trained.r).items()}
         lora = {name: shape for name, shape in stored.shapes.items() if ".lora_" in name}
-        replace(stored, shapes=lora).check_shapes(expected)
-        adapters = stored.read(expected)
+        replace(stored, shapes=lora).check(expected)
+        adapters = dict(stored.values(expected))
         merge_adapters(model.time_gpt2, "time_gpt2.", adapters, trained.lora_alpha / trained.r)
         return model
 
@@ -279,11 +246,11 @@ class CALF(Model):
         normal, statistics = normalize(x)
         time_tokens = self.embedding(normal)  # (B, C, D)
         if not (self.training if text_branch is None else text_branch):
-            time_state, _ = _run_branch(self.time_gpt2, time_tokens, None)
+            time_state, _ = run_branch(self.time_gpt2, time_tokens, None)
             return CALFOutput(denormalize(self._project_to_horizon(time_state), statistics))
         text_tokens = self.match(time_tokens)  # (B, C, D)
-        time_state, time_features = _run_branch(self.time_gpt2, time_tokens, self.time_projections)
-        text_state, text_features = _run_branch(self.text_gpt2, text_tokens, self.text_projections)
+        time_state, time_features = run_branch(self.time_gpt2, time_tokens, self.time_projections)
+        text_state, text_features = run_branch(self.text_gpt2, text_tokens, self.text_projections)
         return CALFOutput(
             denormalize(self._project_to_horizon(time_state), statistics),
             denormalize(self._project_to_horizon(text_state), statistics),
@@ -301,18 +268,13 @@ class CALF(Model):
         The alignment group (projections, and the in/out projections of both attentions before the
         backbone) keeps a constant rate, as in the released code that the published numbers come from.
         """
-        alignment = [
-            self.time_projections,
-            self.text_projections,
-            self.embedding.encoder.self_attn,
-            self.match.attention,
-        ]
-        constant = list(_unique(p for module in alignment for p in module.parameters()))
-        taken = {id(p) for p in constant}
-        scheduled = _unique(p for module in self._scheduled_modules() for p in module.parameters())
+        projections = (self.time_projections, self.text_projections)
+        alignment = (*projections, self.embedding.encoder.self_attn, self.match.attention)
+        constant = dict.fromkeys(p for module in alignment for p in module.parameters())
+        scheduled = dict.fromkeys(p for module in self._scheduled_modules() for p in module.parameters())
         return [
-            ParameterGroup("alignment", constant, ALIGNMENT_RATE),
-            ParameterGroup("backbone", [p for p in scheduled if id(p) not in taken]),
+            ParameterGroup("alignment", list(constant), ALIGNMENT_RATE),
+            ParameterGroup("backbone", [p for p in scheduled if p not in constant]),
         ]
 
     @classmethod
@@ -337,12 +299,12 @@ class CALF(Model):
     ) -> "CALF":
         """Load a checkpoint of the authors' code, in evaluation mode; no code from the file is run.
 
-        Whether LoRA was on, and its rank, follow from the tensors; its alpha does not, and is an argument.
+        Whether LoRA was on, and its rank, follow from the tensors; its alpha does not. All sizes are those of training.
 
         Args:
-            checkpoint: their ``checkpoint.pth``. llm: the GPT-2 it was trained on, hub name or local folder.
+            checkpoint: their ``checkpoint.pth``.
+            llm: the GPT-2 it was trained on, hub name or local folder.
             word_embeddings: the file it was trained with, or the array itself, (D, K) as in the release.
-            seq_len, pred_len, channels, gpt_layers, task_name: as it was trained.
 
         Raises:
             UserError: a file cannot be read, or its tensors do not fit these sizes.
@@ -369,34 +331,23 @@ class CALF(Model):
         return model.eval()
 
     def recompute_activations(self) -> None:
-        """While training keep only the inputs of encoder layer and blocks, and compute the rest again backwards.
-
-        The numbers stay the same; a step takes another forward pass and much less memory.
-        """
+        """Keep only the inputs of encoder layer and blocks while training: less memory, another forward pass a step."""
         for part in (self.embedding.encoder, *Stack(self.time_gpt2).blocks, *Stack(self.text_gpt2).blocks):
             recompute_in_backward(part)
 
     def compile_parts(self, mode: str = "default") -> None:
-        """Compile the blocks of both branches by ``torch.compile``.
+        """Compile the blocks of both branches by ``torch.compile`` in one of its modes.
 
         All blocks of a kind share one compiled graph. There are three kinds: those of the time branch and those of the
         text branch while training, those of the time branch in evaluation.
-
-        Args:
-            mode: of ``torch.compile``; ``reduce-overhead`` and ``max-autotune`` use CUDA graphs.
         """
         for block in (*Stack(self.time_gpt2).blocks, *Stack(self.text_gpt2).blocks):
             # The forward pass alone: what surrounds it is one code for all modules, and would be compiled too often.
             block.forward = _compiled(block.forward, mode)
 
-    @contextmanager
-    def merged_adapters(self) -> Iterator[None]:
-        """Within the block LoRA is folded into weights of its own, so that a forecast pays nothing for it.
-
-        The tensors that the branches share, and that train, are neither changed nor rounded.
-        """
-        with merged(self.time_gpt2):
-            yield
+    def merged_adapters(self) -> AbstractContextManager[None]:
+        """Fold LoRA into weights of its own within the block; shared and trained tensors stay as they are."""
+        return merged(self.time_gpt2)
 
     def _project_to_horizon(self, state: Tensor) -> Tensor:
         return self.head(state).transpose(1, 2)  # (B, C, D) -> (B, H, C)
@@ -408,27 +359,6 @@ class CALF(Model):
         yield from (*time.position_tables, *text.position_tables, *time.norms)
         for layer in filter(is_adapted, self.time_gpt2.modules()):
             yield from (layer.lora_A, layer.lora_B)
-
-
-def _run_branch(
-    gpt2: PreTrainedModel, tokens: Tensor, projections: nn.ModuleList | None
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run one branch on ``tokens`` (B, C, D): its final state, and its N+1 projected features if asked for.
-
-    The branch input is added to the final state, and that sum is also the deepest feature.
-    """
-    states: list[Tensor] = []  # what goes into each block
-    # Hooks of our own: those of ``output_hidden_states`` sit in the attentions, where torch.compile splits a block.
-    watched = () if projections is None else Stack(gpt2).blocks
-    hooks = [block.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0])) for block in watched]
-    try:
-        final = gpt2(inputs_embeds=tokens, use_cache=False).last_hidden_state + tokens
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if projections is None:
-        return final, ()
-    return final, tuple(project(state) for project, state in zip(projections, (*states, final), strict=True))
 
 
 def _compiled(forward: Callable[..., Tensor], mode: str) -> Callable[..., Tensor]:
@@ -446,10 +376,6 @@ def _compiled(forward: Callable[..., Tensor], mode: str) -> Callable[..., Tensor
 
 def _projections(width: int, count: int) -> nn.ModuleList:
     return nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(count))
-
-
-def _unique(parameters: Iterator[nn.Parameter]) -> Iterator[nn.Parameter]:
-    return iter({id(p): p for p in parameters}.values())
 
 
 def attention_heads(width: int, backbone_heads: int) -> int:

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from models.tensors import MOST_BYTES
 from utils.errors import UserError, shown_path
 from utils.files import check_regular
 
-MOST_BYTES = 2**36  # of a file
 NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 # The release's module names, longest first, and ours.

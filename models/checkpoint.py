@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from layers.hub import fetch, first_line
+from models.tensors import MOST_BYTES, check_fit
 from utils.conformal import INTERVALS
 from utils.errors import UserError, shown_path
 from utils.files import check_regular, read_json, replacing, save_tensors, write_json
@@ -31,7 +32,7 @@ WEIGHTS, CONFIG, TRAINING = "model.safetensors", "config.json", "training.json"
 SIDE_FILES = (INTERVALS, TEST, TRAINING)
 FORMAT = 2
 BEST = "best"
-MOST_BYTES = 2**36  # of weights
+REMEDY = "train anew or restore the folder"
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,10 @@ class Stored:
     """A checkpoint whose tensors are not yet read.
 
     Attributes:
-        folder: where it lies.
-        name: of the model in the registry.
         config: the model's configuration as JSON.
         origin: where the model's parts come from, as JSON.
         extras: the rest of ``config.json``: ``data`` and ``run``.
         best: the epoch that the weights are of, and its score.
-        shapes: of the tensors, by name.
         names: the tensors' names in the file, where a model uses others.
     """
 
@@ -58,51 +56,32 @@ class Stored:
     shapes: Mapping[str, tuple[int, ...]]
     names: Mapping[str, str] = field(default_factory=dict)
 
-    def check_shapes(self, expected: Mapping[str, Tensor]) -> None:
+    def check(self, expected: Mapping[str, Tensor]) -> None:
         """Compare names and shapes of the tensors with those of a model, before memory is taken for them.
 
         Raises:
             UserError: they differ.
         """
-        wrong = expected.keys() ^ self.shapes.keys()
-        wrong |= {name for name in expected.keys() & self.shapes.keys() if expected[name].shape != self.shapes[name]}
-        if wrong:
-            raise self._misfit(min(wrong), "is missing, unknown or of another size")
+        check_fit(expected, self.shapes, self._misfit, REMEDY)
 
-    def fill(self, expected: Mapping[str, Tensor]) -> None:
-        """Copy the stored tensors into those of a model.
+    def values(self, expected: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Yield name and content of each tensor of a model that :meth:`check` has accepted.
 
         Raises:
-            UserError: one is of another type, or not finite; the model is then of no use.
+            UserError: one is of another type, or not finite.
         """
-        for name, values in self._values(expected):
-            expected[name].copy_(values)
-
-    def read(self, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return stored tensors of known shapes.
-
-        Raises:
-            UserError: one is missing, of another shape or type, or not finite.
-        """
-        wrong = [name for name, tensor in expected.items() if self.shapes.get(name) != tensor.shape]
-        if wrong:
-            raise self._misfit(min(wrong), "is missing or of another size")
-        return dict(self._values(expected))
-
-    def _values(self, expected: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
         with _weights(self.folder) as file:
             for name, tensor in expected.items():
                 values = file.get_tensor(self.names.get(name, name))
                 if values.dtype != tensor.dtype:
-                    raise self._misfit(name, f"holds {values.dtype}, not {tensor.dtype}")
+                    raise UserError(f"{self._misfit}: {name} holds {values.dtype}, not {tensor.dtype}; {REMEDY}.")
                 if values.is_floating_point() and not torch.isfinite(values).all():
-                    raise self._misfit(name, "holds NaN or infinite values")
+                    raise UserError(f"{self._misfit}: {name} holds NaN or infinite values; {REMEDY}.")
                 yield name, values
 
-    def _misfit(self, name: str, problem: str) -> UserError:
-        path = shown_path(self.folder / WEIGHTS)
-        shown = shown_path(name[:100])
-        return UserError(f"{path} does not fit {CONFIG}: {shown} {problem}. Train anew or restore the folder.")
+    @property
+    def _misfit(self) -> str:
+        return f"{shown_path(self.folder / WEIGHTS)} does not fit {CONFIG}"
 
 
 def write_checkpoint(
@@ -118,9 +97,7 @@ def write_checkpoint(
     So a crash between the two files leaves nothing that does not belong together.
 
     Args:
-        folder: the checkpoint's folder.
-        model: name, config and origin of the model.
-        tensors: what the model stores, by name.
+        model: its name, config and origin.
         extras: the rest of the configuration, as JSON.
         best: the epoch of the weights, and its score.
     """
@@ -137,11 +114,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         UserError: it is missing, damaged, or of another format.
     """
     path = folder / CONFIG
-    check_there(folder, CONFIG)
+    _check_there(path)
     try:
         config = read_json(path)
     except (ValueError, OSError) as error:
-        raise damaged(path, error) from error
+        raise _damaged(path, error) from error
     found = config.get("format") if isinstance(config, dict) else None
     if found != FORMAT:
         raise UserError(
@@ -158,7 +135,7 @@ def read_stored(folder: Path) -> Stored:
         UserError: a file is missing, damaged, or of another format.
     """
     config = read_config(folder)
-    check_there(folder, WEIGHTS)
+    _check_there(folder / WEIGHTS)
     with _weights(folder) as file:
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (no dict)
         best = _best(file)
@@ -170,7 +147,7 @@ def read_stored(folder: Path) -> Stored:
         parts |= {f"model.{name}": model.get(name) for name in ("config", "origin")}
     for name, part in parts.items():
         if not isinstance(part, dict):
-            raise damaged(folder / (WEIGHTS if name == "best" else CONFIG), f"it has no proper {name!r}")
+            raise _damaged(folder / (WEIGHTS if name == "best" else CONFIG), f"it has no proper {name!r}")
     return Stored(folder, str(model.get("name")), model["config"], model["origin"], config, best, shapes)
 
 
@@ -194,18 +171,14 @@ def read_training(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _weights(folder: Path) -> Iterator[Any]:
-    """Open the weights within the block.
-
-    Raises:
-        UserError: they are damaged, or no regular file.
-    """
+    """Open the weights within the block; damaged ones raise UserError."""
     path = folder / WEIGHTS
     try:
         check_regular(path, MOST_BYTES)
         with safe_open(path, "pt") as file:
             yield file
     except (SafetensorError, OSError) as error:
-        raise damaged(path, error) from error
+        raise _damaged(path, error) from error
 
 
 def _best(file: Any) -> dict[str, Any] | None:
@@ -227,10 +200,9 @@ def copy_side_files(source: Path, folder: Path) -> None:
 
 
 def find_checkpoint(name: str | Path, **options: Any) -> Path:
-    """Return the folder of a checkpoint.
+    """Return the folder of a checkpoint: ``name``, or where a repository of the Hugging Face hub was fetched to.
 
     Args:
-        name: a folder, or a repository of the Hugging Face hub (``user/name``), which is fetched once.
         options: of ``snapshot_download``: revision, token, cache_dir, force_download, local_files_only.
 
     Raises:
@@ -252,15 +224,13 @@ def find_checkpoint(name: str | Path, **options: Any) -> Path:
         ) from error
 
 
-def check_there(folder: Path, name: str) -> None:
-    """Raise UserError where a file of a checkpoint is missing."""
-    if not (folder / name).exists():
-        where = shown_path(folder)
-        raise UserError(f"There is no checkpoint in {where}: {name} is missing. Train first (--is_training 1).")
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        where = shown_path(path.parent)
+        raise UserError(f"There is no checkpoint in {where}: {path.name} is missing. Train first (--is_training 1).")
 
 
-def damaged(path: Path, error: Exception | str) -> UserError:
-    """Return the message for a file that cannot be used."""
+def _damaged(path: Path, error: Exception | str) -> UserError:
     return UserError(f"{shown_path(path)} is damaged ({error}); train anew or restore the folder.")
 
 

@@ -19,12 +19,11 @@ class ModelConfig:
     """What a forecaster is built from. Subclasses add their flags (``utils.flags.flag``).
 
     Attributes:
+        trains: whether there is anything to train.
         seq_len: L, steps the model sees.
         pred_len: H, steps it forecasts.
         channels: C, columns of the series.
         season: steps of one season of the data; 1 where there is none.
-        task_loss: the loss between forecast and truth that the model trains on.
-        trains: whether there is anything to train.
     """
 
     trains: ClassVar[bool] = True
@@ -45,8 +44,3 @@ class ModelConfig:
     def slug(self) -> str:
         """Return what tells this configuration from others in the name of a run; empty for nothing."""
         return ""
-
-    @property
-    def losses(self) -> dict[str, str]:
-        """Return the losses between forecasts and truth by the name of their flag."""
-        return {"task_loss": self.task_loss}

@@ -23,8 +23,6 @@ class TimeLinear(nn.Module):
     Every weight starts at 1/L, so that training begins from the mean of the window.
 
     Args:
-        seq_len: L.
-        pred_len: H.
         channels: C, for a map for each channel; None for a shared one.
     """
 

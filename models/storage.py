@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.checkpoint import Stored, copy_side_files, find_checkpoint, read_stored, write_checkpoint
 from models.config import ModelConfig
-from models.public import WEIGHTS, check_state, fill_model
+from models.tensors import WEIGHTS, check_state, fill_model
 from utils.errors import UserError, shown_path
 from utils.flags import from_json
 
@@ -44,8 +44,6 @@ class StorableModel(
     """A network that a checkpoint folder can hold; ``from_pretrained`` and ``push_to_hub`` are of huggingface_hub.
 
     Attributes:
-        Config: class of its configuration.
-        config: the configuration in use.
         origin: where its parts come from (a backbone, word embeddings), as JSON for records and checkpoints.
         stored: the checkpoint that it was loaded from; None for a model that was not loaded.
     """
@@ -60,35 +58,22 @@ class StorableModel(
 
     @classmethod
     def build(cls, config: ModelConfig, write: bool = True) -> Self:
-        """Make an untrained model from the current torch seed.
-
-        Args:
-            config: its configuration.
-            write: whether files that had to be made may be saved for later runs.
-        """
+        """Make an untrained model from the current torch seed; ``write`` saves files that had to be made for it."""
         return cls(config)
 
     @classmethod
     def empty(cls, config: ModelConfig, origin: Mapping[str, Any]) -> Self:
-        """Make a model with the shapes of a checkpoint's, whatever its numbers; called on the meta device."""
+        """Make a model with the shapes of a checkpoint's, whatever its numbers; called on the meta device.
+
+        Raises:
+            UserError: what the checkpoint says of the model's parts is incomplete, or cannot be right.
+        """
         return cls(config)
 
     @classmethod
     def restore(cls, config: ModelConfig, origin: Mapping[str, Any]) -> Self:
-        """Make a model for the tensors of a checkpoint to be put in, with what the checkpoint does not hold.
-
-        Raises:
-            UserError: a part that the checkpoint only names cannot be had.
-        """
+        """Make a model with what a checkpoint only names, for its tensors to be put in; raise UserError if it lacks."""
         return cls.empty(config, origin)
-
-    @classmethod
-    def check_origin(cls, origin: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Check what a checkpoint says of the model's parts, before anything is built from it.
-
-        Raises:
-            UserError: a part is missing, or cannot be right.
-        """
 
     def trained_state(self) -> dict[str, Tensor]:
         """Return the trained tensors and all buffers."""
@@ -109,14 +94,13 @@ class StorableModel(
 
         Args:
             sizes: values for the fields of ``Config`` by name; others are ignored.
-            tensors: the weights, under that implementation's names.
+            tensors: under that implementation's names.
 
         Raises:
             UserError: the tensors do not fit the sizes.
         """
-        known = {one.name: one.default for one in fields(cls.Config) if one.default is not MISSING}
-        known |= {one.name: sizes[one.name] for one in fields(cls.Config) if one.name in sizes}
-        known = {name: int(value) if isinstance(value, bool) else value for name, value in known.items()}
+        known = {one.name: sizes.get(one.name, one.default) for one in fields(cls.Config)}
+        known = {name: int(v) if isinstance(v, bool) else v for name, v in known.items() if v is not MISSING}
         config, state = from_json(cls.Config, known), cls.translate_public(tensors)
         with torch.device("meta"):  # sizes that a file claims take no memory before they are compared
             check_state(cls.empty(config, {}), state, WEIGHTS)
@@ -131,12 +115,10 @@ class StorableModel(
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
-        """Load a checkpoint folder, or a repository of the Hugging Face hub, in evaluation mode.
+        """Load a checkpoint folder, or a repository of the Hugging Face hub (``user/name``), in evaluation mode.
 
         Args:
-            pretrained_model_name_or_path: the folder, or ``user/name``.
-            options: of ``huggingface_hub.snapshot_download``: revision, token, cache_dir, force_download,
-                local_files_only.
+            options: of ``huggingface_hub.snapshot_download``.
 
         Raises:
             UserError: there is none, it is damaged, it holds another model, or a part of it cannot be had.
@@ -149,35 +131,31 @@ class StorableModel(
 
     @classmethod
     def from_stored(cls, stored: Stored, merge: bool = False) -> Self:
-        """Make the model of a checkpoint, in evaluation mode.
-
-        Args:
-            stored: the checkpoint.
-            merge: fold adapters into the weights, for a model that will only forecast.
+        """Make the model of a checkpoint, in evaluation mode; ``merge`` folds adapters into its weights.
 
         Raises:
             UserError: its configuration is not possible, or its tensors do not fit it.
         """
         try:
             config = from_json(cls.Config, stored.config)
-            cls.check_origin(stored.origin, stored.shapes)
             with torch.device("meta"):  # sizes that a file claims take no memory before they are compared
                 empty = cls.empty(config, stored.origin)
             empty.origin = dict(stored.origin)
-            stored.check_shapes(empty.stored_state())
+            stored.check(empty.stored_state())
             model = cls.restore(config, stored.origin)
         except UserError as error:
             raise UserError(f"{shown_path(stored.folder)} cannot be loaded: {error}") from error
         model.origin, model.stored = dict(stored.origin), stored
-        stored.fill(model.stored_state())
+        state = model.stored_state()
+        for name, values in stored.values(state):
+            state[name].copy_(values)
         return model.eval()
 
     def save(self, folder: Path, extras: Mapping[str, Any], best: Mapping[str, Any]) -> None:
         """Write the model into a checkpoint folder.
 
         Args:
-            folder: the folder.
-            extras: what else ``config.json`` has to hold, the same for every epoch.
+            extras: what else ``config.json`` has to hold; it does not change from epoch to epoch.
             best: the epoch and its score.
         """
         described = {"name": type(self).__name__, "config": asdict(self.config), "origin": self.origin}

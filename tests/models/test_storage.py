@@ -254,8 +254,8 @@ def test_public_weights_are_loaded(public: Path) -> None:
         ({"model": 3}, "does not name its model"),
         ({"model": "CALF"}, "CALF.from_release"),
         ({"seq_len": None}, "seq_len None is not a whole number"),
-        ({"seq_len": 1_000_000, "pred_len": 1_000_000}, "has in another shape"),
-        ({"individual": True}, "has in another shape"),
+        ({"seq_len": 1_000_000, "pred_len": 1_000_000}, "has another shape"),
+        ({"individual": True}, "has another shape"),
         ({"moving_avg": "25"}, "moving_avg is '25', not an odd number"),
     ],
 )
@@ -269,9 +269,9 @@ def test_public_sizes_that_do_not_fit_are_named(public: Path, change: dict[str, 
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({}, "lacks seasonal.bias"),
-        ({"Linear_Trend.0.weight": torch.zeros(2, 8), "Linear_Trend.x.weight": torch.zeros(2)}, "lacks"),
-        ({"Linear_Trend.0.weight": torch.zeros(2, 8), "Linear_Trend.1.weight": torch.zeros(2)}, "lacks"),
+        ({}, "seasonal.bias is missing"),
+        ({"Linear_Trend.0.weight": torch.zeros(2, 8), "Linear_Trend.x.weight": torch.zeros(2)}, "is missing"),
+        ({"Linear_Trend.0.weight": torch.zeros(2, 8), "Linear_Trend.1.weight": torch.zeros(2)}, "is missing"),
     ],
 )
 def test_public_tensors_that_do_not_fit_are_named(public: Path, tensors: dict[str, Tensor], message: str) -> None:
