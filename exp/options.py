@@ -63,7 +63,7 @@ class RuntimeOptions:
     compile: str = flag(
         "0",
         choice(*COMPILE),
-        "1: torch.compile (its first start takes a minute or more); or its modes reduce-overhead, max-autotune (CUDA graphs)",
+        "1: torch.compile (a first start takes a minute or more); or reduce-overhead, max-autotune (CUDA graphs)",
     )
     grad_checkpoint: int = flag(0, SWITCH, "1 saves memory: activations are computed again in the backward pass")
     resume: str = flag(

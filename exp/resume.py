@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 STATE = "resume.safetensors"
 PROGRESS = "progress"
 # What may differ between a stopped training and the one that goes on from its folder.
-FREE = ("run.train_epochs", "run.patience", "run.model_id", "run.des")
+FREE = ("train_epochs", "patience", "model_id", "des")
 
 Scheduler = torch.optim.lr_scheduler.LambdaLR
 Generators = Mapping[str, torch.Generator]
@@ -87,8 +87,8 @@ class TrainingState:
             with safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
                 progress = json.loads((file.metadata() or {})[PROGRESS])
-            history, identity = progress["history"], progress["identity"]
-            if not isinstance(history, list) or not history or not isinstance(identity, dict):
+            history, flags = progress["history"], progress["flags"]
+            if not isinstance(history, list) or not history or not isinstance(flags, dict):
                 raise ValueError("it holds no finished epoch")
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
@@ -190,7 +190,7 @@ def _misfit(
     state: TrainingState, config: RunConfig, trained_on: str, fingerprints: Mapping[str, str], free: tuple[str, ...]
 ) -> str | None:
     """Why a run cannot go on from a state; None where it can."""
-    here, there = (_flat(identity) for identity in (config.identity, state.progress["identity"]))
+    here, there = config.values, state.progress["flags"]
     for name in sorted({*here, *there} - {*free}):
         if here.get(name) != there.get(name):
             return f"{name} is {here.get(name)} here and {there.get(name)} there"
@@ -212,14 +212,6 @@ def _take_best(state: TrainingState, config: RunConfig) -> None:
     tensors = dict(stored.values({name: torch.empty(shape, device="meta") for name, shape in stored.shapes.items()}))
     extras = {**stored.extras, "run": {**stored.extras["run"], "config": config.identity["run"]}}
     write_checkpoint(config.checkpoint, model, tensors, extras, stored.best)
-
-
-def _flat(identity: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested values by dotted names."""
-    found: dict[str, Any] = {}
-    for name, value in identity.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return found
 
 
 def _trained(model: Model) -> dict[str, Tensor]:

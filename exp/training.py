@@ -230,7 +230,7 @@ class Training:
             "log": self.log,
             "seconds": self.seconds,
             "best": self.trainable.best,
-            "identity": self.config.identity,
+            "flags": self.config.values,
             "data_digest": self.trainable.trained_on,
             "fingerprints": self.frozen,
         }
