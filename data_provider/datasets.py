@@ -21,7 +21,7 @@ class Borders(NamedTuple):
 
 
 def months_12_4_4(steps_per_hour: int) -> Callable[[int, str], Borders]:
-    """12, 4 and 4 months of 30 days; rows after 20 months are unused (the ETT protocol)."""
+    """Return the ETT split: 12, 4 and 4 months of 30 days; later rows are unused."""
     month = 30 * 24 * steps_per_hour
 
     def split(rows: int, source: str) -> Borders:
@@ -36,7 +36,7 @@ def months_12_4_4(steps_per_hour: int) -> Callable[[int, str], Borders]:
 
 
 def percent_70_10_20(rows: int, source: str) -> Borders:
-    """70 % train, 20 % test, both rounded down, and the rest between them for validation."""
+    """Split into 70 % train, 20 % test, both rounded down, and the rest between them for validation."""
     return Borders(int(rows * 0.7), rows - int(rows * 0.2), rows)
 
 
@@ -48,11 +48,10 @@ class DatasetSpec:
         folder: where it lies below the data sets' root; None where the user says.
         file: its file in there; None where the user says, or where there are several.
         split: rows and source name -> borders.
-        url: where to get it.
         irregular_dates: the published file has irregular time stamps, and published figures use it as it is.
-        config: place of the class of its flags.
-        read: place of the function that reads it: configuration, row -> ``Frame``, or what its task takes.
-        best_forecast: place of a function that knows the best possible forecast; None where nobody knows it.
+        config: where the class of its flags stands.
+        read: where the function stands that reads it: configuration, row -> ``Frame``, or what its task takes.
+        best_forecast: where a function stands that knows the best possible forecast.
     """
 
     folder: str | None = None
@@ -89,16 +88,12 @@ DATASETS: dict[str, DatasetSpec] = {
 
 
 def datasets_root() -> Path:
-    """The folder of all data sets."""
+    """Return the folder of all data sets."""
     return Path(os.environ.get("CALF_DATASETS", "./datasets"))
 
 
 def find_dataset(name: str) -> DatasetSpec:
-    """The row of ``name``.
-
-    Raises:
-        UserError: there is none.
-    """
+    """Return the row of ``name``; raise UserError if there is none."""
     if name not in DATASETS:
         raise UserError(f"--data {name}: no such data set; choose one of {', '.join(DATASETS)}.")
     return DATASETS[name]

@@ -40,7 +40,7 @@ class Stamps:
 
 
 def parse_dates(column: pd.Series, location: Location) -> Stamps:
-    """Read a column of dates or of texts; the first row decides the format.
+    """Read a column of dates or of texts.
 
     Raises:
         UserError: a date is missing, cannot be read with certainty, or does not fit the others
@@ -60,7 +60,7 @@ def parse_dates(column: pd.Series, location: Location) -> Stamps:
 
 
 def looks_like_dates(texts: pd.Series, location: Location) -> bool:
-    """Tell whether texts are dates that rise. Numbers are none, but for years and days without separators."""
+    """Tell whether texts are dates that rise. Numbers are no dates, except years and days without separators."""
     if texts.empty or texts.isna().any():
         return False
     if texts.str.fullmatch(_NUMBER).any() and not texts.str.fullmatch(_DATE_NUMBER).all():
@@ -116,7 +116,11 @@ def _iso(texts: pd.Series) -> pd.DatetimeIndex:
     try:
         return _nanoseconds(pd.to_datetime(texts, format="ISO8601", errors="coerce"))
     except ValueError:  # offsets where none are expected
-        return pd.DatetimeIndex([pd.NaT] * len(texts))
+        return _no_dates(len(texts))
+
+
+def _no_dates(count: int) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex([pd.NaT] * count)
 
 
 def _offsets(zones: pd.Series) -> pd.TimedeltaIndex:
@@ -127,11 +131,7 @@ def _offsets(zones: pd.Series) -> pd.TimedeltaIndex:
 
 
 def _parse_other_dates(texts: pd.Series, location: Location) -> pd.DatetimeIndex:
-    """Read dates that do not begin with the year: in the one format that fits the most rows.
-
-    Raises:
-        UserError: two formats fit all rows and disagree
-    """
+    """Read dates in the format that fits the most rows; refuse them if two formats fit all rows and disagree."""
     texts = texts.where(texts.str.contains(r"\d", na=False))  # pandas reads "now" and "today" in any format
     formats = (day + time for day in _DAYS for time in _TIMES)
     fitting = [f for f in formats if pd.to_datetime(texts.iloc[:1], format=f, errors="coerce").notna().item()]
@@ -142,8 +142,7 @@ def _parse_other_dates(texts: pd.Series, location: Location) -> pd.DatetimeIndex
             f"{location.name}, column {texts.name!r}, {location.row(0)}: the dates from {shown(texts.iloc[0])} on "
             f"can all be read with the day or the month first; {_REMEDY}."
         )
-    nothing = pd.DatetimeIndex([pd.NaT] * len(texts))
-    return max(readings, key=lambda reading: int(reading.notna().sum()), default=nothing)
+    return max(readings, key=lambda reading: reading.notna().sum(), default=_no_dates(len(texts)))
 
 
 def _nanoseconds(dates: pd.Series | pd.DatetimeIndex) -> pd.DatetimeIndex:

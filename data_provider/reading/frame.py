@@ -27,10 +27,7 @@ class Frame:
         frequency: pandas' name of the step between rows
         notes: decisions and oddities to tell the user
         filled: (T, C), True where the value was missing and is filled; None if nothing was missing
-        date_column: the name of the column of dates
         offset: offset from UTC of the clock of ``dates`` as it is written, like +02:00; None if unknown
-        zone: the time zone; None if unknown
-        location: names rows in messages
         rows: (T,), the row of the table for each date, -1 where the table has none
     """
 
@@ -67,10 +64,7 @@ class Frame:
         return replace(self, values=np.ascontiguousarray(self.values[:, order]), columns=tuple(columns), filled=filled)
 
     def check_distance(self, standardised: np.ndarray) -> None:
-        """Refuse values that are too far from the mean to compute with.
-
-        Args:
-            standardised: (R, C), the last R rows in training standard deviations from the training mean
+        """Refuse values too far from the mean to compute with, given the last R rows (R, C) in standard deviations.
 
         Raises:
             UserError: there is such a value; the message names the first one

@@ -40,7 +40,6 @@ def decimal_mark(texts: pd.DataFrame, location: Location, european: bool) -> str
     """Return the decimal mark of a table, one for all its columns.
 
     Args:
-        texts: the cells as they are written
         european: whether the separator is one of countries that write decimals with a comma and thousands with a point
 
     Raises:

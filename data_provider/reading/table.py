@@ -8,13 +8,11 @@ import pandas as pd
 
 from data_provider.config import DataConfig, check
 from data_provider.datasets import DatasetSpec
-from data_provider.reading.cells import read_cells, read_names
-from data_provider.reading.columns import checked_names, choose_dates, choose_numbers
+from data_provider.reading.columns import checked_names, choose_dates, choose_numbers, read_cells, read_names
 from data_provider.reading.csv_file import PEEK, Location, find_csv
 from data_provider.reading.dates import DATE, Stamps, parse_dates
 from data_provider.reading.frame import Frame, complete
-from data_provider.reading.frequency import infer_frequency
-from data_provider.reading.grid import find_grid
+from data_provider.reading.frequency import find_grid, infer_frequency
 from data_provider.reading.numbers import decimal_mark, read_numbers
 from data_provider.reading.timezones import check_clock, on_one_clock
 from utils.errors import UserError
@@ -28,7 +26,7 @@ class Reading:
         date_col: the column of dates; None for ``date``, else for the first column that holds dates
         freq: the step between rows; None to infer it
         fill: ``linear`` or ``ffill`` to fill gaps and missing values; None to refuse them
-        tz: the time zone of a clock that writes no offsets from UTC; None if its dates are taken as they are
+        tz: the time zone of a clock that writes no offsets from UTC
         columns: the columns to read, in this order; None for all
         published: use a published data set as it is, with its gaps
         irregular_dates: accept dates that are not sorted

@@ -57,11 +57,7 @@ def _in_zone(stamps: Stamps, tz: str, location: Location) -> tuple[Stamps, tuple
 
 
 def _localize(wall: pd.DatetimeIndex, tz: str, location: Location) -> pd.DatetimeIndex:
-    """Return the dates of a local clock with their time zone; the order of rows tells repeated hours apart.
-
-    Raises:
-        UserError: the clock of the zone skips a date, or changes where the dates go on evenly
-    """
+    """Return the dates of a local clock with their time zone; the order of rows tells repeated hours apart."""
     first, second = (
         wall.tz_localize(ZoneInfo(tz), ambiguous=np.full(len(wall), is_first), nonexistent="NaT")
         for is_first in (True, False)
@@ -94,11 +90,7 @@ def clock_changes(dates: pd.DatetimeIndex) -> np.ndarray:
 
 
 def check_clock(dates: pd.DatetimeIndex, texts: pd.Series, location: Location) -> None:
-    """Refuse dates without offsets if all rows out of order are explained by a clock that is put back.
-
-    Raises:
-        UserError: they are; the message names the rows at which the clock changes
-    """
+    """Raise UserError if a clock that is put back explains all dates out of order."""
     changes, back = clock_changes(dates), np.flatnonzero(np.diff(dates.to_numpy()) <= _STILL) + 1
     if not np.isin(back, changes).all():
         return
@@ -128,12 +120,7 @@ def aware_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None
 
 
 def written_dates(dates: pd.DatetimeIndex, offset: str | None = None) -> list[str]:
-    """Return dates as ISO texts, without a time where all are midnight and have no offset.
-
-    Args:
-        dates: with a time zone, or at ``offset``
-        offset: of the clock of the frame; None for steps of the calendar, which are written without
-    """
+    """Return dates as ISO texts with the frame's offset, without a time where all are midnight and have no offset."""
     if dates.tz is not None and offset not in (None, "Z"):
         return [date.isoformat(sep=" ") for date in dates]
     dates = dates.tz_localize(None)

@@ -17,7 +17,7 @@ from data_provider.reading import (
     read_frame,
     written_dates,
 )
-from data_provider.report import quality_report
+from data_provider.factory import quality_report
 from exp.flags import parse
 from utils.errors import UserError
 
