@@ -33,15 +33,13 @@ def choose_dates(
 ) -> tuple[str, tuple[str, ...]]:
     """Return the name of the column of dates, and a note where nobody named it.
 
-    Args:
-        peek: the first rows
-        wanted: the column that the user asks for; None: ``date``, or else the first column that holds dates
+    It is the wanted one, else ``date``, else the first that holds dates in the first rows, ``peek``.
 
     Raises:
         UserError: there is no such column
     """
-    if wanted is not None or DATE in names:
-        name = DATE if wanted is None else wanted
+    if wanted or DATE in names:
+        name = wanted or DATE
         if name not in names:
             raise UserError(f"{location.name} has no column {name!r} (--date_col); its columns are {listing(names)}.")
         return name, ()
@@ -67,11 +65,7 @@ def _holds_dates(name: str, column: pd.Series, location: Location) -> bool:
 def choose_numbers(
     names: list[str], date_column: str, columns: tuple[str, ...] | None, location: Location
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Return the columns to read in the order to read them, and notes on what differs from the table.
-
-    Raises:
-        UserError: a column is missing
-    """
+    """Return the columns to read, in order, and notes on what differs from the table; raise UserError if one lacks."""
     others = [name for name in names if name != date_column]
     if columns is None:
         if not others:
@@ -79,10 +73,10 @@ def choose_numbers(
         return others, ()
     missing = [name for name in columns if name not in others]
     if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UserError(
-            f"{location.name} lacks the column {shown(missing[0])}"
-            + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
-            + f" that the network was trained on; its columns are {listing(names)}."
+            f"{location.name} lacks the column {shown(missing[0])}{more} that the network was trained on; its columns "
+            f"are {listing(names)}."
         )
     extra = [name for name in others if name not in columns]
     ignored = (f"ignored, as not known from training: {listing(extra)}",) if extra else ()
@@ -92,11 +86,7 @@ def choose_numbers(
 
 
 def read_names(file: CsvFile) -> list[str]:
-    """Return the names of the columns from the first line.
-
-    Raises:
-        UserError: the first line names no columns
-    """
+    """Return the names of the columns from the first line; raise UserError if it names none."""
     names = [name.strip() for name in file.header]
     if not any(names):
         raise UserError(f"{file.name}, line 1: it is blank; it has to name the columns.")
@@ -111,14 +101,11 @@ def read_names(file: CsvFile) -> list[str]:
 
 
 def read_cells(file: CsvFile, names: list[str], texts: list[str], rows: int | None = None) -> pd.DataFrame:
-    """Return the cells as pandas reads them, without blank rows at the end.
+    """Return the cells as pandas reads them, without blank rows at the end; raise UserError if the file is no table.
 
     Args:
         texts: names of the columns to read as they are written
         rows: read that many rows only, all columns as they are written
-
-    Raises:
-        UserError: the file is no table
     """
     fields = [*names, NOTHING] if file.trailing else names
     types = str if rows is not None else dict.fromkeys(texts, str)

@@ -121,11 +121,7 @@ class CsvFile(Location):
 
 
 def find_csv(path: Path) -> CsvFile:
-    """Find out by its beginning how a file is written.
-
-    Raises:
-        UserError: there is no such file, it is of another kind, or it cannot be read
-    """
+    """Find out by its beginning how a file is written; raise UserError if it cannot be read."""
     plain = CsvFile(shown_path(path), path=path)
     if not os.path.isfile(path):
         what = "is a folder" if os.path.isdir(path) else "is no file" if os.path.exists(path) else "does not exist"

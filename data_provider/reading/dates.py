@@ -1,5 +1,6 @@
 """Read the dates of a table: with certainty, or refuse them."""
 
+import re
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -28,9 +29,8 @@ class Stamps:
 
     Attributes:
         wall: the time of the clock, NaT where a text is no date
-        offsets: the offset of each date from UTC; None where the table has no offsets
+        offsets: of each date from UTC
         written: how the last offset is written, like Z or +02:00
-        zone: the time zone of a pandas column that has one
     """
 
     wall: pd.DatetimeIndex
@@ -40,11 +40,7 @@ class Stamps:
 
 
 def parse_dates(column: pd.Series, location: Location) -> Stamps:
-    """Read a column of dates or of texts.
-
-    Raises:
-        UserError: a date is missing, cannot be read with certainty, or does not fit the others
-    """
+    """Read a column of dates or of texts; raise UserError if one cannot be read with certainty."""
     is_dates = pd.api.types.is_datetime64_any_dtype(column)
     stamps = stamps_of(pd.DatetimeIndex(column)) if is_dates else _of_texts(column, location)
     unread = np.asarray(stamps.wall.isna())
@@ -52,7 +48,7 @@ def parse_dates(column: pd.Series, location: Location) -> Stamps:
         row = int(np.argmax(unread))
         cell = column.iloc[row]
         problem = "the date is missing" if pd.isna(cell) else f"{shown(cell)} is no date that fits the others"
-        is_number = not pd.isna(cell) and are_numbers(pd.Series([str(cell)]))
+        is_number = re.fullmatch(_NUMBER, str(cell))
         remedy = " (counts of seconds or days have to be turned into dates first)" if is_number else ""
         where = f"{location.name}, column {column.name!r}, {location.row(row)}"
         raise UserError(f"{where}: {problem}; {_REMEDY}{remedy}.")

@@ -45,11 +45,7 @@ class Frame:
     rows: np.ndarray | None = None
 
     def select(self, features: str, target: str) -> "Frame":
-        """Return the channels of a run: all with the target last (M, MS), or the target alone (S).
-
-        Raises:
-            UserError: there is no such target
-        """
+        """Return all channels with the target last (M, MS), or the target alone (S); raise UserError if it lacks."""
         if target not in self.columns:
             raise UserError(
                 f"{self.source} has no column {target!r} (--target); its columns are {listing(self.columns)}."
@@ -64,11 +60,7 @@ class Frame:
         return replace(self, values=np.ascontiguousarray(self.values[:, order]), columns=tuple(columns), filled=filled)
 
     def check_distance(self, standardised: np.ndarray) -> None:
-        """Refuse values too far from the mean to compute with, given the last R rows (R, C) in standard deviations.
-
-        Raises:
-            UserError: there is such a value; the message names the first one
-        """
+        """Raise UserError if a value is too far from the mean, given the last R rows (R, C) in standard deviations."""
         far = (standardised > FARTHEST) | (standardised < -FARTHEST)  # no copy of the whole series
         if not far.any():
             return
@@ -80,7 +72,6 @@ class Frame:
         )
 
     def _where(self, row: int) -> str:
-        """Return how messages name row ``row`` of the series: by its row in the table, else by its date."""
         if self.location is None or self.rows is None or self.rows[row] < 0:
             return str(self.dates[row])
         return self.location.row(int(self.rows[row]))
@@ -109,11 +100,7 @@ def holes(table: Frame) -> list[str]:
 
 
 def complete(table: Frame, fill: str | None) -> Frame:
-    """Return a table without holes: filled by ``linear`` or ``ffill``, or refused if ``fill`` is None.
-
-    Raises:
-        UserError: there are holes and no way to fill them
-    """
+    """Return a table without holes, filled by ``linear`` or ``ffill``; raise UserError if they cannot be filled."""
     problems = "; ".join(holes(table))
     if not problems:
         return table
@@ -140,14 +127,12 @@ def _seems_put_forward(table: Frame) -> bool:
 
 def _check_beginning(table: Frame) -> None:
     """Refuse columns that begin with missing values, before which no value is known."""
-    unknown = np.isnan(table.values[0])
-    if not unknown.any():
-        return
-    c = int(np.argmax(unknown))
-    known = np.flatnonzero(~np.isnan(table.values[:, c]))
-    if not len(known):
-        raise UserError(f"{table.source}, column {table.columns[c]!r} has no values at all; remove it.")
-    raise UserError(
-        f"{table.source}, column {table.columns[c]!r} begins with {known[0]} missing value(s), which cannot be "
-        f"filled: begin at {table.dates[known[0]]}, or leave the column out."
-    )
+    for c in np.flatnonzero(np.isnan(table.values[0])):
+        where = f"{table.source}, column {table.columns[c]!r}"
+        known = np.flatnonzero(~np.isnan(table.values[:, c]))
+        if not len(known):
+            raise UserError(f"{where} has no values at all; remove it.")
+        raise UserError(
+            f"{where} begins with {known[0]} missing value(s), which cannot be filled: begin at "
+            f"{table.dates[known[0]]}, or leave the column out."
+        )

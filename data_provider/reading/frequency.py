@@ -1,7 +1,6 @@
 """Find and name the step between the rows of a series, with certainty, and count the steps of a season."""
 
 import re
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -31,9 +30,8 @@ def infer_frequency(dates: pd.DatetimeIndex) -> str:
     exact = exact_frequency(dates)
     if exact is not None:
         return exact
-    if len(dates) < 2:
-        return "D"
-    step = pd.Timedelta(np.median(np.diff(dates.to_numpy()).astype("timedelta64[ns]")))
+    steps = np.diff(dates.to_numpy()).astype("timedelta64[ns]")
+    step = pd.Timedelta(np.median(steps)) if len(steps) else pd.Timedelta(0)
     if step <= pd.Timedelta(0):
         return "D"
     is_whole_days = step % _DAY == pd.Timedelta(0)
@@ -130,7 +128,7 @@ def find_grid(
     Raises:
         UserError: there is no such grid
     """
-    wanted = None if wanted is None else check_frequency(wanted)
+    wanted = wanted and check_frequency(wanted)
     is_regular = len(dates) < 2 or _is_regular(dates)
     named = _grid(dates, wanted) if wanted else None
     if named is not None and (len(named) == len(dates) or not is_regular):
@@ -138,7 +136,12 @@ def find_grid(
     if is_regular:
         grid, step = dates, infer_frequency(dates)
     else:
-        grids = {step: grid for step in _candidates(dates) if (grid := _grid(dates, step)) is not None}
+        steps = [
+            *_monthly_steps(dates),
+            to_offset(pd.Timedelta(common_step(dates))).freqstr,
+            "B",
+        ]  # the likeliest first
+        grids = {step: grid for step in steps if (grid := _grid(dates, step)) is not None}
         if not grids:
             raise _no_step(dates, wanted, column, location)
         step, grid = min(grids.items(), key=lambda item: len(item[1]))
@@ -166,9 +169,7 @@ def _grid(dates: pd.DatetimeIndex, step: str) -> pd.DatetimeIndex | None:
     if count > 2 * len(dates):  # seconds over years would fill the memory
         return None
     every = pd.DatetimeIndex(pd.date_range(dates[0], dates[-1], freq=offset).to_numpy())
-    if len(every) > 2 * len(dates) or not dates.isin(every).all():
-        return None
-    return every
+    return every if len(every) <= 2 * len(dates) and dates.isin(every).all() else None
 
 
 def _monthly_steps(dates: pd.DatetimeIndex) -> list[str]:
@@ -176,13 +177,6 @@ def _monthly_steps(dates: pd.DatetimeIndex) -> list[str]:
     months, counts = np.unique(np.diff(dates.year * 12 + dates.month), return_counts=True)
     count = int(months[np.argmax(counts)])
     return [f"{count}{name}" for name in _MONTHLY] if count else []
-
-
-def _candidates(dates: pd.DatetimeIndex) -> Iterator[str]:
-    """Yield the steps that most of the dates may have, the likeliest first."""
-    yield from _monthly_steps(dates)
-    yield to_offset(pd.Timedelta(common_step(dates))).freqstr
-    yield "B"
 
 
 def _spelled(step: str, grid: pd.DatetimeIndex) -> str:

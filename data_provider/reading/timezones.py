@@ -21,9 +21,6 @@ def on_one_clock(stamps: Stamps, tz: str | None, location: Location) -> tuple[St
 
     Steps of a day and more follow the calendar whatever the clock does; shorter steps are spans of time.
 
-    Args:
-        tz: name of the time zone of a clock that writes no offsets; dates with offsets are converted to it
-
     Raises:
         UserError: the dates cannot be those of a clock in ``tz``
     """
@@ -41,7 +38,7 @@ def on_one_clock(stamps: Stamps, tz: str | None, location: Location) -> tuple[St
 
 
 def _follows_calendar(wall: pd.DatetimeIndex) -> bool:
-    """Tell whether all rows are at the same time of day, a day or more apart."""
+    """Tell whether all rows are at one time of day, a day or more apart."""
     times = wall - wall.normalize()
     return bool((np.diff(wall.to_numpy()) >= _DAY).all() and (times == times[0]).all())
 
@@ -108,8 +105,7 @@ def check_clock(dates: pd.DatetimeIndex, texts: pd.Series, location: Location) -
 def aware_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None, frequency: str) -> pd.DatetimeIndex:
     """Return dates of a frame, or dates that follow them, as instants: in its time zone, or at its offset if known.
 
-    Days and longer steps keep the time of the zone's clock; where that skips or repeats it, the instant is the next
-    or the first one.
+    Days and longer steps keep the time of the zone's clock; where that skips it, the instant is the next one.
     """
     if zone is not None and (offset is None or is_calendar(frequency)):
         return dates.tz_localize(zone, ambiguous=np.ones(len(dates), bool), nonexistent="shift_forward")
