@@ -68,13 +68,15 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
     target, notes = _target(config, frame, any_target)
     frame = frame.select(config.features, target)
     borders = spec.split(len(frame.values), frame.source)
-    scaler, series, constant = _standardise(frame, borders)
+    scaler, series, constant = _standardize(frame, borders)
     season = season_length(frame.frequency)
     windows = {
         split: make_windows(series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source)
         for split in Split
     }
-    data = ForecastData(
+    rows = f"a season takes {season} rows, more than lie before the test"
+    lacking = (f"there is no seasonal naive forecast: {rows}",) if season > borders.val else ()
+    return ForecastData(
         columns=frame.columns,
         scored=slice(-1, None) if config.features == "MS" else slice(None),
         scaler=scaler,
@@ -85,28 +87,20 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
         series=series,
         windows=windows,
         source=frame.source,
-        notes=(*frame.notes, *notes, *constant),
+        notes=(*frame.notes, *notes, *constant, *lacking),
     )
-    rows = f"a season takes {season} rows, more than lie before the test"
-    lacking = () if data.has_season else (f"there is no seasonal naive forecast: {rows}",)
-    return replace(data, notes=(*data.notes, *lacking))
 
 
 def _target(config: DataConfig, frame: Frame, any_target: bool) -> tuple[str, tuple[str, ...]]:
     """Return the target column; the last one, with a note, where none was named and all are forecast anyway."""
-    if config.features != "M" or config.target in frame.columns:
+    last, is_own = frame.columns[-1], config.data == "custom" and config.target == DataConfig.target
+    if config.features != "M" or config.target in frame.columns or not (any_target or is_own):
         return config.target, ()
-    last = frame.columns[-1]
-    if any_target:
-        return last, ()
-    if config.data == "custom" and config.target == DataConfig.target:
-        return last, (
-            f"there is no column {config.target!r}: the last one, {last!r}, stands for the target (--target)",
-        )
-    return config.target, ()
+    note = f"there is no column {config.target!r}: the last one, {last!r}, stands for the target (--target)"
+    return last, () if any_target else (note,)
 
 
-def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series, tuple[str, ...]]:
+def _standardize(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series, tuple[str, ...]]:
     if borders.train < 1:
         raise UserError(f"{frame.source} has {len(frame.values)} row(s), too few to split in train, val and test.")
     training = frame.values[: borders.train]
@@ -126,11 +120,7 @@ def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series
 
 
 def quality_report(config: DataConfig) -> list[str]:
-    """Return what ``--check_data`` prints: what the file holds, its gaps, the splits, and a verdict.
-
-    Raises:
-        UserError: the file cannot be read at all
-    """
+    """Return what ``--check_data`` prints; raise UserError if the file cannot be read at all."""
     spec = find_dataset(config.data)
     path = data_file(config, spec)
     table = read_table(path, Reading.of(config, spec))
@@ -152,23 +142,17 @@ def _splits(table: Frame, config: DataConfig) -> Iterator[str]:
         yield str(error)
         return
     sizes = {"train": borders.train, "val": borders.val - borders.train, "test": borders.test - borders.val}
-    short = False
+    history = {"train": config.seq_len, "val": 0, "test": 0}  # rows of a split that its first window sees
+    windows = {name: max(0, rows - history[name] - config.pred_len + 1) for name, rows in sizes.items()}
+    if config.seq_len > borders.train:
+        windows = dict.fromkeys(sizes, 0)
     for name, rows in sizes.items():
-        reach = rows if name == "train" else rows + config.seq_len
-        windows = max(0, reach - config.seq_len - config.pred_len + 1) if config.seq_len <= borders.train else 0
-        yield f"{name}: {rows:,} rows, {windows:,} windows of {config.seq_len} -> {config.pred_len}"
-        short = short or not windows
-    if short:
-        yield f"too short: {_shorter(sizes, config)}"
-
-
-def _shorter(sizes: dict[str, int], config: DataConfig) -> str:
-    longest = min(sizes["val"], sizes["test"], sizes["train"] - 1)
-    if longest < 1:
-        return "the file has too few rows to be split"
-    pred_len = min(config.pred_len, longest)
-    seq_len = min(config.seq_len, sizes["train"] - pred_len)
-    return f"--seq_len {seq_len} --pred_len {pred_len} would fit"
+        yield f"{name}: {rows:,} rows, {windows[name]:,} windows of {config.seq_len} -> {config.pred_len}"
+    if not all(windows.values()):
+        pred_len = min(config.pred_len, sizes["val"], sizes["test"], sizes["train"] - 1)
+        seq_len = min(config.seq_len, sizes["train"] - pred_len)
+        fits = f"--seq_len {seq_len} --pred_len {pred_len} would fit"
+        yield f"too short: {fits if pred_len > 0 else 'the file has too few rows to be split'}"
 
 
 def _verdict(config: DataConfig, has_holes: bool) -> str:

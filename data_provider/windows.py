@@ -42,7 +42,6 @@ class Batch(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Return B."""
         return len(self.x)
 
     def rows(self, rows: slice) -> "Batch":

@@ -112,11 +112,7 @@ def _iso(texts: pd.Series) -> pd.DatetimeIndex:
     try:
         return _nanoseconds(pd.to_datetime(texts, format="ISO8601", errors="coerce"))
     except ValueError:  # offsets where none are expected
-        return _no_dates(len(texts))
-
-
-def _no_dates(count: int) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex([pd.NaT] * count)
+        return pd.DatetimeIndex([pd.NaT] * len(texts))
 
 
 def _offsets(zones: pd.Series) -> pd.TimedeltaIndex:
@@ -138,7 +134,8 @@ def _parse_other_dates(texts: pd.Series, location: Location) -> pd.DatetimeIndex
             f"{location.name}, column {texts.name!r}, {location.row(0)}: the dates from {shown(texts.iloc[0])} on "
             f"can all be read with the day or the month first; {_REMEDY}."
         )
-    return max(readings, key=lambda reading: reading.notna().sum(), default=_no_dates(len(texts)))
+    nothing = pd.DatetimeIndex([pd.NaT] * len(texts))
+    return max(readings, key=lambda reading: reading.notna().sum(), default=nothing)
 
 
 def _nanoseconds(dates: pd.Series | pd.DatetimeIndex) -> pd.DatetimeIndex:
