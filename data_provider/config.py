@@ -115,7 +115,7 @@ class M4Config:
 
     @property
     def samples_per_series(self) -> int:
-        """Return how often an epoch draws from each series: by default once in the release's protocol."""
+        """Return how often an epoch draws from each series: once as in the release, or to make ``M4_SAMPLES``."""
         return self.m4_draws or (1 if self.selects_on_test else ceil(M4_SAMPLES / self.pattern.series))
 
     @property
@@ -172,7 +172,7 @@ def data_file(config: DataConfig, spec: DatasetSpec) -> Path:
     """Return where the file lies: as the flags say, else the data set's own place below ``$CALF_DATASETS``.
 
     Raises:
-        UserError: the file is not there, or an own file was not named.
+        UserError: a published file is not there, or an own file was not named
     """
     name = config.data_path or spec.file
     if name is None:

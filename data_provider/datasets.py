@@ -6,6 +6,7 @@ Functions and classes are named by their place and imported when they are needed
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,19 +21,15 @@ class Borders(NamedTuple):
     test: int
 
 
-def months_12_4_4(steps_per_hour: int) -> Callable[[int, str], Borders]:
-    """Return the ETT split: 12, 4 and 4 months of 30 days; later rows are unused."""
+def months_12_4_4(steps_per_hour: int, rows: int, source: str) -> Borders:
+    """Split into 12, 4 and 4 months of 30 days, as in the literature on ETT; later rows are unused."""
     month = 30 * 24 * steps_per_hour
-
-    def split(rows: int, source: str) -> Borders:
-        if rows < 20 * month:
-            raise UserError(
-                f"{source} has {rows:,} rows; the ETT split takes {20 * month:,} (12, 4 and 4 months). "
-                "Is the file complete? Use --data custom to split 70 / 10 / 20 % instead."
-            )
-        return Borders(12 * month, 16 * month, 20 * month)
-
-    return split
+    if rows < 20 * month:
+        raise UserError(
+            f"{source} has {rows:,} rows; the ETT split takes {20 * month:,} (12, 4 and 4 months). "
+            "Is the file complete? Use --data custom to split 70 / 10 / 20 % instead."
+        )
+    return Borders(12 * month, 16 * month, 20 * month)
 
 
 def percent_70_10_20(rows: int, source: str) -> Borders:
@@ -73,10 +70,10 @@ _ETT = "https://github.com/zhouhaoyi/ETDataset"
 _TSLIB = "https://huggingface.co/datasets/thuml/Time-Series-Library"
 
 DATASETS: dict[str, DatasetSpec] = {
-    "ETTh1": DatasetSpec("ETT-small", "ETTh1.csv", months_12_4_4(1), _ETT),
-    "ETTh2": DatasetSpec("ETT-small", "ETTh2.csv", months_12_4_4(1), _ETT),
-    "ETTm1": DatasetSpec("ETT-small", "ETTm1.csv", months_12_4_4(4), _ETT),
-    "ETTm2": DatasetSpec("ETT-small", "ETTm2.csv", months_12_4_4(4), _ETT),
+    "ETTh1": DatasetSpec("ETT-small", "ETTh1.csv", partial(months_12_4_4, 1), _ETT),
+    "ETTh2": DatasetSpec("ETT-small", "ETTh2.csv", partial(months_12_4_4, 1), _ETT),
+    "ETTm1": DatasetSpec("ETT-small", "ETTm1.csv", partial(months_12_4_4, 4), _ETT),
+    "ETTm2": DatasetSpec("ETT-small", "ETTm2.csv", partial(months_12_4_4, 4), _ETT),
     "weather": DatasetSpec("weather", "weather.csv", url=_TSLIB, irregular_dates=True),
     "electricity": DatasetSpec("electricity", "electricity.csv", url=_TSLIB),
     "traffic": DatasetSpec("traffic", "traffic.csv", url=_TSLIB),

@@ -108,7 +108,7 @@ def _read_naive2(path: Path, ids: tuple[str, ...], horizon: int) -> tuple[np.nda
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
-    """Yield line number, series and filled cells of every row below the header; a row at a time is in memory."""
+    """Yield line number, series and filled cells of every row below the header, one at a time."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = _cells(next(file, ""))

@@ -1,6 +1,7 @@
 """Gather windows of one standardized series, or samples of many series, a batch at a time."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -62,21 +63,16 @@ class Series:
         self.known = None if known is None else torch.from_numpy(known)
 
 
+@dataclass(frozen=True, eq=False)
 class WindowDataset(Dataset):
-    """Every window of ``seq_len`` + ``pred_len`` rows within rows ``first`` to ``last`` (exclusive) of a series.
+    """Every window of ``seq_len`` + ``pred_len`` rows within rows ``first`` to ``last`` (exclusive) of a series."""
 
-    ``lookback`` is the number of rows of x, ``seq_len`` if left out.
-    """
-
-    def __init__(
-        self, series: Series, first: int, last: int, seq_len: int, pred_len: int, lookback: int | None = None
-    ) -> None:
-        self.series = series
-        self.first = first
-        self.last = last
-        self.seq_len = seq_len
-        self.pred_len = pred_len
-        self.lookback = lookback or seq_len
+    series: Series
+    first: int
+    last: int
+    seq_len: int
+    pred_len: int
+    lookback: int  # rows of x
 
     def __len__(self) -> int:
         return max(0, self.last - self.first - self.seq_len - self.pred_len + 1)
@@ -97,7 +93,7 @@ class WindowDataset(Dataset):
                 f"{source}: the model looks back {steps:,} steps, and {before:,} rows lie before the first forecast: "
                 "use more data."
             )
-        return WindowDataset(self.series, self.first, self.last, self.seq_len, self.pred_len, max(steps, self.seq_len))
+        return replace(self, lookback=max(steps, self.seq_len))
 
     def window(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return a window in float64: x (L, C) and y (H, C)."""
@@ -117,18 +113,17 @@ def make_windows(
     """
     is_train, begins = split is Split.TRAIN, {Split.TRAIN: seq_len, Split.VAL: borders.train, Split.TEST: borders.val}
     first, last = begins[split] - seq_len, getattr(borders, split.value)
-    if is_train and percent < 100:
+    is_few_shot = is_train and percent < 100
+    if is_few_shot:
         last = min(last, max(0, last - seq_len) * percent // 100 + seq_len)
     if first < 0 or last - first < seq_len + pred_len:
         own, needed = (last, seq_len + pred_len) if is_train else (last - begins[split], pred_len)
-        share, remedy = (
-            (f" (--percent {percent})", ", or a larger --percent") if is_train and percent < 100 else ("", "")
-        )
+        share, remedy = (f" (--percent {percent})", ", or a larger --percent") if is_few_shot else ("", "")
         raise UserError(
             f"{source}: the {split.value} split has {own:,} rows{share}, a window takes {needed:,} of them "
             f"(--seq_len {seq_len}, --pred_len {pred_len}): use shorter windows or more data{remedy}."
         )
-    return WindowDataset(series, first, last, seq_len, pred_len)
+    return WindowDataset(series, first, last, seq_len, pred_len, lookback=seq_len)
 
 
 def _start_worker(number: int) -> None:
