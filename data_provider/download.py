@@ -122,13 +122,10 @@ def fetch_dataset(name: str, root: Path, overwrite: bool) -> str:
 def _bring(file: PublicFile, root: Path, overwrite: bool) -> list[str]:
     """Fetch a file unless it is on disk; return a message if another file is kept there."""
     found = file.find(root)
-    if found:
-        differs = compare(found)[1]
-        if differs and not overwrite:
-            return [f"{found}: not the published file ({differs}); kept. --overwrite replaces it."]
-        if not differs:
-            logger.info("%s: already there, as published", found)
-            return []
+    differs = compare(found)[1] if found else ""
+    if found and not (differs and overwrite):
+        logger.info("%s: already there", found)
+        return [f"{found}: not the published file ({differs}); kept. --overwrite replaces it."] if differs else []
     target = found or root / file.place
     folder = target.with_name(f".{target.name}.part")
     shutil.rmtree(folder, ignore_errors=True)  # left by a killed process
@@ -275,7 +272,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 2 where a needed file is not there as published."""
+    """Run the command; return its exit code."""
     args = build_parser().parse_args(argv)
     return run_command(lambda: run(args), typed(COMMAND, argv))
 

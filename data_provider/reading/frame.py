@@ -70,15 +70,12 @@ class Frame:
             return
         i, c = (int(part) for part in np.argwhere(far)[0])
         row = len(self.values) - len(standardised) + i
+        is_in_table = self.location is not None and self.rows[row] >= 0
+        where = self.location.row(int(self.rows[row])) if is_in_table else self.dates[row]
         raise UserError(
-            f"{self.source}, column {self.columns[c]!r}, {self._where(row)}: {self.values[row, c]:g} is more "
+            f"{self.source}, column {self.columns[c]!r}, {where}: {self.values[row, c]:g} is more "
             f"than {FARTHEST:g} training standard deviations from the mean; correct or remove it."
         )
-
-    def _where(self, row: int) -> str:
-        if self.location is None or self.rows is None or self.rows[row] < 0:
-            return str(self.dates[row])
-        return self.location.row(int(self.rows[row]))
 
 
 def holes(table: Frame) -> list[str]:
