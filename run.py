@@ -36,7 +36,7 @@ def run(argv: Sequence[str] | None) -> None:
         logger.info(line)
     _check_purpose(config, command)
     if command.check_data:
-        from data_provider.report import quality_report
+        from data_provider.factory import quality_report
 
         for line in quality_report(config.data):
             logger.info(line)

@@ -1,7 +1,8 @@
-"""Describe which series and windows a run asks for, as checked values. Light: nothing here reads a series."""
+"""Describe which series and windows a run asks for, as checked values. Nothing here reads a series."""
 
 import os
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar, Self
 from zoneinfo import available_timezones
@@ -23,13 +24,7 @@ COLUMN = Kind(str, lambda name: name != "", "the name of a column")
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which series of a table, which channels and which windows.
-
-    Attributes:
-        seq_len: L, steps a model sees.
-        pred_len: H, steps it forecasts.
-        of_the_file: flags of where the file lies and how it is read.
-    """
+    """Which series of a table, which channels and which windows; ``of_the_file`` are the flags of place and reading."""
 
     data: str = flag("sample", row_of(DATASETS), DATA_HELP)
     seq_len: int = flag(96, whole(high=1_000_000), "steps the model sees")
@@ -59,16 +54,12 @@ class DataConfig:
         return f"{self.data}_ft{self.features}_sl{self.seq_len}_pl{self.pred_len}{few_shot}"
 
     def files(self) -> tuple[Path, ...]:
-        """Return the absolute paths of the files that are read; data that are made read none.
-
-        Raises:
-            UserError: one is not there, or was not named.
-        """
+        """Return the absolute paths of the files that are read; raise UserError if one is not there or not named."""
         spec = find_dataset(self.data)
         return () if spec.made else (data_file(self, spec).resolve(),)
 
     def training_files(self) -> tuple[Path, ...]:
-        """Return the files that training depends on: all."""
+        """Return the files that training depends on."""
         return self.files()
 
     def identity(self) -> dict[str, Any]:
@@ -79,11 +70,7 @@ class DataConfig:
 
     @classmethod
     def from_identity(cls, identity: dict[str, Any]) -> Self:
-        """Return the configuration that has an identity.
-
-        Raises:
-            UserError: a part is missing, unknown or not possible.
-        """
+        """Return the configuration that has an identity; raise UserError if a part is missing or not possible."""
         content = {"root_path": None, **identity}
         content["data_path"] = content.pop("file", None)
         return from_json(cls, content)
@@ -91,11 +78,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class M4Config:
-    """Which pattern of M4, and how the best epoch is chosen.
-
-    ``holdout`` scores each epoch on the last horizon of each training series, which no training sample sees;
-    ``release`` on the test set, as the released code does.
-    """
+    """Which pattern of M4, and how the best epoch is chosen."""
 
     data: str = flag("m4", row_of(DATASETS), "the data set")
     seasonal_patterns: str = flag("Monthly", choice(*PATTERNS), f"of m4: {', '.join(PATTERNS)}")
@@ -115,12 +98,10 @@ class M4Config:
 
     @property
     def pattern(self) -> Pattern:
-        """Return horizon and season of the pattern."""
         return PATTERNS[self.seasonal_patterns]
 
     @property
     def pred_len(self) -> int:
-        """Return H."""
         return self.pattern.horizon
 
     @property
@@ -130,19 +111,12 @@ class M4Config:
 
     @property
     def selects_on_test(self) -> bool:
-        """Return whether the best epoch is chosen on the test set."""
         return self.m4_protocol == "release"
 
     @property
     def samples_per_series(self) -> int:
-        """Return how often an epoch draws from each series.
-
-        Once in the release, which gives Weekly's 359 and Hourly's 414 series one step an epoch; here as often as
-        makes ``M4_SAMPLES`` samples of the series that were published.
-        """
-        if self.m4_draws:
-            return self.m4_draws
-        return 1 if self.selects_on_test else -(-M4_SAMPLES // self.pattern.series)
+        """Return how often an epoch draws from each series: once as in the release, or to make ``M4_SAMPLES``."""
+        return self.m4_draws or (1 if self.selects_on_test else ceil(M4_SAMPLES / self.pattern.series))
 
     @property
     def folder(self) -> Path:
@@ -156,38 +130,25 @@ class M4Config:
         return f"{self.data}_{self.seasonal_patterns}_sl{self.seq_len}_pl{self.pred_len}{selected}"
 
     def training_files(self) -> tuple[Path, ...]:
-        """Return the absolute paths of the files that training depends on.
-
-        Raises:
-            UserError: one is not there.
-        """
+        """Return the absolute paths of the files that training depends on; raise UserError if one is not there."""
         parts = ("train", "test") if self.selects_on_test else ("train",)
         return tuple(self.file(part).resolve() for part in parts)
 
     def files(self) -> tuple[Path, ...]:
-        """Return the absolute paths of all files that are read.
-
-        Raises:
-            UserError: one is not there.
-        """
+        """Return the absolute paths of all files that are read; raise UserError if one is not there."""
         naive2 = (self.folder / NAIVE2).resolve()
         return (*self.training_files(), self.file("test").resolve(), *([naive2] if naive2.is_file() else []))
 
     def file(self, part: str) -> Path:
-        """Return where ``part``, train or test, lies: in the folder or in its ``Train/`` or ``Test/``.
-
-        Raises:
-            UserError: it is not there.
-        """
+        """Return where train or test lies, in the folder or in its ``Train/`` or ``Test/``, or raise UserError."""
         name = f"{self.pattern.name}-{part}.csv"
-        places = (self.folder / name, self.folder / part.capitalize() / name)
-        found = next((path for path in places if path.is_file()), None)
-        if found is None:
-            raise UserError(
-                f"M4 file {places[0]} does not exist. Get it with python -m data_provider.download m4, "
-                "or say with --root_path in which folder the M4 files lie."
-            )
-        return found
+        for path in (self.folder / name, self.folder / part.capitalize() / name):
+            if path.is_file():
+                return path
+        raise UserError(
+            f"M4 file {self.folder / name} does not exist. Get it with python -m data_provider.download m4, "
+            "or say with --root_path in which folder the M4 files lie."
+        )
 
     def identity(self) -> dict[str, Any]:
         """Return everything that figures depend on, as JSON; the folder by its absolute path."""
@@ -195,11 +156,7 @@ class M4Config:
 
     @classmethod
     def from_identity(cls, identity: dict[str, Any]) -> Self:
-        """Return the configuration that has an identity.
-
-        Raises:
-            UserError: a part is missing, unknown or not possible.
-        """
+        """Return the configuration that has an identity; raise UserError if a part is missing or not possible."""
         return from_json(cls, identity)
 
 
@@ -207,11 +164,7 @@ AnyDataConfig = DataConfig | M4Config
 
 
 def check(name: str, value: Any) -> Any:
-    """Return a value for the flag ``name``, or None where it is not given.
-
-    Raises:
-        UserError: the flag does not accept the value.
-    """
+    """Return a value for the flag ``name``, which may be None; raise UserError if the flag does not accept it."""
     return value if value is None else convert(flags_of(DataConfig)[name], str(value))
 
 
@@ -219,7 +172,7 @@ def data_file(config: DataConfig, spec: DatasetSpec) -> Path:
     """Return where the file lies: as the flags say, else the data set's own place below ``$CALF_DATASETS``.
 
     Raises:
-        UserError: the file is not there, or an own file was not named.
+        UserError: a published file is not there, or an own file was not named
     """
     name = config.data_path or spec.file
     if name is None:

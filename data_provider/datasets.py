@@ -6,6 +6,7 @@ Functions and classes are named by their place and imported when they are needed
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,23 +21,19 @@ class Borders(NamedTuple):
     test: int
 
 
-def months_12_4_4(steps_per_hour: int) -> Callable[[int, str], Borders]:
-    """12, 4 and 4 months of 30 days; rows after 20 months are unused (the ETT protocol)."""
+def months_12_4_4(steps_per_hour: int, rows: int, source: str) -> Borders:
+    """Split into 12, 4 and 4 months of 30 days, as in the literature on ETT; later rows are unused."""
     month = 30 * 24 * steps_per_hour
-
-    def split(rows: int, source: str) -> Borders:
-        if rows < 20 * month:
-            raise UserError(
-                f"{source} has {rows:,} rows; the ETT split takes {20 * month:,} (12, 4 and 4 months). "
-                "Is the file complete? Use --data custom to split 70 / 10 / 20 % instead."
-            )
-        return Borders(12 * month, 16 * month, 20 * month)
-
-    return split
+    if rows < 20 * month:
+        raise UserError(
+            f"{source} has {rows:,} rows; the ETT split takes {20 * month:,} (12, 4 and 4 months). "
+            "Is the file complete? Use --data custom to split 70 / 10 / 20 % instead."
+        )
+    return Borders(12 * month, 16 * month, 20 * month)
 
 
 def percent_70_10_20(rows: int, source: str) -> Borders:
-    """70 % train, 20 % test, both rounded down, and the rest between them for validation."""
+    """Split into 70 % train, 20 % test, both rounded down, and the rest between them for validation."""
     return Borders(int(rows * 0.7), rows - int(rows * 0.2), rows)
 
 
@@ -48,11 +45,10 @@ class DatasetSpec:
         folder: where it lies below the data sets' root; None where the user says.
         file: its file in there; None where the user says, or where there are several.
         split: rows and source name -> borders.
-        url: where to get it.
         irregular_dates: the published file has irregular time stamps, and published figures use it as it is.
-        config: place of the class of its flags.
-        read: place of the function that reads it: configuration, row -> ``Frame``, or what its task takes.
-        best_forecast: place of a function that knows the best possible forecast; None where nobody knows it.
+        config: where the class of its flags stands.
+        read: where the function stands that reads it: configuration, row -> ``Frame``, or what its task takes.
+        best_forecast: where a function stands that knows the best possible forecast.
     """
 
     folder: str | None = None
@@ -74,10 +70,10 @@ _ETT = "https://github.com/zhouhaoyi/ETDataset"
 _TSLIB = "https://huggingface.co/datasets/thuml/Time-Series-Library"
 
 DATASETS: dict[str, DatasetSpec] = {
-    "ETTh1": DatasetSpec("ETT-small", "ETTh1.csv", months_12_4_4(1), _ETT),
-    "ETTh2": DatasetSpec("ETT-small", "ETTh2.csv", months_12_4_4(1), _ETT),
-    "ETTm1": DatasetSpec("ETT-small", "ETTm1.csv", months_12_4_4(4), _ETT),
-    "ETTm2": DatasetSpec("ETT-small", "ETTm2.csv", months_12_4_4(4), _ETT),
+    "ETTh1": DatasetSpec("ETT-small", "ETTh1.csv", partial(months_12_4_4, 1), _ETT),
+    "ETTh2": DatasetSpec("ETT-small", "ETTh2.csv", partial(months_12_4_4, 1), _ETT),
+    "ETTm1": DatasetSpec("ETT-small", "ETTm1.csv", partial(months_12_4_4, 4), _ETT),
+    "ETTm2": DatasetSpec("ETT-small", "ETTm2.csv", partial(months_12_4_4, 4), _ETT),
     "weather": DatasetSpec("weather", "weather.csv", url=_TSLIB, irregular_dates=True),
     "electricity": DatasetSpec("electricity", "electricity.csv", url=_TSLIB),
     "traffic": DatasetSpec("traffic", "traffic.csv", url=_TSLIB),
@@ -89,16 +85,12 @@ DATASETS: dict[str, DatasetSpec] = {
 
 
 def datasets_root() -> Path:
-    """The folder of all data sets."""
+    """Return the folder of all data sets."""
     return Path(os.environ.get("CALF_DATASETS", "./datasets"))
 
 
 def find_dataset(name: str) -> DatasetSpec:
-    """The row of ``name``.
-
-    Raises:
-        UserError: there is none.
-    """
+    """Return the row of ``name``; raise UserError if there is none."""
     if name not in DATASETS:
         raise UserError(f"--data {name}: no such data set; choose one of {', '.join(DATASETS)}.")
     return DATASETS[name]

@@ -24,7 +24,7 @@ from utils.m4.patterns import PATTERNS
 logger = logging.getLogger("calf")
 COMMAND = "-m data_provider.download"
 SILENCE = 30.0  # seconds without a new byte on disk after which a transfer is stopped
-UNKNOWN = 100 << 20  # at most so many bytes; GitHub takes no larger file
+UNKNOWN = 100 << 20  # bytes at most; GitHub takes no larger file
 MIRROR = "HF_ENDPOINT=https://hf-mirror.com names a mirror of huggingface.co."
 # Fixed commits, so that a later change of a repository does not take the published file away.
 RAW = "https://raw.githubusercontent.com"
@@ -64,10 +64,10 @@ class PublicFile(NamedTuple):
     """A file of a public data set.
 
     Attributes:
-        place: path below the folder of all data sets.
-        page: web page for people.
-        url: address of the file or of a zip archive with it; None for files that the Hugging Face hub has at ``place``.
-        elsewhere: second path below the folder of all data sets where the file is read.
+        place: path below the folder of all data sets
+        page: web page for people
+        url: address of the file or of a zip archive with it; None for files that the Hugging Face hub has at ``place``
+        elsewhere: second path below the folder of all data sets where the file is read
     """
 
     place: str
@@ -104,25 +104,19 @@ class NotFetched(Exception):
     """A file cannot be had; the message says why."""
 
 
-def fetch_dataset(name: str, root: Path, overwrite: bool) -> list[str]:
-    """Bring the files of a data set to their places below ``root``; return a message for what is not as published.
-
-    Raises:
-        OSError: a file on disk cannot be read or written.
-    """
-    messages, missing, reasons = [], [], []
+def fetch_dataset(name: str, root: Path, overwrite: bool) -> str:
+    """Bring the files of a data set to their places below ``root``; say what is not there as published."""
+    messages, missing = [], {}
     for file in PUBLISHED[name]:
         try:
             messages += _bring(file, root, overwrite)
         except NotFetched as error:
-            missing.append(root / file.place)
-            reasons.append(f"{missing[-1].name}: {error}")
+            missing[root / file.place] = f"\n  {Path(file.place).name}: {error}"
     if missing:
-        files, page = " and ".join(path.name for path in missing), PUBLISHED[name][0].page
-        by_hand = f"By hand: get {files} from {page} and put it into {missing[0].parent}."
-        mirror = "" if PUBLISHED[name][0].url else f" {MIRROR}"
-        messages.append("\n  ".join([f"{name}: not fetched. {by_hand}{mirror}", *reasons]))
-    return messages
+        files, mirror = " and ".join(path.name for path in missing), "" if file.url else f" {MIRROR}"
+        by_hand = f"By hand: get {files} from {file.page} and put it into {next(iter(missing)).parent}."
+        messages.append(f"{name}: not fetched. {by_hand}{mirror}{''.join(missing.values())}")
+    return "\n".join(messages)
 
 
 def _bring(file: PublicFile, root: Path, overwrite: bool) -> list[str]:
@@ -130,7 +124,7 @@ def _bring(file: PublicFile, root: Path, overwrite: bool) -> list[str]:
     found = file.find(root)
     differs = compare(found)[1] if found else ""
     if found and not (differs and overwrite):
-        logger.info("%s: already there%s", found, "" if differs else ", as published")
+        logger.info("%s: already there", found)
         return [f"{found}: not the published file ({differs}); kept. --overwrite replaces it."] if differs else []
     target = found or root / file.place
     folder = target.with_name(f".{target.name}.part")
@@ -151,7 +145,7 @@ def _bring(file: PublicFile, root: Path, overwrite: bool) -> list[str]:
         os.replace(path, target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    logger.info("%s: fetched, %.1f MB, as published", target, target.stat().st_size / 1e6)
+    logger.info("%s: fetched, %.1f MB, as published", target, len(content) / 1e6)
     return []
 
 
@@ -179,12 +173,7 @@ def _from_url(url: str, folder: Path) -> Path:
 
 @contextmanager
 def _watched(folder: Path, name: str, *failures: type[Exception]) -> Iterator[None]:
-    """Let a library with its own ``failures`` fetch the file ``name``; stop it at too many bytes or a long silence.
-
-    Raises:
-        NotFetched: the library failed, or was stopped.
-        OSError: the disk is full.
-    """
+    """Turn the failures of a library that fetches a file into NotFetched; stop it at too many bytes or long silence."""
     limit = CONTENTS[name][0]
     most, since = 0, time.monotonic()
 
@@ -199,8 +188,8 @@ def _watched(folder: Path, name: str, *failures: type[Exception]) -> Iterator[No
         if time.monotonic() - since > SILENCE:
             raise NotFetched(f"nothing arrived for {SILENCE:.0f} seconds")
 
-    alarm = hasattr(signal, "setitimer")  # not on Windows, where only the libraries' own limits hold
-    if alarm:
+    has_alarm = hasattr(signal, "setitimer")  # not on Windows, where only the libraries' own limits hold
+    if has_alarm:
         before = signal.signal(signal.SIGALRM, look)
         signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
     try:
@@ -212,7 +201,7 @@ def _watched(folder: Path, name: str, *failures: type[Exception]) -> Iterator[No
         said = str(error.__cause__ or error).strip() or type(error).__name__
         raise NotFetched("".join(filter(str.isprintable, said.partition("\n")[0]))) from error
     finally:
-        if alarm:
+        if has_alarm:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
 
@@ -234,11 +223,7 @@ def compare(path: Path) -> tuple[bytes, str]:
 
 
 def choose(names: Iterable[str]) -> list[str]:
-    """Return the data sets that names of data sets and of groups mean, each once.
-
-    Raises:
-        UserError: one of the names means none.
-    """
+    """Return the data sets that names of data sets and of groups mean, each once; raise UserError for other names."""
     meant = {key.lower(): members for key, members in (GROUPS | {name: [name] for name in PUBLISHED}).items()}
     for name in names:
         if name.lower() not in meant:
@@ -246,23 +231,20 @@ def choose(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(member for name in names for member in meant[name.lower()]))
 
 
-def status(root: Path, names: Iterable[str]) -> list[str]:
-    """Return a line for each file: whether it is on disk, and where."""
-    lines = []
+def on_disk(root: Path, names: Iterable[str], *, whole: bool) -> Iterator[str]:
+    """Yield a line for each file: whether it is on disk, and where; or the names of ``whole`` data sets alone."""
     for name in names:
-        for file in PUBLISHED[name]:
-            found = file.find(root)
-            state = "on disk" if found else "missing, optional" if name == OPTIONAL else "missing"
-            lines.append(f"{name:<13} {state:<18} {found or root / file.place}")
-    return lines
-
-
-def present(root: Path) -> list[str]:
-    """Return the data sets of which every file is on disk."""
-    return [name for name, files in PUBLISHED.items() if name != OPTIONAL and all(file.find(root) for file in files)]
+        found = {file: file.find(root) for file in PUBLISHED[name]}
+        if whole and name != OPTIONAL and all(found.values()):
+            yield name
+        if not whole:
+            missing = "missing, optional" if name == OPTIONAL else "missing"
+            for file, path in found.items():
+                yield f"{name:<13} {'on disk' if path else missing:<18} {path or root / file.place}"
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
     parser = Parser(f"python {COMMAND}", description=__doc__, epilog=MIRROR, allow_abbrev=False)
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help=f"{CHOICES}, m4/Hourly, …")
@@ -277,20 +259,20 @@ def run(args: argparse.Namespace) -> None:
     """Carry out what the command line asks for; raise UserError where a needed file is not there as published."""
     names = choose(args.names)
     if args.present or args.status:
-        for line in present(args.root) if args.present else status(args.root, names or PUBLISHED):
+        for line in on_disk(args.root, names or PUBLISHED, whole=args.present):
             print(line)
-    elif not names:
+        return
+    if not names:
         raise UserError(f"name a data set to fetch: {', '.join(GROUPS)}, … (--help has them all).")
-    else:
-        messages = {name: "\n".join(fetch_dataset(name, args.root, args.overwrite)) for name in names}
-        if optional := messages.pop(OPTIONAL, ""):
-            logger.info("Not needed, Naive2 is computed where its file is missing: %s", optional)
-        if failures := "\n".join(filter(None, messages.values())):
-            raise UserError(failures)
+    messages = {name: fetch_dataset(name, args.root, args.overwrite) for name in names}
+    if optional := messages.pop(OPTIONAL, ""):
+        logger.info("Not needed, Naive2 is computed where its file is missing: %s", optional)
+    if failures := "\n".join(filter(None, messages.values())):
+        raise UserError(failures)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 2 where a needed file is not there as published."""
+    """Run the command; return its exit code."""
     args = build_parser().parse_args(argv)
     return run_command(lambda: run(args), typed(COMMAND, argv))
 

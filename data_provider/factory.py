@@ -1,5 +1,6 @@
-"""From a data set's name to standardised windows for training, validation and test."""
+"""Turn a data set's name into standardised windows for training, validation and test, or a report on its file."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pkgutil import resolve_name
 
@@ -9,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from data_provider.config import DataConfig, data_file
 from data_provider.datasets import Borders, DatasetSpec, find_dataset
-from data_provider.reading import Frame, Reading, read_frame, season_length
+from data_provider.reading import Frame, Reading, describe, holes, read_frame, read_table, season_length
 from data_provider.windows import Series, Split, WindowDataset, make_windows
 from utils.errors import UserError
 
@@ -19,10 +20,10 @@ class ForecastData:
     """A standardised series and its windows.
 
     Attributes:
-        columns: C names, the target last. scored: the channels that loss and metrics look at.
-        scaler: mean and population standard deviation per channel, of the full training split.
-        date_column: name of the dates' own. frequency: pandas' name for the step. season: steps per season.
-        source: the file, for messages and records. notes: what is odd but allowed.
+        columns: C names, the target last
+        scored: the channels that loss and metrics look at
+        scaler: mean and population standard deviation per channel, of the full training split
+        season: steps per season
     """
 
     columns: tuple[str, ...]
@@ -39,7 +40,7 @@ class ForecastData:
 
     @property
     def has_season(self) -> bool:
-        """Whether a whole season lies before the first step to be tested."""
+        """Return whether a whole season lies before the first step to be tested."""
         test = self.windows[Split.TEST]
         return test.first + test.seq_len >= self.season
 
@@ -49,11 +50,7 @@ class ForecastData:
 
 
 def read_csv(config: DataConfig, spec: DatasetSpec) -> Frame:
-    """Read the CSV file of a configuration.
-
-    Raises:
-        UserError: it cannot be used; the message says where and why.
-    """
+    """Read the CSV file of a configuration; raise UserError if it cannot be used."""
     return read_frame(data_file(config, spec), Reading.of(config, spec))
 
 
@@ -61,56 +58,49 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
     """Read, check, standardise and window a data set.
 
     Args:
-        any_target: where all channels are forecast and none is called like the target, leave them in the
-            file's order.
+        any_target: leave the channels in order where all are forecast and none is called like the target
 
     Raises:
-        UserError: the data cannot be used; the message says where and why.
+        UserError: the data cannot be used; the message says where and why
     """
     spec = find_dataset(config.data)
     frame: Frame = resolve_name(spec.read)(config, spec)
     target, notes = _target(config, frame, any_target)
     frame = frame.select(config.features, target)
     borders = spec.split(len(frame.values), frame.source)
-    scaler, series, constant = _standardise(frame, borders)
+    scaler, series, constant = _standardize(frame, borders)
+    season = season_length(frame.frequency)
     windows = {
         split: make_windows(series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source)
         for split in Split
     }
-    data = ForecastData(
+    rows = f"a season takes {season} rows, more than lie before the test"
+    lacking = (f"there is no seasonal naive forecast: {rows}",) if season > borders.val else ()
+    return ForecastData(
         columns=frame.columns,
         scored=slice(-1, None) if config.features == "MS" else slice(None),
         scaler=scaler,
         dates=frame.dates,
         date_column=frame.date_column,
         frequency=frame.frequency,
-        season=season_length(frame.frequency),
+        season=season,
         series=series,
         windows=windows,
         source=frame.source,
-        notes=(*frame.notes, *notes, *constant),
+        notes=(*frame.notes, *notes, *constant, *lacking),
     )
-    if data.has_season:
-        return data
-    rows = f"a season takes {data.season} rows, more than lie before the test"
-    return replace(data, notes=(*data.notes, f"there is no seasonal naive forecast: {rows}"))
 
 
 def _target(config: DataConfig, frame: Frame, any_target: bool) -> tuple[str, tuple[str, ...]]:
-    """The target column; the last one, with a note, where none was named and all are forecast anyway."""
-    if config.features != "M" or config.target in frame.columns:
+    """Return the target column; the last one, with a note, where none was named and all are forecast anyway."""
+    last, is_own = frame.columns[-1], config.data == "custom" and config.target == DataConfig.target
+    if config.features != "M" or config.target in frame.columns or not (any_target or is_own):
         return config.target, ()
-    last = frame.columns[-1]
-    if any_target:
-        return last, ()
-    if config.data == "custom" and config.target == DataConfig.target:
-        return last, (
-            f"there is no column {config.target!r}: the last one, {last!r}, stands for the target (--target)",
-        )
-    return config.target, ()
+    note = f"there is no column {config.target!r}: the last one, {last!r}, stands for the target (--target)"
+    return last, () if any_target else (note,)
 
 
-def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series, tuple[str, ...]]:
+def _standardize(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series, tuple[str, ...]]:
     if borders.train < 1:
         raise UserError(f"{frame.source} has {len(frame.values)} row(s), too few to split in train, val and test.")
     training = frame.values[: borders.train]
@@ -127,3 +117,53 @@ def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series
         if is_flat or is_tiny
     )
     return scaler, Series(values, None if frame.filled is None else ~frame.filled), notes
+
+
+def quality_report(config: DataConfig) -> list[str]:
+    """Return what ``--check_data`` prints; raise UserError if the file cannot be read at all."""
+    spec = find_dataset(config.data)
+    path = data_file(config, spec)
+    table = read_table(path, Reading.of(config, spec))
+    problems = holes(table)
+    lines = [
+        *describe(table),
+        *(problems or ["no gaps in time, no missing values"]),
+        *(f"note: {note}" for note in table.notes),
+        *_splits(table, config),
+    ]
+    title = f"{table.source}: {path.stat().st_size / 1e6:,.2f} MB, {table.location}"
+    return [title, *(f"  {line}" for line in lines), _verdict(config, bool(problems))]
+
+
+def _splits(table: Frame, config: DataConfig) -> Iterator[str]:
+    try:
+        borders = find_dataset(config.data).split(len(table.dates), table.source)
+    except UserError as error:
+        yield str(error)
+        return
+    sizes = {"train": borders.train, "val": borders.val - borders.train, "test": borders.test - borders.val}
+    history = {"train": config.seq_len, "val": 0, "test": 0}  # rows of a split that its first window sees
+    windows = {name: max(0, rows - history[name] - config.pred_len + 1) for name, rows in sizes.items()}
+    if config.seq_len > borders.train:
+        windows = dict.fromkeys(sizes, 0)
+    for name, rows in sizes.items():
+        yield f"{name}: {rows:,} rows, {windows[name]:,} windows of {config.seq_len} -> {config.pred_len}"
+    if not all(windows.values()):
+        pred_len = min(config.pred_len, sizes["val"], sizes["test"], sizes["train"] - 1)
+        seq_len = min(config.seq_len, sizes["train"] - pred_len)
+        fits = f"--seq_len {seq_len} --pred_len {pred_len} would fit"
+        yield f"too short: {fits if pred_len > 0 else 'the file has too few rows to be split'}"
+
+
+def _verdict(config: DataConfig, has_holes: bool) -> str:
+    """Return whether a run could use the file: do everything that comes before training."""
+    reason = ""
+    for fill in ["linear", "ffill"] if has_holes and not config.fill else [config.fill]:
+        try:
+            load_data(replace(config, fill=fill))
+        except UserError as error:
+            reason = str(error)
+        else:
+            how = f"with --fill {fill}" if fill else "as it is"
+            return f"The file can be used {how}{' (or ffill)' if fill == 'linear' and not config.fill else ''}."
+    return f"The file cannot be used as it is: {reason}"

@@ -1,8 +1,10 @@
-"""The M4 competition's files as one flat array: ``<Pattern>-train.csv``, ``<Pattern>-test.csv`` and Naive2."""
+"""Read the M4 competition's files as one flat array: ``<Pattern>-train.csv``, ``<Pattern>-test.csv`` and Naive2."""
 
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,6 @@ from data_provider.config import NAIVE2, M4Config
 from data_provider.datasets import DatasetSpec
 from data_provider.reading import listing, shown
 from utils.errors import UserError
-from utils.m4.patterns import Pattern
 
 SHORTEST = 2  # values left before the held-out ones: one to see, one to forecast
 
@@ -21,10 +22,13 @@ class M4Data:
     """The N series of one pattern.
 
     Attributes:
-        ids: N names. values: all training values one after the other, float64.
-        offsets: (N + 1,); series i is ``values[offsets[i]:offsets[i + 1]]``.
-        test: (N, H), the values to forecast. naive2: (N, H), the official benchmark's forecasts, if there.
-        source: the training file. notes: what is odd but allowed.
+        ids: N names
+        values: all training values one after the other, float64
+        offsets: (N + 1,); series i is ``values[offsets[i]:offsets[i + 1]]``
+        test: (N, H), the values to forecast
+        naive2: (N, H), the official benchmark's forecasts, if there
+        source: the training file
+        notes: what is odd but allowed
     """
 
     ids: tuple[str, ...]
@@ -36,7 +40,7 @@ class M4Data:
     notes: tuple[str, ...] = ()
 
     def series(self, index: int) -> np.ndarray:
-        """The training values of series ``index``."""
+        """Return the training values of a series."""
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
 
@@ -44,46 +48,41 @@ def read_m4(config: M4Config, spec: DatasetSpec) -> M4Data:
     """Read the series of one pattern, as the competition published them.
 
     Raises:
-        UserError: a file is missing or holds what cannot be used; the message says where.
+        UserError: a file is missing or holds what cannot be used; the message says where
     """
-    pattern, train = config.pattern, config.file("train")
-    ids, values, offsets = _read_ragged(train)
-    _check_lengths(ids, offsets, pattern, train)
-    test = _read_test(config.file("test"), ids, pattern)
-    naive2, notes = _read_naive2(config.folder / NAIVE2, ids, pattern)
-    return M4Data(ids, values, offsets, test, naive2, str(train), notes)
-
-
-def _read_ragged(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Series of different lengths, one a line, padded with empty cells."""
-    values = array("d")
-    ends, places = [0], {}
-    for line, name, cells in _rows(path):
+    horizon, train = config.pattern.horizon, config.file("train")
+    values, ends = array("d"), [0]
+    needed = f"{config.pattern.name} takes {horizon + SHORTEST}, of which the last {horizon} are held out"
+    places: dict[str, int] = {}
+    for line, name, cells in _rows(train):
         if name in places:
-            raise UserError(f"{path}, line {line}: series {shown(name)} stands in line {places[name]} already.")
+            raise UserError(f"{train}, line {line}: series {shown(name)} stands in line {places[name]} already.")
         places[name] = line
-        values.extend(_numbers(cells, path, line, name))
+        values.extend(_numbers(cells, train, line, name))
         ends.append(len(values))
-    if not places:
-        raise UserError(f"{path} has a header but no series.")
-    return tuple(places), np.frombuffer(values), np.array(ends)
-
-
-def _read_test(path: Path, ids: tuple[str, ...], pattern: Pattern) -> np.ndarray:
-    """The values to forecast, (N, H), in the order of ``ids``."""
-    found = {}
-    for line, name, cells in _rows(path):
-        if len(cells) != pattern.horizon:
+        if 0 < len(cells) < horizon + SHORTEST:
             raise UserError(
-                f"{path}, line {line}: series {shown(name)} has {len(cells)} values; "
-                f"{pattern.name} forecasts {pattern.horizon}."
+                f"{train}, line {line}: series {shown(name)} has {len(cells)} values; {needed} for validation."
             )
+    if not places:
+        raise UserError(f"{train} has a header but no series.")
+    ids = tuple(places)
+    test = _read_test(config.file("test"), ids, config)
+    naive2, notes = _read_naive2(config.folder / NAIVE2, ids, horizon)
+    return M4Data(ids, np.frombuffer(values), np.array(ends), test, naive2, str(train), notes)
+
+
+def _read_test(path: Path, ids: tuple[str, ...], config: M4Config) -> np.ndarray:
+    found: dict[str, array] = {}
+    for line, name, cells in _rows(path):
+        if len(cells) != config.pred_len:
+            problem = f"has {len(cells)} values; {config.pattern.name} forecasts {config.pred_len}"
+            raise UserError(f"{path}, line {line}: series {shown(name)} {problem}.")
         if name in found:
             raise UserError(f"{path}, line {line}: series {shown(name)} stands in it twice.")
         found[name] = _numbers(cells, path, line, name)
-    missing = [name for name in ids if name not in found]
-    if missing or len(found) != len(ids):
-        unknown = sorted(found.keys() - set(ids))
+    if found.keys() != set(ids):
+        missing, unknown = [name for name in ids if name not in found], sorted(found.keys() - set(ids))
         raise UserError(
             f"{path} does not go with the training file: "
             f"it lacks {len(missing)} of its {len(ids)} series ({listing(missing) or 'none'}) "
@@ -92,31 +91,28 @@ def _read_test(path: Path, ids: tuple[str, ...], pattern: Pattern) -> np.ndarray
     return np.array([found[name] for name in ids])
 
 
-def _read_naive2(path: Path, ids: tuple[str, ...], pattern: Pattern) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """The official Naive2 forecasts (N, H), or None and why not."""
+def _read_naive2(path: Path, ids: tuple[str, ...], horizon: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return the official Naive2 forecasts (N, H), or None and a note that says why."""
     if not path.is_file():
         return None, (f"{path} is not there: Naive2 is computed",)
-    wanted = set(ids)
-    found = {}
+    found = dict.fromkeys(ids)
     for line, name, cells in _rows(path):
-        if name in wanted:
-            if len(cells) < pattern.horizon:
-                raise UserError(
-                    f"{path}, line {line}: series {shown(name)} has {len(cells)} forecasts, not {pattern.horizon}."
-                )
-            found[name] = _numbers(cells[: pattern.horizon], path, line, name)
-    missing = len(wanted) - len(found)
+        if name in found:
+            if len(cells) < horizon:
+                raise UserError(f"{path}, line {line}: series {shown(name)} has {len(cells)} forecasts, not {horizon}.")
+            found[name] = _numbers(cells[:horizon], path, line, name)
+    missing = sum(forecast is None for forecast in found.values())
     if missing:
         return None, (f"{path} lacks {missing} of the {len(ids)} series: Naive2 is computed",)
-    return np.array([found[name] for name in ids]), ()
+    return np.array(list(found.values())), ()
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
-    """Line number, series and filled cells of every row below the header; a row at a time is in memory."""
+    """Yield line number, series and filled cells of every row below the header, one at a time."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = _cells(next(file, ""))
-            if len(header) < 2 or _is_number(header[1]):
+            if len(header) < 2 or _is_finite(header[1]):
                 raise UserError(f"{path}, line 1: there is no header; M4 files begin with V1, V2, …")
             for number, line in enumerate(file, start=2):
                 name, *cells = _cells(line)
@@ -127,38 +123,24 @@ def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
 
 
 def _cells(line: str) -> list[str]:
-    """The cells of a line without those that pad its end; M4 quotes no commas."""
+    """Return the cells of a line without those that pad its end; M4 quotes no commas."""
     return line.replace('"', "").rstrip(", \r\n").split(",")
 
 
-def _is_number(cell: str) -> bool:
+def _is_finite(cell: str) -> bool:
     try:
-        float(cell)
+        return isfinite(float(cell))
     except ValueError:
         return False
-    return True
 
 
 def _numbers(cells: list[str], path: Path, line: int, name: str) -> array:
-    try:
-        numbers = array("d", map(float, cells))
-    except ValueError:
-        numbers = array("d")
-    if len(numbers) == len(cells) > 0 and np.isfinite(numbers).all():
-        return numbers
     if not cells:
         raise UserError(f"{path}, line {line}: series {shown(name)} has no values.")
-    column = next(i for i, cell in enumerate(cells) if not _is_number(cell) or not np.isfinite(float(cell)))
-    problem = f"{shown(cells[column])} is not a finite number" if cells[column].strip() else "a value is missing"
-    raise UserError(f"{path}, line {line}, series {shown(name)}, V{column + 2}: {problem}.")
-
-
-def _check_lengths(ids: tuple[str, ...], offsets: np.ndarray, pattern: Pattern, path: Path) -> None:
-    lengths = np.diff(offsets)
-    shortest = int(np.argmin(lengths))
-    needed = pattern.horizon + SHORTEST
-    if lengths[shortest] < needed:
-        raise UserError(
-            f"{path}: series {shown(ids[shortest])} has {lengths[shortest]} values; {pattern.name} takes {needed}, "
-            f"of which the last {pattern.horizon} are held out for validation."
-        )
+    with suppress(ValueError):
+        numbers = array("d", map(float, cells))
+        if np.isfinite(numbers).all():
+            return numbers
+    bad = next(i for i, cell in enumerate(cells) if not _is_finite(cell))
+    problem = f"{shown(cells[bad])} is not a finite number" if cells[bad].strip() else "a value is missing"
+    raise UserError(f"{path}, line {line}, series {shown(name)}, V{bad + 2}: {problem}.")

@@ -54,11 +54,9 @@ class Sample:
     """The series and its parts.
 
     Attributes:
-        frame: the series as a user sees it
         expected: (T, C), level, trend and seasons
-        hidden: (offset + T,), the hidden process
+        hidden: (offset + T,), the hidden process, with ``offset`` values before row 0
         own: (T, C), each channel's own noise
-        offset: number of values of ``hidden`` before row 0
     """
 
     frame: Frame
@@ -68,14 +66,7 @@ class Sample:
     offset: int
 
     def best_forecast(self, origins: np.ndarray, pred_len: int) -> np.ndarray:
-        """Return the conditional mean of the steps from each origin on, given all rows before it.
-
-        Args:
-            origins: (B,), the row of the first step of each forecast
-
-        Returns:
-            (B, H, C) in the units of the series
-        """
+        """Return the conditional mean (B, H, C) of the steps from each row of ``origins`` (B,) on, given all before."""
         ahead = np.arange(pred_len)  # 0 is the first step after the last known row
         forecast = np.empty((len(origins), pred_len, len(CHANNELS)))
         for c, channel in enumerate(CHANNELS):
@@ -114,15 +105,9 @@ def read_sample(config: DataConfig, spec: DatasetSpec) -> Frame:
 
 
 def best_forecast(columns: Sequence[str], origins: np.ndarray, pred_len: int) -> np.ndarray:
-    """Return the best possible forecast (B, H, C) of some columns, in the data's units.
-
-    Args:
-        columns: C names.
-        origins: (B,), the row of each forecast's first step.
-        pred_len: H.
-    """
-    names = [channel.name for channel in CHANNELS]
-    return _sample().best_forecast(origins, pred_len)[:, :, [names.index(name) for name in columns]]
+    """Return the best possible forecast (B, H, C) of some columns in the data's units from rows ``origins`` on."""
+    order = [_sample().frame.columns.index(name) for name in columns]
+    return _sample().best_forecast(origins, pred_len)[:, :, order]
 
 
 def _expected(channel: Channel, hours: np.ndarray) -> np.ndarray:

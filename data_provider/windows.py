@@ -1,6 +1,7 @@
 """Gather windows of one standardized series, or samples of many series, a batch at a time."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -24,14 +25,14 @@ class Split(Enum):
 
 
 class Batch(NamedTuple):
-    """Windows by name; a further field touches this module and the models that read it.
+    """Windows by name.
 
     Attributes:
-        x: (B, L, C) in float32, what a model sees.
-        y: (B, H, C) in float32, the truth.
-        origins: (B,), the row of each y's first step in the series; None for samples of many series.
-        known: (B, H, C), False where y was filled in and is not to be scored; None where nothing was.
-        mask: (B, H, C), 0 where y lies beyond the end of its series, else 1; None where no y does.
+        x: (B, L, C) in float32, what a model sees
+        y: (B, H, C) in float32, the truth
+        origins: (B,), the row of each y's first step in the series; None for samples of many series
+        known: (B, H, C), False where y was filled in and is not scored; None where nothing was filled
+        mask: (B, H, C), 0 where y lies beyond the end of its series, else 1; None where no y does
     """
 
     x: Tensor
@@ -42,7 +43,6 @@ class Batch(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Return B."""
         return len(self.x)
 
     def rows(self, rows: slice) -> "Batch":
@@ -55,11 +55,7 @@ class Batch(NamedTuple):
 
 
 class Series:
-    """A standardised series (T, C): float64 for exact figures, float32 for the model.
-
-    Args:
-        known: (T, C), False where a value was filled in; None where nothing was.
-    """
+    """A standardised series (T, C): float64 for exact figures, float32 for the model; ``known``: not filled."""
 
     def __init__(self, values: np.ndarray, known: np.ndarray | None = None) -> None:
         self.values = values
@@ -67,29 +63,22 @@ class Series:
         self.known = None if known is None else torch.from_numpy(known)
 
 
+@dataclass(frozen=True, eq=False)
 class WindowDataset(Dataset):
-    """Every window of ``seq_len`` + ``pred_len`` rows within rows ``first`` to ``last`` (exclusive) of a series.
+    """Every window of ``seq_len`` + ``pred_len`` rows within rows ``first`` to ``last`` (exclusive) of a series."""
 
-    Args:
-        lookback: rows of x; None for ``seq_len``.
-    """
-
-    def __init__(
-        self, series: Series, first: int, last: int, seq_len: int, pred_len: int, lookback: int | None = None
-    ) -> None:
-        self.series = series
-        self.first = first
-        self.last = last
-        self.seq_len = seq_len
-        self.pred_len = pred_len
-        self.lookback = lookback or seq_len
-        self._count = max(0, last - first - seq_len - pred_len + 1)
+    series: Series
+    first: int
+    last: int
+    seq_len: int
+    pred_len: int
+    lookback: int  # rows of x
 
     def __len__(self) -> int:
-        return self._count
+        return max(0, self.last - self.first - self.seq_len - self.pred_len + 1)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """Gather a whole batch at once; the loader hands the indices of a batch over together."""
+        """Gather a whole batch at once."""
         origins = torch.as_tensor(indices) + (self.first + self.seq_len)
         rows = origins[:, None] + torch.arange(-self.lookback, self.pred_len)  # (B, L + H)
         windows = self.series.tensor[rows]  # (B, L + H, C)
@@ -97,54 +86,44 @@ class WindowDataset(Dataset):
         return Batch(windows[:, : self.lookback], windows[:, self.lookback :], origins, known)
 
     def looking_back(self, steps: int, source: str) -> "WindowDataset":
-        """Return the same windows with at least ``steps`` rows of x, from before the split where needed.
-
-        Raises:
-            UserError: the series begins too late for that.
-        """
+        """Return the windows with at least ``steps`` rows of x; raise UserError if the series begins too late."""
         before = self.first + self.seq_len
         if before < steps:
             raise UserError(
                 f"{source}: the model looks back {steps:,} steps, and {before:,} rows lie before the first forecast: "
                 "use more data."
             )
-        return WindowDataset(self.series, self.first, self.last, self.seq_len, self.pred_len, max(steps, self.seq_len))
+        return replace(self, lookback=max(steps, self.seq_len))
 
     def window(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Window ``index`` in float64: x (L, C) and y (H, C)."""
-        start = self.first + index
-        middle = start + self.seq_len
-        return self.series.values[start:middle], self.series.values[middle : middle + self.pred_len]
+        """Return a window in float64: x (L, C) and y (H, C)."""
+        origin = self.first + index + self.seq_len
+        return self.series.values[origin - self.seq_len : origin], self.series.values[origin : origin + self.pred_len]
 
 
 def make_windows(
     series: Series, borders: Borders, split: Split, seq_len: int, pred_len: int, percent: int, source: str
 ) -> WindowDataset:
-    """The windows of one split; validation and test look back ``seq_len`` rows into the split before.
+    """Return the windows of one split; validation and test look back ``seq_len`` rows into the split before.
 
     Few-shot ``percent`` keeps that share of the training rows: (rows - L) · percent // 100 + L.
 
     Raises:
-        UserError: the split is too short for a single window.
+        UserError: the split is too short for a single window
     """
-    if split is Split.TRAIN:
-        first, last = 0, borders.train
-        if percent < 100:
-            last = min(borders.train, max(0, borders.train - seq_len) * percent // 100 + seq_len)
-    elif split is Split.VAL:
-        first, last = borders.train - seq_len, borders.val
-    else:
-        first, last = borders.val - seq_len, borders.test
+    is_train, begins = split is Split.TRAIN, {Split.TRAIN: seq_len, Split.VAL: borders.train, Split.TEST: borders.val}
+    first, last = begins[split] - seq_len, getattr(borders, split.value)
+    is_few_shot = is_train and percent < 100
+    if is_few_shot:
+        last = min(last, max(0, last - seq_len) * percent // 100 + seq_len)
     if first < 0 or last - first < seq_len + pred_len:
-        own = last if split is Split.TRAIN else last - first - seq_len
-        needed = seq_len + pred_len if split is Split.TRAIN else pred_len
-        share = f" (--percent {percent})" if split is Split.TRAIN and percent < 100 else ""
+        own, needed = (last, seq_len + pred_len) if is_train else (last - begins[split], pred_len)
+        share, remedy = (f" (--percent {percent})", ", or a larger --percent") if is_few_shot else ("", "")
         raise UserError(
             f"{source}: the {split.value} split has {own:,} rows{share}, a window takes {needed:,} of them "
-            f"(--seq_len {seq_len}, --pred_len {pred_len}): use shorter windows or more data"
-            + (", or a larger --percent." if share else ".")
+            f"(--seq_len {seq_len}, --pred_len {pred_len}): use shorter windows or more data{remedy}."
         )
-    return WindowDataset(series, first, last, seq_len, pred_len)
+    return WindowDataset(series, first, last, seq_len, pred_len, lookback=seq_len)
 
 
 def _start_worker(number: int) -> None:
@@ -164,10 +143,9 @@ def make_loader(
     workers: int = 0,
     pin: bool = False,
 ) -> DataLoader:
-    """Batches of a dataset that gathers a whole batch at once.
+    """Return batches of a dataset that gathers a whole batch at once: every window in order, or shuffled by a seed.
 
-    Training (``shuffle_seed`` given) shuffles and, with ``drop_last``, drops an incomplete last batch, as the
-    release does, unless it is the only one. Otherwise every window comes, in order.
+    ``drop_last`` drops an incomplete last batch of shuffled windows, as the release does, unless it is the only one.
     """
     shuffle = shuffle_seed is not None
     generator = torch.Generator().manual_seed(shuffle_seed) if shuffle else None
@@ -185,7 +163,7 @@ def make_loader(
 
 
 class FlatSeries:
-    """N series one after the other: series i is ``values[starts[i]:ends[i]]``, in float32 if not told otherwise."""
+    """N series one after the other: series i is ``values[starts[i]:ends[i]]``."""
 
     def __init__(self, values: np.ndarray, offsets: np.ndarray, dtype: type = np.float32) -> None:
         self.values = torch.from_numpy(values.astype(dtype))
@@ -196,11 +174,7 @@ class FlatSeries:
         return len(self.starts)
 
     def around(self, series: Tensor, cuts: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:
-        """The values around ``cuts`` (B,), positions in ``values``, each within or at the end of its series (B,).
-
-        Returns:
-            values and mask (B, before + after); both are 0 outside the series.
-        """
+        """Return values and mask (B, before + after) around positions ``cuts`` (B,); both are 0 outside the series."""
         rows = cuts[:, None] + torch.arange(-before, after)  # (B, before + after)
         inside = (rows >= self.starts[series][:, None]) & (rows < self.ends[series][:, None])
         values = self.values[rows.clamp_(0, len(self.values) - 1)]
@@ -210,12 +184,8 @@ class FlatSeries:
 class M4Samples(Dataset):
     """Samples of every series, cut anew each time at a random point near its end (CALF, section 4.2).
 
-    Args:
-        series: those of one pattern. held_out: values at the end of each series that no sample may see.
-        draws: samples of each series in an epoch. seed: of the cuts, which ``generator`` draws.
-
-    A cut lies among the last ``pattern.history`` horizons, never before the second value and never at the end, so
-    that every sample has at least one value to see and one to forecast.
+    A cut lies among the last ``pattern.history`` horizons, so that every sample has a value to see and one to forecast.
+    No sample sees the last ``held_out`` values of a series; an epoch draws ``draws`` samples of each.
     """
 
     def __init__(
@@ -246,6 +216,5 @@ class M4Samples(Dataset):
 
 
 def last_windows(series: FlatSeries, seq_len: int, before_end: int) -> Tensor:
-    """The ``seq_len`` values that end ``before_end`` before each series' end, (N, L, 1); zeros before short ones."""
-    everything = torch.arange(len(series))
-    return series.around(everything, series.ends - before_end, seq_len, 0)[0][..., None]
+    """Return the ``seq_len`` values that end ``before_end`` before each series' end, (N, L, 1); 0 before short ones."""
+    return series.around(torch.arange(len(series)), series.ends - before_end, seq_len, 0)[0][..., None]

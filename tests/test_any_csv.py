@@ -162,7 +162,7 @@ def test_any_file_gives_finite_figures_or_one_message_and_no_trace(
         )
         records = list(Path("results").glob("*/metrics.json"))
         left = [path.name for path in Path().iterdir() if path.name != "own.csv"]
-        figures = [json.loads(path.read_text())["metrics"] for path in records]
+        figures = [json.loads(path.read_text())["scores"] for path in records]
     event("used" if code == 0 else "refused")
     if code == 0:
         assert len(figures) == 1

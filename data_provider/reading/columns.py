@@ -1,26 +1,23 @@
-"""Choose the column of dates and the columns of numbers."""
+"""Read names and cells of a CSV file, and choose the column of dates and the columns of numbers."""
 
 import re
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 
-from data_provider.reading.csv_file import Location, listing, shown
+from data_provider.reading.csv_file import UNREADABLE, CsvFile, Location, listing, shown, unreadable
 from data_provider.reading.dates import DATE, are_numbers, looks_like_dates, stripped
+from data_provider.reading.numbers import MISSING
 from utils.errors import UserError
 
 TIME = re.compile(r"date|day|year|month|time|period|datum|jahr", re.IGNORECASE)
+NOTHING = "\0"  # name of the empty column behind a separator at the end of each line
+DATE_LIKE = re.compile(r"\d[-/. ]\d|\d{8}|\d:\d\d")  # a quick look before all formats are tried
 
 
 def checked_names(names: list[str], location: Location, where: str) -> list[str]:
-    """Return ``names`` if each column has one and no two are equal.
-
-    Args:
-        where: the part of the table that names the columns, for messages
-
-    Raises:
-        UserError: a name is missing, stands twice, or has a NUL character
-    """
+    """Return ``names``, or raise UserError if one is missing, stands twice, or has a NUL character."""
     if any("\0" in name for name in names):
         raise UserError(f"{location.name}, {where}: a name has a NUL character; save the file as CSV in UTF-8.")
     if "" in names:
@@ -36,15 +33,13 @@ def choose_dates(
 ) -> tuple[str, tuple[str, ...]]:
     """Return the name of the column of dates, and a note where nobody named it.
 
-    Args:
-        peek: the first rows
-        wanted: the column that the user asks for; None for ``date``, else for the first column that holds dates
+    It is the wanted one, else ``date``, else the first that holds dates in the first rows, ``peek``.
 
     Raises:
         UserError: there is no such column
     """
-    if wanted is not None or DATE in names:
-        name = DATE if wanted is None else wanted
+    if wanted or DATE in names:
+        name = wanted or DATE
         if name not in names:
             raise UserError(f"{location.name} has no column {name!r} (--date_col); its columns are {listing(names)}.")
         return name, ()
@@ -70,14 +65,7 @@ def _holds_dates(name: str, column: pd.Series, location: Location) -> bool:
 def choose_numbers(
     names: list[str], date_column: str, columns: tuple[str, ...] | None, location: Location
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Return the columns to read in the order to read them, and notes on what differs from the table.
-
-    Args:
-        columns: the columns that the user asks for; None for all but the dates
-
-    Raises:
-        UserError: a column is missing
-    """
+    """Return the columns to read, in order, and notes on what differs from the table; raise UserError if one lacks."""
     others = [name for name in names if name != date_column]
     if columns is None:
         if not others:
@@ -85,12 +73,79 @@ def choose_numbers(
         return others, ()
     missing = [name for name in columns if name not in others]
     if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UserError(
-            f"{location.name} lacks the column {shown(missing[0])}"
-            + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
-            + f" that the network was trained on; its columns are {listing(names)}."
+            f"{location.name} lacks the column {shown(missing[0])}{more} that the network was trained on; its columns "
+            f"are {listing(names)}."
         )
     extra = [name for name in others if name not in columns]
     ignored = (f"ignored, as not known from training: {listing(extra)}",) if extra else ()
-    reordered = tuple(name for name in others if name in columns) != columns
-    return list(columns), (*ignored, *(("its columns are put in the order of training",) if reordered else ()))
+    is_reordered = tuple(name for name in others if name in columns) != columns
+    reordered = ("its columns are put in the order of training",) if is_reordered else ()
+    return list(columns), (*ignored, *reordered)
+
+
+def read_names(file: CsvFile) -> list[str]:
+    """Return the names of the columns from the first line; raise UserError if it names none."""
+    names = [name.strip() for name in file.header]
+    if not any(names):
+        raise UserError(f"{file.name}, line 1: it is blank; it has to name the columns.")
+    if file.trailing:
+        names.pop()
+    for name in names:  # a plain year may be a name
+        if DATE_LIKE.search(name) and looks_like_dates(pd.Series([name]), file):
+            raise UserError(
+                f"{file.name}, line 1: {shown(name)} is a date, no name; the first line has to name the columns."
+            )
+    return checked_names(names, file, "line 1")
+
+
+def read_cells(file: CsvFile, names: list[str], texts: list[str], rows: int | None = None) -> pd.DataFrame:
+    """Return the cells as pandas reads them, without blank rows at the end; raise UserError if the file is no table.
+
+    Args:
+        texts: names of the columns to read as they are written
+        rows: read that many rows only, all columns as they are written
+    """
+    fields = [*names, NOTHING] if file.trailing else names
+    types = str if rows is not None else dict.fromkeys(texts, str)
+    try:
+        with file.open() as text:
+            table = pd.read_csv(
+                text, sep=file.separator, names=fields, header=0, dtype=types, decimal=file.decimal,
+                skip_blank_lines=False, low_memory=False, nrows=rows, na_values=list(MISSING),
+            )  # fmt: skip
+    except (pd.errors.ParserError, ValueError, OverflowError, *UNREADABLE) as error:
+        _check_widths(file, fields)
+        raise unreadable(file, error, _reason(error, file)) from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas makes an index of cells too many
+        _check_widths(file, fields)
+    if file.trailing:
+        last = table.pop(NOTHING).notna().to_numpy()
+        if last.any():
+            where = f"{file.name}, {file.row(int(np.argmax(last)))}"
+            raise UserError(f"{where}: its last field, {len(fields)}, belongs to no column that has a name.")
+    for name in texts:
+        table[name] = table[name].str.strip().replace("", None)
+    written = table.notna().any(axis=1).to_numpy().nonzero()[0]
+    if not len(written):
+        raise UserError(f"{file.name} has a header but no rows.")
+    return table.iloc[: written[-1] + 1]
+
+
+def _reason(error: Exception, file: CsvFile) -> str:
+    reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+    unclosed = re.fullmatch(r"EOF inside string starting at row (\d+)", reason)
+    return f"a quote in {file.row(int(unclosed[1]) - 1)} is never closed" if unclosed else reason
+
+
+def _check_widths(file: CsvFile, names: list[str]) -> None:
+    """Refuse the first row that has more cells than the header. Slow: called only after pandas has failed."""
+    try:
+        for line, cells in file.rows():
+            if len(cells) > len(names):
+                raise UserError(
+                    f"{file.name}, line {line}: it has {len(cells)} fields, but the header names {len(names)} columns."
+                )
+    except UNREADABLE:
+        return

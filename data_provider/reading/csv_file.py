@@ -54,12 +54,7 @@ def listing(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Location:
-    """Where a table comes from: a pandas table, or a :class:`CsvFile`.
-
-    Attributes:
-        name: the table or the file, as messages call it
-        decimal: the decimal mark of numbers that are written as text
-    """
+    """A pandas table or a :class:`CsvFile` as messages call it, with the decimal mark of numbers written as text."""
 
     name: str
     decimal: str = "."
@@ -73,7 +68,6 @@ class _Unpacked(gzip.GzipFile):
     """A gzip file that refuses to unpack to far more than a table would."""
 
     def read1(self, size: int = -1) -> bytes:
-        """Return the next bytes; raise UserError if they are too many."""
         data = super().read1(size)
         if self.tell() > UNPACKED and self.tell() > RATIO * os.path.getsize(self.name):
             raise UserError(
@@ -88,10 +82,6 @@ class CsvFile(Location):
     """A CSV file and how it is written.
 
     Attributes:
-        path: the file
-        separator: a key of ``SEPARATORS``
-        encoding: as Python names it
-        gzipped: whether it is compressed by gzip
         trailing: whether each row ends in a separator behind its last cell
         header: the cells of the first row
     """
@@ -131,11 +121,7 @@ class CsvFile(Location):
 
 
 def find_csv(path: Path) -> CsvFile:
-    """Find out by its beginning how a file is written.
-
-    Raises:
-        UserError: there is no such file, it is of another kind, or it cannot be read
-    """
+    """Find out by its beginning how a file is written; raise UserError if it cannot be read."""
     plain = CsvFile(shown_path(path), path=path)
     if not os.path.isfile(path):
         what = "is a folder" if os.path.isdir(path) else "is no file" if os.path.exists(path) else "does not exist"
@@ -167,7 +153,7 @@ def find_csv(path: Path) -> CsvFile:
 
 
 def _first_lines(file: CsvFile) -> list[str]:
-    """Return the first 50 lines, however they end; no more than a limit is read of lines without end."""
+    """Return the first 50 lines; no more than a limit is read of lines without end."""
     lines, left = [], LONGEST
     with file.open() as text:
         while len(lines) < PEEK and (line := text.readline(left)):
@@ -182,7 +168,7 @@ def _first_lines(file: CsvFile) -> list[str]:
 
 
 def unreadable(file: CsvFile, error: Exception, reason: str | None = None) -> UserError:
-    """Return what to tell the user of an error while a file is read; the reason is that of ``error`` if left out."""
+    """Return what to tell the user of an error while a file is read."""
     if isinstance(error, UnicodeError):
         return UserError(f"{file.name} is not a UTF-8 text file; save it as CSV in UTF-8.")
     return UserError(f"{file.name} is not a readable CSV file: {reason or error}.")

@@ -1,5 +1,6 @@
 """Read the dates of a table: with certainty, or refuse them."""
 
+import re
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -28,9 +29,8 @@ class Stamps:
 
     Attributes:
         wall: the time of the clock, NaT where a text is no date
-        offsets: the offset of each date from UTC; None where the table has no offsets
+        offsets: of each date from UTC
         written: how the last offset is written, like Z or +02:00
-        zone: the time zone of a pandas column that has one
     """
 
     wall: pd.DatetimeIndex
@@ -40,11 +40,7 @@ class Stamps:
 
 
 def parse_dates(column: pd.Series, location: Location) -> Stamps:
-    """Read a column of dates or of texts; the first row decides the format.
-
-    Raises:
-        UserError: a date is missing, cannot be read with certainty, or does not fit the others
-    """
+    """Read a column of dates or of texts; raise UserError if one cannot be read with certainty."""
     is_dates = pd.api.types.is_datetime64_any_dtype(column)
     stamps = stamps_of(pd.DatetimeIndex(column)) if is_dates else _of_texts(column, location)
     unread = np.asarray(stamps.wall.isna())
@@ -52,7 +48,7 @@ def parse_dates(column: pd.Series, location: Location) -> Stamps:
         row = int(np.argmax(unread))
         cell = column.iloc[row]
         problem = "the date is missing" if pd.isna(cell) else f"{shown(cell)} is no date that fits the others"
-        is_number = not pd.isna(cell) and are_numbers(pd.Series([str(cell)]))
+        is_number = re.fullmatch(_NUMBER, str(cell))
         remedy = " (counts of seconds or days have to be turned into dates first)" if is_number else ""
         where = f"{location.name}, column {column.name!r}, {location.row(row)}"
         raise UserError(f"{where}: {problem}; {_REMEDY}{remedy}.")
@@ -60,7 +56,7 @@ def parse_dates(column: pd.Series, location: Location) -> Stamps:
 
 
 def looks_like_dates(texts: pd.Series, location: Location) -> bool:
-    """Tell whether texts are dates that rise. Numbers are none, but for years and days without separators."""
+    """Tell whether texts are dates that rise. Numbers are no dates, except years and days without separators."""
     if texts.empty or texts.isna().any():
         return False
     if texts.str.fullmatch(_NUMBER).any() and not texts.str.fullmatch(_DATE_NUMBER).all():
@@ -127,11 +123,7 @@ def _offsets(zones: pd.Series) -> pd.TimedeltaIndex:
 
 
 def _parse_other_dates(texts: pd.Series, location: Location) -> pd.DatetimeIndex:
-    """Read dates that do not begin with the year: in the one format that fits the most rows.
-
-    Raises:
-        UserError: two formats fit all rows and disagree
-    """
+    """Read dates in the format that fits the most rows; refuse them if two formats fit all rows and disagree."""
     texts = texts.where(texts.str.contains(r"\d", na=False))  # pandas reads "now" and "today" in any format
     formats = (day + time for day in _DAYS for time in _TIMES)
     fitting = [f for f in formats if pd.to_datetime(texts.iloc[:1], format=f, errors="coerce").notna().item()]
@@ -143,7 +135,7 @@ def _parse_other_dates(texts: pd.Series, location: Location) -> pd.DatetimeIndex
             f"can all be read with the day or the month first; {_REMEDY}."
         )
     nothing = pd.DatetimeIndex([pd.NaT] * len(texts))
-    return max(readings, key=lambda reading: int(reading.notna().sum()), default=nothing)
+    return max(readings, key=lambda reading: reading.notna().sum(), default=nothing)
 
 
 def _nanoseconds(dates: pd.Series | pd.DatetimeIndex) -> pd.DatetimeIndex:

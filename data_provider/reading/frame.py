@@ -1,6 +1,6 @@
-"""Hold a table as a series: dates a step apart and numbers."""
+"""Hold a table as a series: dates a step apart and numbers. Describe its holes and its quality."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 
 from data_provider.reading.csv_file import Location, listing
-from data_provider.reading.timezones import clock_changes
+from data_provider.reading.frequency import season_length
+from data_provider.reading.timezones import clock_changes, written_dates
 from utils.errors import UserError
 
 FARTHEST = 1e15  # training standard deviations; the squares of larger values lose their meaning in float32
 FIRST_PLACES = 3  # named in a message
+OUTLYING = 10.0  # robust standard deviations from the median
+NORMAL_QUARTILES = 1.349  # interquartile range of a normal distribution, in standard deviations
+MOST = 12  # columns with a line of their own
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,7 @@ class Frame:
         frequency: pandas' name of the step between rows
         notes: decisions and oddities to tell the user
         filled: (T, C), True where the value was missing and is filled; None if nothing was missing
-        date_column: the name of the column of dates
         offset: offset from UTC of the clock of ``dates`` as it is written, like +02:00; None if unknown
-        zone: the time zone; None if unknown
-        location: names rows in messages
         rows: (T,), the row of the table for each date, -1 where the table has none
     """
 
@@ -48,11 +49,7 @@ class Frame:
     rows: np.ndarray | None = None
 
     def select(self, features: str, target: str) -> "Frame":
-        """Return the channels of a run: all with the target last (M, MS), or the target alone (S).
-
-        Raises:
-            UserError: there is no such target
-        """
+        """Return all channels with the target last (M, MS), or the target alone (S); raise UserError if it lacks."""
         if target not in self.columns:
             raise UserError(
                 f"{self.source} has no column {target!r} (--target); its columns are {listing(self.columns)}."
@@ -67,29 +64,18 @@ class Frame:
         return replace(self, values=np.ascontiguousarray(self.values[:, order]), columns=tuple(columns), filled=filled)
 
     def check_distance(self, standardised: np.ndarray) -> None:
-        """Refuse values that are too far from the mean to compute with.
-
-        Args:
-            standardised: (R, C), the last R rows in training standard deviations from the training mean
-
-        Raises:
-            UserError: there is such a value; the message names the first one
-        """
+        """Raise UserError if a value is too far from the mean, given the last R rows (R, C) in standard deviations."""
         far = (standardised > FARTHEST) | (standardised < -FARTHEST)  # no copy of the whole series
         if not far.any():
             return
         i, c = (int(part) for part in np.argwhere(far)[0])
         row = len(self.values) - len(standardised) + i
+        is_in_table = self.location is not None and self.rows[row] >= 0
+        where = self.location.row(int(self.rows[row])) if is_in_table else self.dates[row]
         raise UserError(
-            f"{self.source}, column {self.columns[c]!r}, {self._where(row)}: {self.values[row, c]:g} is more "
+            f"{self.source}, column {self.columns[c]!r}, {where}: {self.values[row, c]:g} is more "
             f"than {FARTHEST:g} training standard deviations from the mean; correct or remove it."
         )
-
-    def _where(self, row: int) -> str:
-        """Return how messages name row ``row`` of the series: by its row in the table, else by its date."""
-        if self.location is None or self.rows is None or self.rows[row] < 0:
-            return str(self.dates[row])
-        return self.location.row(int(self.rows[row]))
 
 
 def holes(table: Frame) -> list[str]:
@@ -115,11 +101,7 @@ def holes(table: Frame) -> list[str]:
 
 
 def complete(table: Frame, fill: str | None) -> Frame:
-    """Return a table without holes: filled by ``linear`` or ``ffill``, or refused if ``fill`` is None.
-
-    Raises:
-        UserError: there are holes and no way to fill them
-    """
+    """Return a table without holes, filled by ``linear`` or ``ffill``; raise UserError if they cannot be filled."""
     problems = "; ".join(holes(table))
     if not problems:
         return table
@@ -146,14 +128,62 @@ def _seems_put_forward(table: Frame) -> bool:
 
 def _check_beginning(table: Frame) -> None:
     """Refuse columns that begin with missing values, before which no value is known."""
-    unknown = np.isnan(table.values[0])
-    if not unknown.any():
-        return
-    c = int(np.argmax(unknown))
-    known = np.flatnonzero(~np.isnan(table.values[:, c]))
-    if not len(known):
-        raise UserError(f"{table.source}, column {table.columns[c]!r} has no values at all; remove it.")
-    raise UserError(
-        f"{table.source}, column {table.columns[c]!r} begins with {known[0]} missing value(s), which cannot be "
-        f"filled: begin at {table.dates[known[0]]}, or leave the column out."
-    )
+    for c in np.flatnonzero(np.isnan(table.values[0])):
+        where = f"{table.source}, column {table.columns[c]!r}"
+        known = np.flatnonzero(~np.isnan(table.values[:, c]))
+        if not len(known):
+            raise UserError(f"{where} has no values at all; remove it.")
+        raise UserError(
+            f"{where} begins with {known[0]} missing value(s), which cannot be filled: begin at "
+            f"{table.dates[known[0]]}, or leave the column out."
+        )
+
+
+def describe(table: Frame) -> Iterator[str]:
+    """Yield lines on rows, span, step, missing values, odd columns and outliers of a table."""
+    present = table.rows >= 0  # without gaps
+    table = replace(table, dates=table.dates[present], values=table.values[present], rows=table.rows[present])
+    names, values = table.columns, table.values
+    zone = f", at {table.offset} from UTC" if table.offset else ""
+    first, last = written_dates(table.dates[[0, -1]], None)
+    yield f"{len(values):,} rows, {first} to {last} (column {table.date_column!r}{zone})"
+    yield f"step {table.frequency}, {season_length(table.frequency)} steps to a season"
+    yield f"{len(names)} column(s): {listing(names)}"
+    data = pd.DataFrame(values, columns=names)
+    lacking = [f"{name} ({count:,})" for name, count in data.isna().sum().items() if count]
+    if lacking:
+        yield f"missing values in: {listing(lacking)}"
+    spread = np.square(data.max() - data.min())  # differences may vanish in squares
+    constant = list(data.columns[spread.fillna(0) == 0])
+    yield f"constant: {listing(constant)}" if constant else "no column is constant"
+    twins = list(_twins(table))
+    yield f"duplicates: {listing(twins)}" if twins else "no column duplicates another"
+    found = list(_outliers(table))
+    yield from found or [f"no value lies more than {OUTLYING:g} robust standard deviations from its column's median"]
+
+
+def _twins(table: Frame) -> Iterator[str]:
+    """Yield the columns that have the values of an earlier column."""
+    first: dict[bytes, str] = {}
+    for name, column in zip(table.columns, table.values.T, strict=True):
+        original = first.setdefault((column + 0.0).tobytes(), name)  # -0 as 0
+        if original != name:
+            yield f"{name} (of {original})"
+
+
+def _outliers(table: Frame) -> Iterator[str]:
+    """Yield a line for each column with values far from its median, for at most 12 columns, the farthest first."""
+    data = pd.DataFrame(table.values, columns=table.columns)
+    lower, middle, upper = data.quantile([0.25, 0.5, 0.75]).to_numpy()
+    # Where half of the values are equal, all others are far by the quartiles: take the whole spread.
+    scale = np.where(upper > lower, (upper - lower) / NORMAL_QUARTILES, data.std(ddof=0))
+    distance = (data - middle).abs() / np.where(scale > 0, scale, np.nan)
+    counts, medians = (distance > OUTLYING).sum(), dict(zip(data, middle, strict=True))
+    farthest = distance.max()[counts > 0].sort_values(ascending=False)
+    for name, most in farthest[:MOST].items():
+        row = distance[name].idxmax()
+        place = f"{table.dates[row]} ({table.location.row(int(table.rows[row]))})"
+        found = f"the farthest {data[name][row]:g} at {place}, {most:.0f} from {medians[name]:g}"
+        yield f"extreme: {listing([name])}: {counts[name]:,} value(s), {found}"
+    if len(farthest) > MOST:
+        yield f"extreme values also in {len(farthest) - MOST} more column(s)"

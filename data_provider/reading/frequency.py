@@ -1,10 +1,12 @@
-"""Name the step between the rows of a series, and count the steps of a season."""
+"""Find and name the step between the rows of a series, with certainty, and count the steps of a season."""
 
 import re
 
 import numpy as np
 import pandas as pd
+from pandas.tseries.frequencies import to_offset
 
+from data_provider.reading.csv_file import Location
 from utils.errors import UserError
 
 _DAY = pd.Timedelta(days=1)
@@ -18,6 +20,8 @@ _ALIASES = {
     "H": "h", "T": "min", "t": "min", "S": "s", "d": "D", "b": "B", "w": "W",
     "M": "ME", "m": "ME", "Q": "QE", "A": "YE", "Y": "YE",
 }  # fmt: skip
+FEW = 12  # rows among which chance makes patterns, like third Fridays
+_MONTHLY = ("MS", "ME", "BMS", "BME")
 _REMEDY = "write h, 15min, D, W, MS, … or leave it out"
 
 
@@ -26,13 +30,12 @@ def infer_frequency(dates: pd.DatetimeIndex) -> str:
     exact = exact_frequency(dates)
     if exact is not None:
         return exact
-    if len(dates) < 2:
-        return "D"
-    step = pd.Timedelta(np.median(np.diff(dates.to_numpy()).astype("timedelta64[ns]")))
+    steps = np.diff(dates.to_numpy()).astype("timedelta64[ns]")
+    step = pd.Timedelta(np.median(steps)) if len(steps) else pd.Timedelta(0)
     if step <= pd.Timedelta(0):
         return "D"
-    whole_days = step % _DAY == pd.Timedelta(0)
-    return (pd.offsets.Day(step // _DAY) if whole_days else pd.tseries.frequencies.to_offset(step)).freqstr
+    is_whole_days = step % _DAY == pd.Timedelta(0)
+    return (pd.offsets.Day(step // _DAY) if is_whole_days else to_offset(step)).freqstr
 
 
 def common_step(dates: pd.DatetimeIndex) -> np.timedelta64:
@@ -52,11 +55,7 @@ def exact_frequency(dates: pd.DatetimeIndex) -> str | None:
 
 
 def future_dates(last: pd.Timestamp, frequency: str, steps: int) -> pd.DatetimeIndex:
-    """Return the ``steps`` dates after ``last``.
-
-    Raises:
-        UserError: they lie beyond the year 2262, which pandas' dates cannot hold
-    """
+    """Return the ``steps`` dates after ``last``; raise UserError beyond the year 2262, the last that pandas holds."""
     try:
         dates = pd.date_range(last, periods=steps + 1, freq=frequency)
         return pd.DatetimeIndex(dates[dates > last][:steps].to_numpy())
@@ -67,14 +66,14 @@ def future_dates(last: pd.Timestamp, frequency: str, steps: int) -> pd.DatetimeI
 def is_calendar(frequency: str) -> bool:
     """Tell whether a step is a day or longer: such steps follow the calendar, not the clock."""
     try:
-        return pd.Timedelta(pd.tseries.frequencies.to_offset(frequency)) >= _DAY
+        return pd.Timedelta(to_offset(frequency)) >= _DAY
     except ValueError:
         return True
 
 
 def same_step(one: str, other: str) -> bool:
     """Tell whether two frequencies have steps of equal length, wherever in the week or year they begin."""
-    first, second = (pd.tseries.frequencies.to_offset(name) for name in (one, other))
+    first, second = (to_offset(name) for name in (one, other))
     try:
         return pd.Timedelta(first) == pd.Timedelta(second)
     except ValueError:
@@ -82,14 +81,10 @@ def same_step(one: str, other: str) -> bool:
 
 
 def check_frequency(name: str) -> str:
-    """Return a frequency that the user names as pandas spells it.
-
-    Raises:
-        UserError: pandas knows no such frequency, or it has no season
-    """
+    """Return a frequency that the user names as pandas spells it; raise UserError if it is no step between rows."""
     count, unit = re.fullmatch(r"(\d*)(.*)", name, re.DOTALL).groups()
     try:
-        offset = pd.tseries.frequencies.to_offset(count + _ALIASES.get(unit, unit))
+        offset = to_offset(count + _ALIASES.get(unit, unit))
     except (ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"--freq {name}: no such frequency; {_REMEDY}.") from error
     if _season(offset) is None:
@@ -99,7 +94,7 @@ def check_frequency(name: str) -> str:
 
 def season_length(frequency: str) -> int:
     """Return the steps per season: a day of shorter steps, a week of days, a year of longer steps."""
-    season = _season(pd.tseries.frequencies.to_offset(frequency))
+    season = _season(to_offset(frequency))
     if season is None:
         raise ValueError(f"{frequency} has no season")
     return season
@@ -120,3 +115,85 @@ def _season(offset: pd.DateOffset) -> int | None:
     if step < _DAY:
         return round(_DAY / step)
     return max(1, round((7 if step < 7 * _DAY else 364) * _DAY / step))
+
+
+def find_grid(
+    dates: pd.DatetimeIndex, wanted: str | None, column: str, location: Location
+) -> tuple[pd.DatetimeIndex, str, tuple[str, ...]]:
+    """Return every date from the first to the last, pandas' name of the step between them, and notes for the user.
+
+    All ``dates``, strictly rising, lie on this grid, and no other grid has fewer dates that are missing. The step that
+    the user wants decides where the dates allow it.
+
+    Raises:
+        UserError: there is no such grid
+    """
+    wanted = wanted and check_frequency(wanted)
+    is_regular = len(dates) < 2 or _is_regular(dates)
+    named = _grid(dates, wanted) if wanted else None
+    if named is not None and (len(named) == len(dates) or not is_regular):
+        return named, wanted, ()
+    if is_regular:
+        grid, step = dates, infer_frequency(dates)
+    else:
+        steps = [
+            *_monthly_steps(dates),
+            to_offset(pd.Timedelta(common_step(dates))).freqstr,
+            "B",
+        ]  # the likeliest first
+        grids = {step: grid for step in steps if (grid := _grid(dates, step)) is not None}
+        if not grids:
+            raise _no_step(dates, wanted, column, location)
+        step, grid = min(grids.items(), key=lambda item: len(item[1]))
+        step = _spelled(step, grid)
+    if wanted is None or season_length(wanted) == season_length(step):
+        return grid, step, ()
+    return grid, step, (f"--freq {wanted} does not fit the dates, whose step is {step}; the dates decide",)
+
+
+def _is_regular(dates: pd.DatetimeIndex) -> bool:
+    """Tell whether all dates are one step apart, and not by chance, as few beginnings of months may be 31 days."""
+    exact = exact_frequency(dates)
+    if exact is None or len(dates) >= FEW or not re.match(r"L?WOM|\d", exact):
+        return exact is not None
+    return not any(_grid(dates, step) is not None for step in _monthly_steps(dates))
+
+
+def _grid(dates: pd.DatetimeIndex, step: str) -> pd.DatetimeIndex | None:
+    """Return the grid of a step; None where a date does not lie on it, or more rows are missing than present."""
+    offset = to_offset(step)
+    try:
+        count = (dates[-1] - dates[0]) / pd.Timedelta(offset)
+    except ValueError:  # steps of the calendar
+        count = 0.0
+    if count > 2 * len(dates):  # seconds over years would fill the memory
+        return None
+    every = pd.DatetimeIndex(pd.date_range(dates[0], dates[-1], freq=offset).to_numpy())
+    return every if len(every) <= 2 * len(dates) and dates.isin(every).all() else None
+
+
+def _monthly_steps(dates: pd.DatetimeIndex) -> list[str]:
+    """Return the steps of months and years that most of the dates may have."""
+    months, counts = np.unique(np.diff(dates.year * 12 + dates.month), return_counts=True)
+    count = int(months[np.argmax(counts)])
+    return [f"{count}{name}" for name in _MONTHLY] if count else []
+
+
+def _spelled(step: str, grid: pd.DatetimeIndex) -> str:
+    """Return the name of a step as pandas infers it from dates, like QS-JAN for 3MS or W-SUN for 7D."""
+    try:
+        return exact_frequency(pd.date_range(grid[0], periods=max(FEW, len(grid)), freq=step)) or step
+    except pd.errors.OutOfBoundsDatetime:
+        return step
+
+
+def _no_step(dates: pd.DatetimeIndex, wanted: str | None, column: str, location: Location) -> UserError:
+    steps, common = np.diff(dates.to_numpy()), common_step(dates)
+    odd = int(np.argmax(steps != common)) + 1
+    flag = f"--freq {wanted} does not fit, and " if wanted else ""
+    regular = f"{(steps == common).sum()} of {len(steps)} are {pd.Timedelta(common)} apart"
+    exception = f"{location.row(odd)} ({dates[odd]}) comes {dates[odd] - dates[odd - 1]} after the one before"
+    return UserError(
+        f"{location.name}, column {column!r}: {flag}the rows have no regular step: {regular}, but {exception}. "
+        "Bring the rows to one step (monthly ones to the first or last day), or name it with --freq."
+    )

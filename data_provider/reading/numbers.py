@@ -37,14 +37,9 @@ _PROBLEMS = {
 
 
 def decimal_mark(texts: pd.DataFrame, location: Location, european: bool) -> str:
-    """Return the decimal mark of a table, one for all its columns.
+    """Return the decimal mark of a table; raise UserError if its cells contradict each other or allow two readings.
 
-    Args:
-        texts: the cells as they are written
-        european: whether the separator is one of countries that write decimals with a comma and thousands with a point
-
-    Raises:
-        UserError: the cells contradict each other, or can be read in two ways
+    ``european`` tells whether the separator is one of countries that write 1.234,5.
     """
     commas, points = _first(texts, ",", _COMMA), _first(texts, ".", _POINT)
     if commas and points:
@@ -88,11 +83,7 @@ def _first(texts: pd.DataFrame, mark: str, pattern: str) -> _Cell | None:
 
 
 def read_numbers(column: pd.Series, location: Location) -> np.ndarray:
-    """Return a column as float64, NaN where a value is missing.
-
-    Raises:
-        UserError: a cell is no finite number; the message names the first such cell
-    """
+    """Return a column as float64, NaN where a value is missing; raise UserError if a cell is no finite number."""
     where = f"{location.name}, column {shown(column.name)}"
     if pd.api.types.is_bool_dtype(column):
         raise UserError(f"{where} holds True and False, not numbers; write 1 and 0.")

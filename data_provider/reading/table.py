@@ -8,13 +8,11 @@ import pandas as pd
 
 from data_provider.config import DataConfig, check
 from data_provider.datasets import DatasetSpec
-from data_provider.reading.cells import read_cells, read_names
-from data_provider.reading.columns import checked_names, choose_dates, choose_numbers
+from data_provider.reading.columns import checked_names, choose_dates, choose_numbers, read_cells, read_names
 from data_provider.reading.csv_file import PEEK, Location, find_csv
 from data_provider.reading.dates import DATE, Stamps, parse_dates
 from data_provider.reading.frame import Frame, complete
-from data_provider.reading.frequency import infer_frequency
-from data_provider.reading.grid import find_grid
+from data_provider.reading.frequency import find_grid, infer_frequency
 from data_provider.reading.numbers import decimal_mark, read_numbers
 from data_provider.reading.timezones import check_clock, on_one_clock
 from utils.errors import UserError
@@ -22,13 +20,9 @@ from utils.errors import UserError
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read a table.
+    """How to read a table: as the flags of :class:`DataConfig` say, and more.
 
     Attributes:
-        date_col: the column of dates; None for ``date``, else for the first column that holds dates
-        freq: the step between rows; None to infer it
-        fill: ``linear`` or ``ffill`` to fill gaps and missing values; None to refuse them
-        tz: the time zone of a clock that writes no offsets from UTC; None if its dates are taken as they are
         columns: the columns to read, in this order; None for all
         published: use a published data set as it is, with its gaps
         irregular_dates: accept dates that are not sorted
@@ -49,14 +43,10 @@ class Reading:
     @classmethod
     def of(cls, config: DataConfig, spec: DatasetSpec) -> "Reading":
         """Return how to read the file of a configuration."""
-        return cls(
-            date_col=config.date_col,
-            freq=config.freq,
-            fill=config.fill,
-            tz=config.tz,
-            published=spec.folder is not None and config.fill is None,
-            irregular_dates=spec.irregular_dates and config.fill is None,
-        )
+        reading = cls(config.date_col, config.freq, config.fill, config.tz)
+        if config.fill is not None:
+            return reading
+        return replace(reading, published=spec.folder is not None, irregular_dates=spec.irregular_dates)
 
 
 def read_frame(path: Path, reading: Reading | None = None) -> Frame:
@@ -104,11 +94,7 @@ def _dates_as_column(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFram
 
 
 def read_table(path: Path, reading: Reading) -> Frame:
-    """Read a CSV file with its gaps and missing values, as NaN.
-
-    Raises:
-        UserError: the file cannot be used; the message names column and line
-    """
+    """Read a CSV file with its gaps and missing values, as NaN; raise UserError if it cannot be used."""
     file = find_csv(path)
     names = read_names(file)
     date_column, notes = choose_dates(read_cells(file, names, [], PEEK), names, reading.date_col, file)
@@ -148,19 +134,9 @@ def _series(
     if len(grid) > len(dates):
         rows = dates.get_indexer(grid)
         values = np.where(rows[:, None] >= 0, values[rows], np.nan)
-    return Frame(
-        dates=grid,
-        values=values,
-        columns=tuple(columns),
-        source=location.name,
-        frequency=frequency,
-        notes=(*notes, *notes_on_clock, *unsorted, *notes_on_step),
-        date_column=date_column,
-        offset=clock.written,
-        zone=clock.zone,
-        location=location,
-        rows=rows,
-    )
+    notes = (*notes, *notes_on_clock, *unsorted, *notes_on_step)
+    series = Frame(grid, values, tuple(columns), location.name, frequency, notes, location=location, rows=rows)
+    return replace(series, date_column=date_column, offset=clock.written, zone=clock.zone)
 
 
 def _check_order(clock: Stamps, texts: pd.Series, allowed: bool, location: Location) -> tuple[str, ...]:
@@ -170,9 +146,8 @@ def _check_order(clock: Stamps, texts: pd.Series, allowed: bool, location: Locat
     wrong = steps == still if is_duplicate else steps < still
     if not wrong.any():
         return ()
-    row = int(np.argmax(wrong)) + 1
-    name = "a duplicate" if is_duplicate else "earlier than the one before"
-    where = f"{location.row(row)} ({texts.iloc[row]}) is {name}"
+    row, problem = int(np.argmax(wrong)) + 1, "a duplicate" if is_duplicate else "earlier than the one before"
+    where = f"{location.row(row)} ({texts.iloc[row]}) is {problem}"
     if allowed:
         return (f"its dates are irregular: {where}; the rows are taken in the order of the file",)
     if clock.offsets is None:

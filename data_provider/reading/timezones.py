@@ -21,9 +21,6 @@ def on_one_clock(stamps: Stamps, tz: str | None, location: Location) -> tuple[St
 
     Steps of a day and more follow the calendar whatever the clock does; shorter steps are spans of time.
 
-    Args:
-        tz: name of the time zone of a clock that writes no offsets; dates with offsets are converted to it
-
     Raises:
         UserError: the dates cannot be those of a clock in ``tz``
     """
@@ -41,7 +38,7 @@ def on_one_clock(stamps: Stamps, tz: str | None, location: Location) -> tuple[St
 
 
 def _follows_calendar(wall: pd.DatetimeIndex) -> bool:
-    """Tell whether all rows are at the same time of day, a day or more apart."""
+    """Tell whether all rows are at one time of day, a day or more apart."""
     times = wall - wall.normalize()
     return bool((np.diff(wall.to_numpy()) >= _DAY).all() and (times == times[0]).all())
 
@@ -57,11 +54,7 @@ def _in_zone(stamps: Stamps, tz: str, location: Location) -> tuple[Stamps, tuple
 
 
 def _localize(wall: pd.DatetimeIndex, tz: str, location: Location) -> pd.DatetimeIndex:
-    """Return the dates of a local clock with their time zone; the order of rows tells repeated hours apart.
-
-    Raises:
-        UserError: the clock of the zone skips a date, or changes where the dates go on evenly
-    """
+    """Return the dates of a local clock with their time zone; the order of rows tells repeated hours apart."""
     first, second = (
         wall.tz_localize(ZoneInfo(tz), ambiguous=np.full(len(wall), is_first), nonexistent="NaT")
         for is_first in (True, False)
@@ -94,11 +87,7 @@ def clock_changes(dates: pd.DatetimeIndex) -> np.ndarray:
 
 
 def check_clock(dates: pd.DatetimeIndex, texts: pd.Series, location: Location) -> None:
-    """Refuse dates without offsets if all rows out of order are explained by a clock that is put back.
-
-    Raises:
-        UserError: they are; the message names the rows at which the clock changes
-    """
+    """Raise UserError if a clock that is put back explains all dates out of order."""
     changes, back = clock_changes(dates), np.flatnonzero(np.diff(dates.to_numpy()) <= _STILL) + 1
     if not np.isin(back, changes).all():
         return
@@ -116,8 +105,7 @@ def check_clock(dates: pd.DatetimeIndex, texts: pd.Series, location: Location) -
 def aware_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None, frequency: str) -> pd.DatetimeIndex:
     """Return dates of a frame, or dates that follow them, as instants: in its time zone, or at its offset if known.
 
-    Days and longer steps keep the time of the zone's clock; where that skips or repeats it, the instant is the next
-    or the first one.
+    Days and longer steps keep the time of the zone's clock; where that skips it, the instant is the next one.
     """
     if zone is not None and (offset is None or is_calendar(frequency)):
         return dates.tz_localize(zone, ambiguous=np.ones(len(dates), bool), nonexistent="shift_forward")
@@ -128,12 +116,7 @@ def aware_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None
 
 
 def written_dates(dates: pd.DatetimeIndex, offset: str | None = None) -> list[str]:
-    """Return dates as ISO texts, without a time where all are midnight and have no offset.
-
-    Args:
-        dates: with a time zone, or at ``offset``
-        offset: of the clock of the frame; None for steps of the calendar, which are written without
-    """
+    """Return dates as ISO texts with the frame's offset, without a time where all are midnight and have no offset."""
     if dates.tz is not None and offset not in (None, "Z"):
         return [date.isoformat(sep=" ") for date in dates]
     dates = dates.tz_localize(None)

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_provider.config import DataConfig
+from data_provider.factory import quality_report
 from data_provider.reading import Frame, Reading, frame_from, future_dates, read_frame, written_dates
-from data_provider.report import quality_report
 from utils.errors import UserError
 
 ROWS = 40

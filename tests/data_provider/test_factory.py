@@ -88,10 +88,6 @@ def test_a_channel_that_varies_too_little_is_allowed_with_a_note(
     assert np.isfinite(data.series.values).all()
 
 
-def test_ordinary_channels_leave_no_note(write_csv: WriteCsv) -> None:
-    assert load(write_csv()).notes == ()
-
-
 @pytest.mark.parametrize("magnitude", [1e-12, 1e12, 1e90])
 def test_the_size_of_the_numbers_makes_no_difference(write_csv: WriteCsv, magnitude: float) -> None:
     table = hourly_table()
@@ -169,9 +165,3 @@ def test_the_sample_needs_no_file() -> None:
     assert (data.frequency, data.season, len(data.columns)) == ("h", 24, 7)
     assert data.columns[-1] == "OT"
     assert data.source == "the embedded sample"
-
-
-def test_dates_of_the_windows_follow_the_rows_of_the_file(write_csv: WriteCsv) -> None:
-    data = load(write_csv())
-    assert data.dates[0] == pd.Timestamp("2024-01-01")
-    assert len(data.dates) == len(data.series.values) == 400

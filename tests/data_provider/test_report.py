@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from data_provider.config import DataConfig
-from data_provider.report import quality_report
+from data_provider.factory import quality_report
 from tests.conftest import WriteCsv, hourly_table
 from utils.errors import UserError
 

@@ -50,10 +50,6 @@ def test_the_sample_has_the_numbers_it_always_had(sample: Sample) -> None:
     np.testing.assert_allclose(values.std(0), STD, rtol=1e-9)
 
 
-def test_a_second_sample_is_the_same(sample: Sample) -> None:
-    np.testing.assert_array_equal(make_sample().frame.values, sample.frame.values)
-
-
 def test_the_sample_is_hourly_and_ends_with_the_target(sample: Sample) -> None:
     steps = np.diff(sample.frame.dates.to_numpy())
     assert (steps == np.timedelta64(1, "h")).all()
@@ -81,25 +77,6 @@ def test_the_error_of_the_best_forecast_is_the_noise_floor(sample: Sample) -> No
     np.testing.assert_allclose(error[known], 0, atol=1e-20)
     np.testing.assert_allclose(error[~known], floor[~known], rtol=0.33)
     np.testing.assert_allclose(error.mean(0), floor.mean(0), rtol=0.2)
-
-
-def test_errors_of_the_best_forecast_have_no_bias(sample: Sample) -> None:
-    error = sample.best_forecast(ORIGINS, PRED_LEN) - truth(sample, ORIGINS)
-    standard_error = np.sqrt(noise_floor(PRED_LEN).mean(0) / 170)
-    assert (np.abs(error.mean((0, 1))) < 3.5 * standard_error).all()
-
-
-def test_the_noise_floor_rises_from_the_first_unseen_step_to_the_variance_of_the_noise() -> None:
-    floor = noise_floor(1000)
-    assert (np.diff(floor, axis=0) >= -1e-12).all()
-    for c, channel in enumerate(CHANNELS):
-        hidden = channel.gain**2 * module.HIDDEN_STEP**2
-        own = channel.own_noise**2
-        at_lag = own * (1 - OWN_MEMORY ** (2 * (channel.lag + 1))) / (1 - OWN_MEMORY**2)
-        assert floor[0, c] == pytest.approx(own + (hidden if channel.lag == 0 else 0))
-        assert floor[channel.lag, c] == pytest.approx(hidden + at_lag)
-        limit = hidden / (1 - module.SHARED_MEMORY**2) + own / (1 - OWN_MEMORY**2)
-        assert floor[-1, c] == pytest.approx(limit)
 
 
 def test_without_noise_the_best_forecast_is_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from data_provider.config import DataConfig
 from data_provider.datasets import find_dataset
+from data_provider.factory import quality_report
 from data_provider.reading import (
     Frame,
     Reading,
@@ -17,7 +18,6 @@ from data_provider.reading import (
     read_frame,
     written_dates,
 )
-from data_provider.report import quality_report
 from exp.flags import parse
 from utils.errors import UserError
 

@@ -199,10 +199,6 @@ def test_a_batch_knows_which_targets_were_filled_in() -> None:
         np.testing.assert_array_equal(batch.known[i], known[origin : origin + 4])
 
 
-def test_where_nothing_was_filled_in_there_is_nothing_to_know(series: Series) -> None:
-    assert windows(series, Split.TEST).__getitems__([0]).known is None
-
-
 # --- samples of M4's series ---
 
 # The shortest series that the competition has, by pattern.
