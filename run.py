@@ -22,11 +22,7 @@ Records = list[dict[str, Any]]
 
 
 def run(argv: Sequence[str] | None) -> None:
-    """Carry out what the command line asks for.
-
-    Raises:
-        UserError: something given cannot be used.
-    """
+    """Carry out what the command line asks for; raise UserError where something given cannot be used."""
     given = parse(argv)
     command = Command(**given_for(Command, given))
     if command.load and command.is_training:

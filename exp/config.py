@@ -64,11 +64,7 @@ class RunConfig:
 
     @classmethod
     def from_flags(cls, given: Mapping[str, Any]) -> "RunConfig":
-        """Sort the given flags into what they are for; all others have their defaults.
-
-        Raises:
-            UserError: a value contradicts another.
-        """
+        """Sort the given flags into what they are for; raise UserError where one contradicts another."""
         runtime, own = RuntimeOptions(**given_for(RuntimeOptions, given)), given_for(cls, given)
         default = "custom" if "data_path" in given else TASKS[own.get("task_name", cls.task_name)].default_data
         name = given.get("data", default)
@@ -87,11 +83,7 @@ class RunConfig:
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any], runtime: RuntimeOptions) -> "RunConfig":
-        """Rebuild the configuration that a checkpoint was trained with, from its ``config.json``.
-
-        Raises:
-            UserError: a part is missing, unknown or not possible.
-        """
+        """Rebuild the configuration in a checkpoint's ``config.json``; raise UserError where a part is not possible."""
         run, data, model = identity_of(stored).values()
         kind = resolve_name(find_dataset(str(data.get("data"))).config)
         from_json(find_config(model["name"]), model["config"] | dict.fromkeys(SIZES, 1))

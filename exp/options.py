@@ -18,9 +18,7 @@ class Command:
     overwrite: bool = flag(False, PRESENCE, "repeat what is finished already", needs={"is_training": (1,)})
     dry_run: bool = flag(False, PRESENCE, "print configuration, windows and what trains; no more")
     check_data: bool = flag(False, PRESENCE, "report on the file (gaps, missing values, outliers …); train nothing")
-    do_predict: bool = flag(
-        False, PRESENCE, "forecast the time after the file's end; with --is_training 0 without a test"
-    )
+    do_predict: bool = flag(False, PRESENCE, "forecast beyond the file's end; with --is_training 0 without a test")
     load: str | None = flag(None, PATH, "checkpoint folder to test, with all but the data file as in its training")
     use_amp: bool = flag(False, PRESENCE, "--precision bf16 where the device has bfloat16")
 
@@ -61,9 +59,7 @@ class RuntimeOptions:
         None, whole(high=10_000_000), "windows per batch of validation and test; as many as fit well if left out"
     )
     compile: str = flag(
-        "0",
-        choice(*COMPILE),
-        "1: torch.compile (a first start takes a minute or more); or reduce-overhead, max-autotune (CUDA graphs)",
+        "0", choice(*COMPILE), "1: torch.compile (slow first start); or reduce-overhead, max-autotune (CUDA graphs)"
     )
     grad_checkpoint: int = flag(0, SWITCH, "1 saves memory: activations are computed again in the backward pass")
     resume: str = flag(

@@ -29,13 +29,7 @@ def digest_to_train(config: RunConfig) -> str:
 
 
 def digests_of_outcomes(config: RunConfig) -> dict[Path, str]:
-    """Return the hash of the data files that figures depend on, for each record of a run.
-
-    A zero-shot test leaves a record for each target.
-
-    Raises:
-        UserError: a file is missing.
-    """
+    """Return the hash of the data files that figures depend on, for each record of a run: one per zero-shot target."""
     targets = {zero_shot_folder(config.results, name): target.files() for name, target in config.targets.items()}
     return {
         folder / RECORD: fingerprint_of_files([*config.data.files(), *files])
@@ -92,11 +86,7 @@ def stored_identity(folder: Path) -> dict[str, Any] | None:
 
 
 def trained_config(folder: Path, runtime: RuntimeOptions) -> RunConfig:
-    """Return the configuration that the model in ``folder`` was trained with.
-
-    Raises:
-        UserError: there is no checkpoint, or its configuration is damaged.
-    """
+    """Return the configuration that the model in ``folder`` was trained with; raise UserError where it is damaged."""
     stored = read_config(folder)
     try:
         return RunConfig.from_stored(stored, runtime)

@@ -19,9 +19,13 @@ def target_configs(source: DataConfig, runtime: RuntimeOptions) -> dict[str, Dat
         UserError: the flags that name targets contradict each other, or a target is unknown, of another kind than the
             source or without a file.
     """
+    kind = find_dataset(source.data).config
+    fitting = [name for name, spec in DATASETS.items() if spec.config == kind]
     found: dict[str, DataConfig] = {}
     for name, file in _named_targets(runtime):
-        _check_kind(source, name)
+        if name not in fitting:
+            wanted = f"no such data set; choose one of {', '.join(fitting)}"
+            raise UserError(f"zero-shot target: --target_data {name}: {wanted}.")
         root = runtime.target_root_path or _folder_of_source(source, file or find_dataset(name).file)
         tz = source.tz if name == "custom" else None
         config = replace(source, data=name, root_path=root, data_path=file, percent=100, freq=None, tz=tz)
@@ -67,15 +71,6 @@ def _named_targets(runtime: RuntimeOptions) -> list[tuple[str, str | None]]:
 
 def _split(text: str | None) -> list[str]:
     return [part.strip() for part in text.split(",")] if text else []
-
-
-def _check_kind(source: DataConfig, name: str) -> None:
-    kind = find_dataset(source.data).config
-    fitting = [other for other, spec in DATASETS.items() if spec.config == kind]
-    if name not in fitting:
-        raise UserError(
-            f"zero-shot target: --target_data {name}: no such data set; choose one of {', '.join(fitting)}."
-        )
 
 
 def _folder_of_source(source: DataConfig, file: str | None) -> str | None:

@@ -33,11 +33,7 @@ def __getattr__(name: str) -> Any:
 
 
 def find_model(name: str) -> "type[Model]":
-    """Return the class of a model.
-
-    Raises:
-        UserError: there is none of that name.
-    """
+    """Return the class of a model; raise UserError where there is none of that name."""
     return resolve_name(_place(name))
 
 
@@ -99,9 +95,8 @@ def load(folder: str | Path, merge: bool = False, **options: Any) -> "Model":
 def from_public(folder: str | Path) -> "Model":
     """Load the weights of a public implementation, in evaluation mode.
 
-    Args:
-        folder: holds ``config.json`` (``model``, its name here, and the sizes) and ``weights.safetensors`` with the
-            tensors under that implementation's names.
+    The folder holds ``config.json`` (``model``, its name here, and the sizes) and ``weights.safetensors`` with the
+    tensors under that implementation's names.
 
     Raises:
         UserError: a file cannot be read, the model is unknown, or the tensors do not fit the sizes.

@@ -127,14 +127,7 @@ class CALF(Model):
 
     @classmethod
     def build(cls, config: "CALF.Config", write: bool = True) -> "CALF":
-        """Make an untrained CALF from the current torch seed.
-
-        Args:
-            write: make and save word embeddings that are missing.
-
-        Raises:
-            UserError: the backbone or the word embeddings cannot be had, or do not fit.
-        """
+        """Make an untrained CALF from the current torch seed; ``write`` makes and saves word embeddings if missing."""
         backbone = load_backbone(config.llm, config.llm_init, config.gpt_layers)
         described = backbone.describe()  # before the adapters change it
         words = choose_word_embeddings(config.word_embedding_path, backbone, write)
@@ -207,12 +200,13 @@ class CALF(Model):
         """Return backbone, word embeddings and adapters, in words."""
         words, config = self.origin["word_embeddings"], self.config
         origin = f"{words.get('file')}, of {words.get('llm') or 'a backbone it does not name'}"
+        adapters = (
+            f"rank {config.r}, alpha {config.lora_alpha}, dropout {config.lora_dropout:g}" if config.lora else "off"
+        )
         return [
             f"backbone: {self._backbone_in_words()}, {config.gpt_layers} blocks",
             f"word embeddings: {len(self.match.words)} words, {origin}",
-            f"LoRA: rank {config.r}, alpha {config.lora_alpha}, dropout {config.lora_dropout:g}"
-            if config.lora
-            else "LoRA: off",
+            f"LoRA: {adapters}",
         ]
 
     def origin_in_words(self) -> list[str]:
@@ -238,11 +232,7 @@ class CALF(Model):
         return {"backbone": self.origin["backbone"]["fingerprint"], "word embeddings": words}
 
     def forward(self, x: Tensor, text_branch: bool | None = None) -> CALFOutput:
-        """Forecast windows ``x`` (B, L, C).
-
-        The text branch and the features exist for the training losses; they are computed while training,
-        or when ``text_branch`` asks for them.
-        """
+        """Forecast windows ``x`` (B, L, C); the text branch is for the training losses, else computed on request."""
         normal, statistics = normalize(x)
         time_tokens = self.embedding(normal)  # (B, C, D)
         if not (self.training if text_branch is None else text_branch):
@@ -259,11 +249,11 @@ class CALF(Model):
         )
 
     def branches(self, x: Tensor) -> CALFOutput:
-        """Everything both branches compute on ``x`` (B, L, C), in training and in evaluation alike."""
+        """Return everything that both branches compute on ``x`` (B, L, C), also in evaluation."""
         return self(x, text_branch=True)
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """What trains and at which rate; all else is frozen.
+        """Return what trains and at which rate; all else is frozen.
 
         The alignment group (projections, and the in/out projections of both attentions before the
         backbone) keeps a constant rate, as in the released code that the published numbers come from.
@@ -362,13 +352,11 @@ class CALF(Model):
 
 
 def _compiled(forward: Callable[..., Tensor], mode: str) -> Callable[..., Tensor]:
-    """Compile the forward pass of a block for batches of any size.
-
-    A single window takes the pass as it was: for a batch of one the compiler would make all its code again.
-    """
+    """Compile the forward pass of a block for batches of any size."""
     compiled = torch.compile(forward, dynamic=True, mode=mode)
 
     def run(state: Tensor, *args: Any, **options: Any) -> Tensor:
+        # For a batch of one the compiler would make all its code again.
         return (compiled if len(state) > 1 else forward)(state, *args, **options)
 
     return run

@@ -57,19 +57,11 @@ class Stored:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, expected: Mapping[str, Tensor]) -> None:
-        """Compare names and shapes of the tensors with those of a model, before memory is taken for them.
-
-        Raises:
-            UserError: they differ.
-        """
+        """Raise UserError where names or shapes differ from those of a model's tensors, before memory is taken."""
         check_fit(expected, self.shapes, self._misfit, REMEDY)
 
     def values(self, expected: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-        """Yield name and content of each tensor of a model that :meth:`check` has accepted.
-
-        Raises:
-            UserError: one is of another type, or not finite.
-        """
+        """Yield name and content of each tensor of a model; raise UserError for another type, NaN and infinity."""
         with _weights(self.folder) as file:
             for name, tensor in expected.items():
                 values = file.get_tensor(self.names.get(name, name))
@@ -93,13 +85,8 @@ def write_checkpoint(
 ) -> None:
     """Write weights and configuration, each whole or not at all.
 
-    ``best`` changes from epoch to epoch and lies with the weights in one file; the configuration stays as it is.
-    So a crash between the two files leaves nothing that does not belong together.
-
-    Args:
-        model: its name, config and origin.
-        extras: the rest of the configuration, as JSON.
-        best: the epoch of the weights, and its score.
+    The epoch and its score (``best``) change and lie with the weights in one file; the configuration (name, config and
+    origin of the ``model``, and ``extras``) does not. So a crash between the two files leaves nothing that is unfit.
     """
     config = {"format": FORMAT, "model": dict(model), **extras}
     write_json(folder / CONFIG, {**config, "digest": _digest(config)})
@@ -108,11 +95,7 @@ def write_checkpoint(
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read the configuration alone.
-
-    Raises:
-        UserError: it is missing, damaged, or of another format.
-    """
+    """Read the configuration alone; raise UserError where it is missing, damaged, or of another format."""
     path = folder / CONFIG
     _check_there(path)
     try:

@@ -63,16 +63,12 @@ class StorableModel(
 
     @classmethod
     def empty(cls, config: ModelConfig, origin: Mapping[str, Any]) -> Self:
-        """Make a model with the shapes of a checkpoint's, whatever its numbers; called on the meta device.
-
-        Raises:
-            UserError: what the checkpoint says of the model's parts is incomplete, or cannot be right.
-        """
+        """Make a model with the shapes of a checkpoint's, on the meta device; raise UserError for a wrong origin."""
         return cls(config)
 
     @classmethod
     def restore(cls, config: ModelConfig, origin: Mapping[str, Any]) -> Self:
-        """Make a model with what a checkpoint only names, for its tensors to be put in; raise UserError if it lacks."""
+        """Make a model with the parts that a checkpoint only names; raise UserError where one cannot be had."""
         return cls.empty(config, origin)
 
     def trained_state(self) -> dict[str, Tensor]:
@@ -94,10 +90,7 @@ class StorableModel(
 
         Args:
             sizes: values for the fields of ``Config`` by name; others are ignored.
-            tensors: under that implementation's names.
-
-        Raises:
-            UserError: the tensors do not fit the sizes.
+            tensors: under that implementation's names; UserError where they do not fit the sizes.
         """
         known = {one.name: sizes.get(one.name, one.default) for one in fields(cls.Config)}
         known = {name: int(v) if isinstance(v, bool) else v for name, v in known.items() if v is not MISSING}
@@ -115,14 +108,7 @@ class StorableModel(
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
-        """Load a checkpoint folder, or a repository of the Hugging Face hub (``user/name``), in evaluation mode.
-
-        Args:
-            options: of ``huggingface_hub.snapshot_download``.
-
-        Raises:
-            UserError: there is none, it is damaged, it holds another model, or a part of it cannot be had.
-        """
+        """Load a checkpoint like ``models.load``; raise UserError where it is damaged or holds another model."""
         stored = read_stored(find_checkpoint(pretrained_model_name_or_path, **options))
         if stored.name != cls.__name__:
             where, name = shown_path(stored.folder), shown_path(stored.name[:40])
@@ -152,12 +138,7 @@ class StorableModel(
         return model.eval()
 
     def save(self, folder: Path, extras: Mapping[str, Any], best: Mapping[str, Any]) -> None:
-        """Write the model into a checkpoint folder.
-
-        Args:
-            extras: what else ``config.json`` has to hold; it does not change from epoch to epoch.
-            best: the epoch and its score.
-        """
+        """Write a checkpoint folder; ``extras`` is what else ``config.json`` holds, ``best`` is epoch and score."""
         described = {"name": type(self).__name__, "config": asdict(self.config), "origin": self.origin}
         write_checkpoint(folder, described, self.stored_state(), extras, best)
 

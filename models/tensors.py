@@ -17,16 +17,11 @@ MOST_BYTES = 2**36  # of weights
 
 
 def check_fit(expected: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]], misfit: str, remedy: str) -> None:
-    """Compare names and shapes of a model's tensors with those in a file, before memory is taken for them.
+    """Raise UserError where names or shapes of a model's tensors differ from those in a file.
 
     Args:
         expected: tensors of the model, which may lie on the meta device.
-        found: shapes in the file.
-        misfit: begins the message, like ``FILE does not fit config.json``.
-        remedy: ends the message.
-
-    Raises:
-        UserError: they differ.
+        misfit: begins the message, like ``FILE does not fit config.json``; ``remedy`` ends it.
     """
     common = expected.keys() & found.keys()
     wrong: dict[str, Collection[str]] = {
@@ -41,11 +36,7 @@ def check_fit(expected: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...
 
 
 def check_state(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Compare the tensors of other programs with those of a model, which may lie on the meta device.
-
-    Raises:
-        UserError: a tensor is missing, unknown or of another shape.
-    """
+    """Raise UserError where tensors of other programs do not fit a model, which may lie on the meta device."""
     buffers = dict(model.named_buffers()).keys() - state.keys()  # they may be left out
     expected = {name: tensor for name, tensor in model.state_dict().items() if name not in buffers}
     shapes = {name: tensor.shape for name, tensor in state.items()}
@@ -53,11 +44,7 @@ def check_state(model: nn.Module, state: Mapping[str, Tensor], source: str) -> N
 
 
 def fill_model(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy tensors that :func:`check_state` has accepted into a model; those used in two places may come twice.
-
-    Raises:
-        UserError: a tensor is not finite, or comes twice and differs.
-    """
+    """Copy tensors into a model; raise UserError where one is not finite, or copies of a shared one differ."""
     own = model.state_dict()
     for name, tensor in state.items():
         if not torch.isfinite(own[name].copy_(tensor)).all():
@@ -68,11 +55,7 @@ def fill_model(model: nn.Module, state: Mapping[str, Tensor], source: str) -> No
 
 
 def read_public(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read sizes (``config.json``) and tensors (``weights.safetensors``) of a public implementation.
-
-    Raises:
-        UserError: a file is missing or damaged.
-    """
+    """Read sizes and tensors of a public implementation; raise UserError where a file is missing or damaged."""
     try:
         sizes = read_json(folder / CONFIG)
         check_regular(folder / WEIGHTS, MOST_BYTES)
