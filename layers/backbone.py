@@ -70,15 +70,12 @@ class Backbone:
         return fingerprint(dict(self.model.named_parameters()))
 
     def describe(self) -> dict[str, Any]:
-        """Return what to print and to store, as JSON.
-
-        ``stored`` says that a checkpoint has to hold the frozen blocks too: nobody else has random ones, and the
-        path of a local folder means nothing on another machine.
-        """
+        """Return what to print and to store, as JSON."""
         return {
             "name": self.name,
             "init": self.init,
             "fingerprint": self.fingerprint,
+            # Whether a checkpoint has to hold the frozen blocks too, which another machine would not find.
             "stored": self.init == "random" or Path(self.name).is_dir(),
             "config": plain_config(self.model),
         }
@@ -116,11 +113,7 @@ def plain_config(model: PreTrainedModel) -> dict[str, Any]:
 
 
 def empty_backbone(config: Mapping[str, Any]) -> PreTrainedModel:
-    """Return a model of a :func:`plain_config`, without token table; its weights are yet to be filled in.
-
-    Raises:
-        UserError: the configuration is not possible.
-    """
+    """Return a model of a :func:`plain_config`, without token table; its weights are yet to be filled in."""
     checked = checked_config({**config, "vocab_size": 1, **NO_SPECIAL_TOKENS})
     model = FAMILIES[checked.model_type].model(checked)
     model.set_input_embeddings(None)
@@ -147,11 +140,7 @@ def check_backbone_record(record: Any) -> None:
 
 
 def check_same(record: Mapping[str, Any], found: str) -> None:
-    """Compare the fingerprint that a checkpoint was trained on with the one ``found`` on this machine.
-
-    Raises:
-        UserError: they differ.
-    """
+    """Raise UserError where the backbone ``found`` here has another fingerprint than the one trained on."""
     name, trained_on = shown_path(record["name"]), record["fingerprint"]
     if found != trained_on:
         told = f"it was trained on {name} with fingerprint {trained_on}; the {name} found here has {found}"

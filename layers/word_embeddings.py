@@ -81,10 +81,9 @@ def choose_word_embeddings(path: str | Path | None, backbone: Backbone, write: b
 
 
 def make_word_embeddings(backbone: Backbone, components: int) -> WordEmbeddings:
-    """Make word embeddings from the token table of a backbone; errors are those of :func:`principal_words`."""
-    table = backbone.token_table
-    name = f"{backbone.name} ({backbone.init})"
-    return WordEmbeddings(principal_words(table, components), name, fingerprint({"wte": table}))
+    """Make word embeddings from the token table of a backbone."""
+    words, origin = principal_words(backbone.token_table, components), f"{backbone.name} ({backbone.init})"
+    return WordEmbeddings(words, origin, fingerprint({"wte": backbone.token_table}))
 
 
 def principal_words(token_table: Tensor, components: int) -> Tensor:
@@ -100,10 +99,8 @@ def principal_words(token_table: Tensor, components: int) -> Tensor:
 
     vocabulary, width = token_table.shape
     if not 1 <= components <= min(width, vocabulary):
-        raise UserError(
-            f"--n_components {components}: a token table of {vocabulary} tokens and width {width} "
-            f"has 1 to {min(width, vocabulary)} principal words."
-        )
+        table = f"a token table of {vocabulary} tokens and width {width}"
+        raise UserError(f"--n_components {components}: {table} has 1 to {min(width, vocabulary)} principal words.")
     samples = token_table.T.numpy().astype(np.float64)  # (D, V)
     scores = PCA(n_components=components, svd_solver="full").fit_transform(samples)  # (D, K)
     return torch.from_numpy(np.ascontiguousarray(scores.T.astype(np.float32)))
