@@ -202,16 +202,15 @@ class CALF(Model):
         """
         if not (merge and stored.config.get("lora")):
             return super().from_stored(stored)
-        names = {name.replace(".base_layer.", "."): name for name in stored.shapes if ".lora_" not in name}
+        adapters = {name: shape for name, shape in stored.shapes.items() if ".lora_" in name}
+        names = {name.replace(".base_layer.", "."): name for name in stored.shapes.keys() - adapters.keys()}
         shapes = {plain: stored.shapes[name] for plain, name in names.items()}
         config = {**stored.config, "lora": 0}
         model = super().from_stored(replace(stored, config=config, shapes=shapes, names=names))
         trained = from_json(cls.Config, stored.config)
         expected = {f"time_gpt2.{name}": t for name, t in empty_adapters(model.time_gpt2, trained.r).items()}
-        lora = {name: shape for name, shape in stored.shapes.items() if ".lora_" in name}
-        replace(stored, shapes=lora).check_shapes(expected)
-        adapters = stored.read(expected)
-        merge_adapters(model.time_gpt2, "time_gpt2.", adapters, trained.lora_alpha / trained.r)
+        replace(stored, shapes=adapters).check_shapes(expected)
+        merge_adapters(model.time_gpt2, "time_gpt2.", stored.read(expected), trained.lora_alpha / trained.r)
         return model
 
     def save(self, folder: Path, extras: Mapping[str, Any], best: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ class Stored:
             raise self._misfit(min(wrong), "is missing, unknown or of another size")
 
     def fill(self, expected: Mapping[str, Tensor]) -> None:
-        """Copy the stored tensors into those of a model.
+        """Copy the stored tensors into those of a model, once :meth:`check_shapes` has accepted them.
 
         Raises:
             UserError: one is of another type, or not finite; the model is then of no use.
@@ -79,14 +79,11 @@ class Stored:
             expected[name].copy_(values)
 
     def read(self, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return stored tensors of known shapes.
+        """Return stored tensors, once :meth:`check_shapes` has accepted their names and shapes.
 
         Raises:
-            UserError: one is missing, of another shape or type, or not finite.
+            UserError: one is of another type, or not finite.
         """
-        wrong = [name for name, tensor in expected.items() if self.shapes.get(name) != tensor.shape]
-        if wrong:
-            raise self._misfit(min(wrong), "is missing or of another size")
         return dict(self._values(expected))
 
     def _values(self, expected: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
