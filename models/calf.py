@@ -1,72 +1,37 @@
-"""CALF: two branches over one GPT-2, a time branch that forecasts and a text branch that guides it.
+"""CALF: two branches over one language model, a time branch that forecasts and a text branch that guides it.
 
 Liu et al., "CALF: Aligning LLMs for Time Series Forecasting via Cross-modal Fine-Tuning", AAAI 2025,
-arXiv 2403.07300. Section numbers below are the paper's.
-
-Shapes: B batch, L seq_len, H pred_len, C channels, D width, K principal words, N blocks.
+arXiv 2403.07300. Here are its flags, the parts it is built from and its checkpoints; ``calf_network`` has the maths.
+Shapes: D width, K principal words.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from transformers import PreTrainedModel
+from torch import Tensor
 
 from layers.backbone import Stack, check_backbone_record, check_same, empty_backbone, load_backbone, plain_config
-from layers.branches import split_branches
-from layers.cross_modal_match import CrossModalMatch
-from layers.instance_norm import denormalize, normalize
-from layers.lora import LoRA, empty_adapters, is_adapted, merge_adapters, merged
-from layers.recomputing import recompute_in_backward
-from layers.token_embedding import ChannelTokenEmbedding
+from layers.lora import empty_adapters, merge_adapters
 from layers.word_embeddings import choose_word_embeddings, load_word_embeddings
-from models.base import Model, Output, ParameterGroup
+from models.base import Model
+from models.calf_network import CALFNetwork
 from models.calf_release import lora_rank, read_release
 from models.checkpoint import Stored
-from models.config import FEATURE_LOSSES, FORECAST_LOSSES, LOSS_HELP, ModelConfig
+from models.config import FEATURE_LOSSES, FORECAST_LOSSES, LOSS_HELP
 from models.public import check_state, fill_model
 from utils.errors import UserError, shown_path
 from utils.fingerprint import fingerprint
 from utils.flags import FILE, MODEL_NAME, SHARE, SWITCH, WEIGHT, NonZero, choice, flag, from_json, whole
-from utils.losses import CALFLoss
 
-ALIGNMENT_RATE = 1e-4
-RELEASED_HEADS = 12
 RELEASED_TASKS = ("long_term_forecast", "short_term_forecast")
 
 
-@dataclass(frozen=True)
-class CALFOutput(Output):
-    """What CALF computes; in evaluation the forecast alone.
-
-    Attributes:
-        forecast: (B, H, C), of the time branch.
-        text_forecast: (B, H, C), of the text branch.
-        time_features: N+1 projected features (B, C, D) of the time branch, shallow to deep.
-        text_features: N+1 projected features (B, C, D) of the text branch, shallow to deep.
-    """
-
-    text_forecast: Tensor | None = None
-    time_features: tuple[Tensor, ...] = ()
-    text_features: tuple[Tensor, ...] = ()
-
-
-class CALF(Model):
-    """The dual-branch model of section 3.
-
-    Args:
-        config: sizes and flags.
-        gpt2: the first N blocks of a GPT-2 of width D, without token table. It becomes part of the model.
-        words: principal word embeddings (K, D).
-
-    Raises:
-        UserError: the widths do not fit, or there are more channels than positions.
-    """
+class CALF(CALFNetwork):
+    """CALF with its flags, the parts it is built from, and its checkpoints."""
 
     @dataclass(frozen=True)
     class Config(Model.Config):
@@ -116,26 +81,6 @@ class CALF(Model):
         def losses(self) -> dict[str, str]:
             return {"task_loss": self.task_loss, "output_loss": self.output_loss}
 
-    def __init__(self, config: "CALF.Config", gpt2: PreTrainedModel, words: Tensor) -> None:
-        super().__init__(config)
-        stack = Stack(gpt2)
-        _check_fit(config, stack, words)
-        width, heads = stack.width, attention_heads(stack.width, stack.heads)
-        self.loss = CALFLoss(
-            config.task_loss, config.output_loss, config.feature_loss, config.task_w, config.output_w, config.feature_w
-        )
-        self.embedding = ChannelTokenEmbedding(config.seq_len, width, heads)
-        self.match = CrossModalMatch(words, heads)
-        adapters = LoRA(config.r, config.lora_alpha, config.lora_dropout) if config.lora else None
-        self.time_gpt2, self.text_gpt2 = split_branches(gpt2, adapters)
-        self.time_projections = _projections(width, stack.depth + 1)
-        self.text_projections = _projections(width, stack.depth + 1)
-        self.head = nn.Linear(width, config.pred_len)
-        self.requires_grad_(False)
-        for group in self.parameter_groups():
-            for parameter in group.parameters:
-                parameter.requires_grad_(True)
-
     @classmethod
     def build(cls, config: "CALF.Config", write: bool = True) -> "CALF":
         """Make an untrained CALF from the current torch seed.
@@ -158,6 +103,7 @@ class CALF(Model):
 
     @classmethod
     def empty(cls, config: "CALF.Config", origin: Mapping[str, Any]) -> "CALF":
+        """Make a CALF with the shapes of a checkpoint's, whatever its numbers; called on the meta device."""
         gpt2 = empty_backbone(origin["backbone"]["config"])
         return cls(config, gpt2, torch.zeros(origin["word_embeddings"]["count"], Stack(gpt2).width))
 
@@ -226,15 +172,6 @@ class CALF(Model):
         whole = not self.origin or self.origin["backbone"]["stored"]
         return self.trained_state() | (self.frozen_state() if whole else {})
 
-    def training_loss(self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None)) -> Tensor:
-        """Return the weighted sum of task, output and feature loss (section 3.3); arguments as in ``Model``."""
-        output = self(x, text_branch=self.loss.needs_text_branch)
-        text = None if output.text_forecast is None else output.text_forecast[..., scored]
-        return self.loss(
-            output.forecast[..., scored], y[..., scored], text, output.time_features, output.text_features,
-            self.masked(x, mask, scored),
-        )  # fmt: skip
-
     def describe(self) -> list[str]:
         """Return backbone, word embeddings and adapters, in words."""
         words, config = self.origin["word_embeddings"], self.config
@@ -269,51 +206,6 @@ class CALF(Model):
         words = fingerprint({"words": self.match.words})
         return {"backbone": self.origin["backbone"]["fingerprint"], "word embeddings": words}
 
-    def forward(self, x: Tensor, text_branch: bool | None = None) -> CALFOutput:
-        """Forecast windows ``x`` (B, L, C).
-
-        The text branch and the features exist for the training losses; they are computed while training,
-        or when ``text_branch`` asks for them.
-        """
-        normal, statistics = normalize(x)
-        time_tokens = self.embedding(normal)  # (B, C, D)
-        if not (self.training if text_branch is None else text_branch):
-            time_state, _ = _run_branch(self.time_gpt2, time_tokens, None)
-            return CALFOutput(denormalize(self._project_to_horizon(time_state), statistics))
-        text_tokens = self.match(time_tokens)  # (B, C, D)
-        time_state, time_features = _run_branch(self.time_gpt2, time_tokens, self.time_projections)
-        text_state, text_features = _run_branch(self.text_gpt2, text_tokens, self.text_projections)
-        return CALFOutput(
-            denormalize(self._project_to_horizon(time_state), statistics),
-            denormalize(self._project_to_horizon(text_state), statistics),
-            time_features,
-            text_features,
-        )
-
-    def branches(self, x: Tensor) -> CALFOutput:
-        """Everything both branches compute on ``x`` (B, L, C), in training and in evaluation alike."""
-        return self(x, text_branch=True)
-
-    def parameter_groups(self) -> list[ParameterGroup]:
-        """What trains and at which rate; all else is frozen.
-
-        The alignment group (projections, and the in/out projections of both attentions before the
-        backbone) keeps a constant rate, as in the released code that the published numbers come from.
-        """
-        alignment = [
-            self.time_projections,
-            self.text_projections,
-            self.embedding.encoder.self_attn,
-            self.match.attention,
-        ]
-        constant = list(_unique(p for module in alignment for p in module.parameters()))
-        taken = {id(p) for p in constant}
-        scheduled = _unique(p for module in self._scheduled_modules() for p in module.parameters())
-        return [
-            ParameterGroup("alignment", constant, ALIGNMENT_RATE),
-            ParameterGroup("backbone", [p for p in scheduled if id(p) not in taken]),
-        ]
-
     @classmethod
     def from_public(cls, sizes: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "CALF":
         """Refuse: released weights are in a file that only :meth:`from_release` reads."""
@@ -339,9 +231,16 @@ class CALF(Model):
         Whether LoRA was on, and its rank, follow from the tensors; its alpha does not, and is an argument.
 
         Args:
-            checkpoint: their ``checkpoint.pth``. llm: the GPT-2 it was trained on, hub name or local folder.
+            checkpoint: their ``checkpoint.pth``.
+            llm: the GPT-2 it was trained on, a hub name or a local folder.
             word_embeddings: the file it was trained with, or the array itself, (D, K) as in the release.
-            seq_len, pred_len, channels, gpt_layers, task_name: as it was trained.
+            seq_len: as it was trained.
+            pred_len: as it was trained.
+            channels: as it was trained.
+            gpt_layers: as it was trained.
+            task_name: as it was trained; it changes no number.
+            lora_alpha: as it was trained.
+            lora_dropout: as it was trained.
 
         Raises:
             UserError: a file cannot be read, or its tensors do not fit these sizes.
@@ -366,109 +265,3 @@ class CALF(Model):
         fill_model(model, state, shown_path(checkpoint))
         model.origin = {"backbone": described, "word_embeddings": {"count": len(words)}}
         return model.eval()
-
-    def recompute_activations(self) -> None:
-        """While training keep only the inputs of encoder layer and blocks, and compute the rest again backwards.
-
-        The numbers stay the same; a step takes another forward pass and much less memory.
-        """
-        for part in (self.embedding.encoder, *Stack(self.time_gpt2).blocks, *Stack(self.text_gpt2).blocks):
-            recompute_in_backward(part)
-
-    def compile_parts(self, mode: str = "default") -> None:
-        """Compile the blocks of both branches by ``torch.compile``.
-
-        All blocks of a kind share one compiled graph. There are three kinds: those of the time branch and those of the
-        text branch while training, those of the time branch in evaluation.
-
-        Args:
-            mode: of ``torch.compile``; ``reduce-overhead`` and ``max-autotune`` use CUDA graphs.
-        """
-        for block in (*Stack(self.time_gpt2).blocks, *Stack(self.text_gpt2).blocks):
-            # The forward pass alone: what surrounds it is one code for all modules, and would be compiled too often.
-            block.forward = _compiled(block.forward, mode)
-
-    @contextmanager
-    def merged_adapters(self) -> Iterator[None]:
-        """Within the block LoRA is folded into weights of its own, so that a forecast pays nothing for it.
-
-        The tensors that the branches share, and that train, are neither changed nor rounded.
-        """
-        with merged(self.time_gpt2):
-            yield
-
-    def _project_to_horizon(self, state: Tensor) -> Tensor:
-        return self.head(state).transpose(1, 2)  # (B, C, D) -> (B, H, C)
-
-    def _scheduled_modules(self) -> Iterator[nn.Module]:
-        yield self.embedding
-        yield self.head
-        time, text = Stack(self.time_gpt2), Stack(self.text_gpt2)
-        yield from (*time.position_tables, *text.position_tables, *time.norms)
-        for layer in filter(is_adapted, self.time_gpt2.modules()):
-            yield from (layer.lora_A, layer.lora_B)
-
-
-def _run_branch(
-    gpt2: PreTrainedModel, tokens: Tensor, projections: nn.ModuleList | None
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run one branch on ``tokens`` (B, C, D): its final state, and its N+1 projected features if asked for.
-
-    The branch input is added to the final state, and that sum is also the deepest feature.
-    """
-    states: list[Tensor] = []  # what goes into each block
-    # Hooks of our own: those of ``output_hidden_states`` sit in the attentions, where torch.compile splits a block.
-    watched = () if projections is None else Stack(gpt2).blocks
-    hooks = [block.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0])) for block in watched]
-    try:
-        final = gpt2(inputs_embeds=tokens, use_cache=False).last_hidden_state + tokens
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if projections is None:
-        return final, ()
-    return final, tuple(project(state) for project, state in zip(projections, (*states, final), strict=True))
-
-
-def _compiled(forward: Callable[..., Tensor], mode: str) -> Callable[..., Tensor]:
-    """Compile the forward pass of a block for batches of any size.
-
-    A single window takes the pass as it was: for a batch of one the compiler would make all its code again.
-    """
-    compiled = torch.compile(forward, dynamic=True, mode=mode)
-
-    def run(state: Tensor, *args: Any, **options: Any) -> Tensor:
-        return (compiled if len(state) > 1 else forward)(state, *args, **options)
-
-    return run
-
-
-def _projections(width: int, count: int) -> nn.ModuleList:
-    return nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(count))
-
-
-def _unique(parameters: Iterator[nn.Parameter]) -> Iterator[nn.Parameter]:
-    return iter({id(p): p for p in parameters}.values())
-
-
-def attention_heads(width: int, backbone_heads: int) -> int:
-    """Return the heads of the attentions before the backbone: 12, as released, where they divide D, else its own."""
-    return RELEASED_HEADS if width % RELEASED_HEADS == 0 else backbone_heads
-
-
-def _check_fit(config: ModelConfig, stack: Stack, words: Tensor) -> None:
-    width, positions = stack.width, stack.positions
-    if words.ndim != 2 or len(words) == 0 or words.shape[1] != width:
-        raise UserError(
-            f"The word embeddings have shape {tuple(words.shape)}, (words, {width}) fits the backbone: "
-            "make them from it with pca.py."
-        )
-    if stack.depth != config.gpt_layers:
-        raise UserError(f"--gpt_layers is {config.gpt_layers}, but the backbone has {stack.depth} blocks.")
-    if positions is not None and config.channels > positions:
-        raise UserError(
-            f"{config.channels} channels, but the backbone has {positions} positions and each channel takes one: "
-            "use fewer columns."
-        )
-    if not words.is_meta and not torch.isfinite(words).all():
-        raise UserError("The word embeddings hold NaN or infinite values: make them anew with pca.py.")

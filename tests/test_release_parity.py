@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from exp.training import build_optimizer
-from models.calf import CALF, CALFOutput
+from models.calf import CALF
+from models.calf_network import CALFOutput
 from models.calf_release import release_name
 from tests.helpers.places import GOLDEN, golden_cases
 from utils.losses import CALFLoss, Masked

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2Model
 
-from models.calf import CALF, CALFOutput
+from models.calf import CALF
+from models.calf_network import CALFOutput
 from scripts.plain_calf import plain_calf
 from tests.conftest import POSITIONS, WIDTH
 from tests.models.conftest import MakeModel, series
@@ -132,12 +133,6 @@ def test_losses_without_any_weight_are_refused(make_model: MakeModel) -> None:
         make_model(task_w=0.0, output_w=0.0, feature_w=0.0)
 
 
-def test_two_training_passes_differ_by_dropout(make_model: MakeModel) -> None:
-    model, x = make_model().train(), series()
-    for a, b in zip(tensors(model(x)), tensors(model(x)), strict=True):
-        assert not torch.equal(a, b)
-
-
 @pytest.mark.parametrize("branch", ["time_gpt2", "text_gpt2"])
 def test_each_branch_has_gpt2s_dropout_while_training(make_model: MakeModel, branch: str) -> None:
     model = make_model(lora=0)
@@ -182,16 +177,6 @@ def expected_alignment(blocks: int) -> set[str]:
 
 
 @both
-def test_exactly_the_named_tensors_train(make_model: MakeModel, lora: int) -> None:
-    model = make_model(lora=lora)
-    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    assert trained == expected_trainable(2, bool(lora))
-    assert trained.isdisjoint(model.frozen_state())
-    assert trained | model.frozen_state().keys() == dict(model.named_parameters()).keys()
-    assert model.trained_state().keys() == trained | {"match.words"}
-
-
-@both
 def test_the_alignment_group_has_a_constant_rate_and_the_rest_the_scheduled_one(
     make_model: MakeModel, lora: int
 ) -> None:
@@ -203,22 +188,9 @@ def test_the_alignment_group_has_a_constant_rate_and_the_rest_the_scheduled_one(
     grouped = [names[id(p)] for group in (alignment, backbone) for p in group.parameters]
     assert {names[id(p)] for p in alignment.parameters} == expected_alignment(2)
     assert sorted(grouped) == sorted(expected_trainable(2, bool(lora)))  # none is in it twice
-
-
-@both
-def test_every_trained_tensor_gets_a_gradient_and_moves_and_no_frozen_one_does(
-    make_model: MakeModel, lora: int
-) -> None:
-    model = make_model(lora=lora).train()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    optimizer = torch.optim.Adam([p for group in model.parameter_groups() for p in group.parameters], lr=1e-3)
-    sum(tensor.square().mean() for tensor in tensors(model(series()))).backward()
-    optimizer.step()
-    trained = expected_trainable(2, bool(lora))
-    for name, parameter in model.named_parameters():
-        assert (parameter.grad is not None and bool(parameter.grad.any())) == (name in trained), name
-    for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, before[name]) == (name not in trained), name
+    assert set(grouped) == {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert model.trained_state().keys() == {*grouped, "match.words"}
+    assert model.frozen_state().keys() == dict(model.named_parameters()).keys() - {*grouped}
 
 
 def pointers(model: nn.Module) -> dict[str, int]:
@@ -235,12 +207,6 @@ def test_the_branches_share_their_frozen_tensors_but_not_norms_and_positions(mak
     assert not any(
         parameter.requires_grad for name, parameter in model.text_gpt2.named_parameters() if "wpe" not in name
     )
-
-
-def test_no_token_table_is_part_of_the_model(make_model: MakeModel) -> None:
-    model = make_model()
-    assert not [name for name in (*model.state_dict(), *dict(model.named_parameters())) if "wte" in name]
-    assert not [module for module in model.modules() if isinstance(module, nn.Embedding) and len(module.weight) == 60]
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
@@ -262,15 +228,6 @@ def test_merged_adapters_give_the_same_forecast_and_leave_every_bit_as_it_was(
     assert [p.requires_grad for p in model.parameters()] == trains
     assert all(torch.equal(tensor, content[name]) for name, tensor in model.state_dict().items())
     assert torch.equal(afterwards.forecast, expected.forecast)
-
-
-def test_merged_adapters_are_taken_back_after_an_exception(make_model: MakeModel) -> None:
-    model, x = make_model(), series()
-    expected, before = model(x).forecast, pointers(model)
-    with pytest.raises(ZeroDivisionError), model.merged_adapters():
-        raise ZeroDivisionError
-    assert pointers(model) == before
-    assert torch.equal(model(x).forecast, expected)
 
 
 def test_a_merge_that_fails_half_way_is_taken_back(make_model: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,13 +254,6 @@ def test_adapters_merged_twice_over_count_once(make_model: MakeModel) -> None:
     assert pointers(model) == before
 
 
-def test_a_model_without_adapters_may_be_merged_too(make_model: MakeModel) -> None:
-    model, x = make_model(lora=0), series()
-    with model.merged_adapters():
-        merged = model(x).forecast
-    assert torch.equal(merged, model(x).forecast)
-
-
 def test_more_channels_than_positions_are_refused_with_both_numbers(make_model: MakeModel) -> None:
     with pytest.raises(UserError, match=f"{POSITIONS + 1} channels, but the backbone has {POSITIONS} positions"):
         make_model(POSITIONS + 1)
@@ -321,10 +271,9 @@ def test_words_of_a_wrong_shape_are_refused(make_model: MakeModel, shape: tuple[
         rebuilt(make_model(), torch.randn(shape))
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_words_that_are_not_finite_are_refused(make_model: MakeModel, value: float) -> None:
+def test_words_that_are_not_finite_are_refused(make_model: MakeModel) -> None:
     words = torch.randn(10, WIDTH)
-    words[3, 4] = value
+    words[3, 4] = torch.inf
     with pytest.raises(UserError, match="hold NaN or infinite values"):
         rebuilt(make_model(), words)
 
@@ -332,13 +281,6 @@ def test_words_that_are_not_finite_are_refused(make_model: MakeModel, value: flo
 def test_a_backbone_of_another_depth_than_configured_is_refused(make_model: MakeModel) -> None:
     with pytest.raises(UserError, match="--gpt_layers is 1, but the backbone has 2 blocks"):
         rebuilt(make_model(), torch.randn(10, WIDTH), gpt_layers=1)
-
-
-@pytest.mark.parametrize("name", ["seq_len", "pred_len", "channels", "season"])
-@pytest.mark.parametrize("size", [0, -1, 2.0, "3", None, True, 10**9])
-def test_a_size_that_is_no_positive_whole_number_is_refused(name: str, size: object) -> None:
-    with pytest.raises(UserError, match=f"{name} .* is not a whole number from 1"):
-        CALF.Config(**{"seq_len": 7, "pred_len": 5, "channels": 3, name: size})
 
 
 def test_a_constant_channel_gets_a_finite_forecast(make_model: MakeModel) -> None:
@@ -366,12 +308,6 @@ def test_a_channel_sees_those_before_it_through_the_blocks_and_not_those_after(m
     assert torch.equal(one[:, :2], two[:, :2])
     assert not torch.equal(one[:, 2], two[:, 2])
     assert model(x).forecast.shape == (4, 5, 3)
-
-
-def test_the_text_branch_sees_no_other_window(make_model: MakeModel) -> None:
-    model, x = make_model(), series()
-    alone = torch.cat([model.branches(window[None]).text_forecast for window in x])
-    torch.testing.assert_close(model.branches(x).text_forecast, alone, rtol=1e-4, atol=1e-5)
 
 
 def test_the_same_seed_builds_the_same_model(make_model: MakeModel) -> None:
