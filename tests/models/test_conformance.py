@@ -115,7 +115,7 @@ def test_the_flags_of_every_model_are_known_without_pytorch() -> None:
         "import json, sys; from models import MODELS, find_config; from tests.helpers.fields import described; "
         "print(json.dumps({name: described(find_config(name)) for name in MODELS})); assert 'torch' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {name: described(models.find_model(name).Config) for name in models.MODELS}
 
@@ -233,7 +233,7 @@ def reloaded(run_of: Runs, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     checkpoints = json.dumps({name: str(run_of(name).checkpoint) for name in models.MODELS})
     command = [sys.executable, "-c", RELOAD, checkpoints, str(path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return torch.load(path)
 
