@@ -1,7 +1,6 @@
 """Checkpoints of the authors' code: made from a model of ours, translated back into theirs."""
 
 import pickle
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from models.calf import CALF
 from models.calf_release import read_release
 from tests.conftest import WIDTH
-from tests.helpers.code import Code
+from tests.helpers.hostile import Code, compress
 from tests.models.conftest import WORDS, MakeModel, series
 from utils.errors import UserError
 
@@ -122,12 +121,8 @@ def test_a_damaged_file_is_refused(make_model: MakeModel, checkpoint: Path) -> N
 
 
 def test_a_compressed_file_is_refused_before_it_is_unpacked(checkpoint: Path) -> None:
-    torch.save({"out_layer.weight": torch.zeros(1000)}, checkpoint.with_suffix(".small"))
-    with zipfile.ZipFile(checkpoint.with_suffix(".small")) as small:
-        parts = {name: small.read(name) for name in small.namelist()}
-    with zipfile.ZipFile(checkpoint, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
+    torch.save({"out_layer.weight": torch.zeros(1000)}, checkpoint)
+    compress(checkpoint)
     with pytest.raises(UserError, match="is no readable checkpoint"):
         read_release(checkpoint)
 

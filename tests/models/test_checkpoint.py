@@ -16,7 +16,7 @@ import models
 from layers import hub
 from models.checkpoint import find_checkpoint, read_best, read_config, read_training
 from models.dlinear import DLinear
-from tests.helpers.code import Code
+from tests.helpers.hostile import Code
 from utils.errors import UserError
 
 EXTRAS = {"data": {"columns": ["a", "b", "OT"]}, "run": {"config": {"seed": 1}}}
