@@ -18,7 +18,7 @@ from torch import Tensor
 
 from layers.backbone import Backbone
 from utils.errors import UserError, shown_path
-from utils.files import check_regular, replacing
+from utils.files import check_regular, check_uncompressed, replacing
 from utils.fingerprint import fingerprint
 
 logger = logging.getLogger(__name__)
@@ -165,6 +165,7 @@ def _read(path: Path) -> Any:
         type(np.dtype(np.float64)),
         codecs.encode,
     ]
+    check_uncompressed(path)
     with torch.serialization.safe_globals(plain_arrays):
         return torch.load(path, map_location="cpu", weights_only=True)
 

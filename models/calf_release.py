@@ -1,6 +1,5 @@
 """Checkpoints of the authors' released code, in our names."""
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from models.tensors import MOST_BYTES
 from utils.errors import UserError, shown_path
-from utils.files import check_regular
+from utils.files import check_regular, check_uncompressed
 
 NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -66,18 +65,10 @@ def _is_plain(tensor: Tensor) -> bool:
     return tensor.nbytes <= tensor.untyped_storage().nbytes()
 
 
-def _check_packing(path: Path) -> None:
-    """Refuse a compressed archive, which could unpack to any size; PyTorch compresses none."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
-                raise ValueError("it is compressed")
-
-
 def _read(path: Path) -> Mapping[str, Tensor]:
     try:
         check_regular(path, MOST_BYTES)
-        _check_packing(path)
+        check_uncompressed(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"{shown_path(path)}: there is no such file.") from error

@@ -20,13 +20,13 @@ WIDTH, LAYERS, POSITIONS, VOCABULARY = 24, 3, 16, 60
 WriteCsv = Callable[..., Path]
 
 
-def save_gpt2(folder: Path, seed: int = 0, width: int = WIDTH) -> Path:
+def save_gpt2(folder: Path, seed: int = 0, width: int = WIDTH, heads: int = 12) -> Path:
     """A randomly initialised GPT-2 in transformers' format."""
     torch.manual_seed(seed)
     config = GPT2Config(
         n_embd=width,
         n_layer=LAYERS,
-        n_head=12,
+        n_head=heads,
         n_positions=POSITIONS,
         vocab_size=VOCABULARY,
         bos_token_id=None,

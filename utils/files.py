@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import stat
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -41,6 +42,18 @@ def check_regular(path: Path, limit: int) -> None:
         raise UserError(
             f"{shown_path(path)} has {status.st_size:,} bytes, more than {limit:,}: it is not what it should be."
         )
+
+
+def check_uncompressed(path: Path) -> None:
+    """Refuse a compressed archive in place of a file of PyTorch's, which compresses none: it could unpack to any size.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                raise ValueError("it is compressed")
 
 
 def read_regular(path: Path, limit: int) -> bytes:

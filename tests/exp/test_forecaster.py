@@ -263,6 +263,15 @@ def test_weights_that_give_no_numbers_are_refused_and_nothing_is_overwritten(
 
 
 @pytest.mark.parametrize("action", [[], ["--do_predict"]], ids=["test", "forecast"])
+def test_an_edited_scaler_is_told_in_one_line(
+    checkpoint: Path, workplace: Path, caplog: pytest.LogCaptureFixture, action: list[str]
+) -> None:
+    folder = tampered(checkpoint, workplace / "checkpoint", ("data", "scaler", "mean"), [0.0, 0.0, 0.0])
+    assert run.main(["--is_training", "0", "--load", str(folder), "--device", "cpu", *action]) == 0
+    assert caplog.text.count(f"note: {folder}/config.json was changed after it was saved") == 1
+
+
+@pytest.mark.parametrize("action", [[], ["--do_predict"]], ids=["test", "forecast"])
 def test_a_bug_inside_a_model_ends_with_its_traceback(
     checkpoint: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, action: list[str]
 ) -> None:

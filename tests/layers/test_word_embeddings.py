@@ -20,6 +20,7 @@ from layers.word_embeddings import (
     principal_words,
     save_word_embeddings,
 )
+from tests.helpers.hostile import compress
 from utils.errors import UserError
 
 
@@ -307,3 +308,10 @@ def test_an_npz_archive_under_the_name_of_an_array_is_refused(tmp_path: Path) ->
         np.savez(file, words=np.zeros((4, 2)))
     with pytest.raises(UserError, match="is no readable file of word embeddings"):
         load_word_embeddings(tmp_path / "words.npy")
+
+
+def test_a_compressed_file_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    torch.save(torch.zeros(1000, 10), tmp_path / "words.pt")
+    compress(tmp_path / "words.pt")
+    with pytest.raises(UserError, match="is no readable file of word embeddings"):
+        load_word_embeddings(tmp_path / "words.pt")

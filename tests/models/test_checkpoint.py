@@ -16,7 +16,7 @@ import models
 from layers import hub
 from models.checkpoint import find_checkpoint, read_best, read_config, read_training
 from models.dlinear import DLinear
-from tests.helpers.code import Code
+from tests.helpers.hostile import Code
 from utils.errors import UserError
 
 EXTRAS = {"data": {"columns": ["a", "b", "OT"]}, "run": {"config": {"seed": 1}}}
@@ -248,20 +248,16 @@ def test_a_repository_is_fetched_with_the_files_of_a_checkpoint_alone(
     assert asked == {"revision": "v1", "token": "secret", "local_files_only": True}
 
 
-def test_a_repository_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(*args: Any, **options: Any) -> Path:
-        raise ConnectionError("no network\nand more")
+def test_what_is_neither_a_folder_nor_a_repository_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(name: str, *args: Any) -> Path:
+        raise ConnectionError(f"no network for {name}\nand more")
 
     monkeypatch.setattr("models.checkpoint.fetch", fetch)
-    with pytest.raises(UserError, match=r"no checkpoint folder user/none, .* \(no network\)"):
-        models.load("user/none")
-
-
-def test_a_misspelt_folder_is_not_looked_for_on_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.checkpoint.fetch", lambda *args, **options: pytest.fail("asked the hub"))
     monkeypatch.chdir(folder.parent.parent)
+    with pytest.raises(UserError, match=r"no checkpoint folder user/none, .* \(no network for user/none\)"):
+        models.load("user/none")
     for name in (f"{folder.parent.name}/chekpoint", str(folder.parent / "nothing"), "nothing", "a/b/c", "./nothing"):
-        with pytest.raises(UserError, match="There is no checkpoint in"):
+        with pytest.raises(UserError, match="There is no checkpoint in"):  # without a look at the hub
             models.load(name)
 
 
