@@ -21,7 +21,7 @@ class Borders(NamedTuple):
 
 
 def months_12_4_4(steps_per_hour: int) -> Callable[[int, str], Borders]:
-    """12, 4 and 4 months of 30 days; rows after 20 months are unused (the ETT protocol)."""
+    """Return a split in 12, 4 and 4 months of 30 days; rows after 20 months are unused (the ETT protocol)."""
     month = 30 * 24 * steps_per_hour
 
     def split(rows: int, source: str) -> Borders:
@@ -36,7 +36,7 @@ def months_12_4_4(steps_per_hour: int) -> Callable[[int, str], Borders]:
 
 
 def percent_70_10_20(rows: int, source: str) -> Borders:
-    """70 % train, 20 % test, both rounded down, and the rest between them for validation."""
+    """Split off 70 % to train and 20 % to test, both rounded down, and the rest between them for validation."""
     return Borders(int(rows * 0.7), rows - int(rows * 0.2), rows)
 
 
@@ -69,6 +69,11 @@ class DatasetSpec:
         """Return whether the data are made by the program, so that there is no file."""
         return self.best_forecast is not None
 
+    @property
+    def named_by_user(self) -> bool:
+        """Return whether the data are a file that the user has to name."""
+        return self.folder is None and not self.made
+
 
 _ETT = "https://github.com/zhouhaoyi/ETDataset"
 _TSLIB = "https://huggingface.co/datasets/thuml/Time-Series-Library"
@@ -89,12 +94,12 @@ DATASETS: dict[str, DatasetSpec] = {
 
 
 def datasets_root() -> Path:
-    """The folder of all data sets."""
+    """Return the folder of all data sets."""
     return Path(os.environ.get("CALF_DATASETS", "./datasets"))
 
 
 def find_dataset(name: str) -> DatasetSpec:
-    """The row of ``name``.
+    """Return the row of ``name``.
 
     Raises:
         UserError: there is none.

@@ -263,6 +263,7 @@ def present(root: Path) -> list[str]:
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = Parser(f"python {COMMAND}", description=__doc__, epilog=MIRROR, allow_abbrev=False)
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help=f"{CHOICES}, m4/Hourly, …")

@@ -1,4 +1,4 @@
-"""From a data set's name to standardised windows for training, validation and test."""
+"""Make standardized windows for training, validation and test from a data set's configuration."""
 
 from dataclasses import dataclass, replace
 from pkgutil import resolve_name
@@ -16,13 +16,20 @@ from utils.errors import UserError
 
 @dataclass(frozen=True)
 class ForecastData:
-    """A standardised series and its windows.
+    """A standardized series and its windows.
 
     Attributes:
-        columns: C names, the target last. scored: the channels that loss and metrics look at.
+        columns: C names, the target last.
+        scored: the channels that loss and metrics look at.
         scaler: mean and population standard deviation per channel, of the full training split.
-        date_column: name of the dates' own. frequency: pandas' name for the step. season: steps per season.
-        source: the file, for messages and records. notes: what is odd but allowed.
+        dates: T time stamps.
+        date_column: name of the column of dates.
+        frequency: pandas' name for the step.
+        season: steps per season.
+        series: T standardized rows.
+        windows: by split.
+        source: the file, for messages and records.
+        notes: what is odd but allowed.
     """
 
     columns: tuple[str, ...]
@@ -39,12 +46,13 @@ class ForecastData:
 
     @property
     def has_season(self) -> bool:
-        """Whether a whole season lies before the first step to be tested."""
+        """Return whether a whole season lies before the first step to be tested."""
         test = self.windows[Split.TEST]
         return test.first + test.seq_len >= self.season
 
     @property
     def scored_columns(self) -> tuple[str, ...]:
+        """Return the names of the scored channels."""
         return self.columns[self.scored]
 
 
@@ -58,9 +66,10 @@ def read_csv(config: DataConfig, spec: DatasetSpec) -> Frame:
 
 
 def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
-    """Read, check, standardise and window a data set.
+    """Read, check, standardize and window a data set.
 
     Args:
+        config: which data and windows.
         any_target: where all channels are forecast and none is called like the target, leave them in the
             file's order.
 
@@ -72,7 +81,7 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
     target, notes = _target(config, frame, any_target)
     frame = frame.select(config.features, target)
     borders = spec.split(len(frame.values), frame.source)
-    scaler, series, constant = _standardise(frame, borders)
+    scaler, series, constant = _standardize(frame, borders)
     windows = {
         split: make_windows(series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source)
         for split in Split
@@ -97,20 +106,20 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
 
 
 def _target(config: DataConfig, frame: Frame, any_target: bool) -> tuple[str, tuple[str, ...]]:
-    """The target column; the last one, with a note, where none was named and all are forecast anyway."""
+    """Return the target column and notes: the last column where none was named and all are forecast anyway."""
     if config.features != "M" or config.target in frame.columns:
         return config.target, ()
     last = frame.columns[-1]
     if any_target:
         return last, ()
-    if config.data == "custom" and config.target == DataConfig.target:
+    if find_dataset(config.data).named_by_user and config.target == DataConfig.target:
         return last, (
             f"there is no column {config.target!r}: the last one, {last!r}, stands for the target (--target)",
         )
     return config.target, ()
 
 
-def _standardise(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series, tuple[str, ...]]:
+def _standardize(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series, tuple[str, ...]]:
     if borders.train < 1:
         raise UserError(f"{frame.source} has {len(frame.values)} row(s), too few to split in train, val and test.")
     training = frame.values[: borders.train]

@@ -1,4 +1,4 @@
-"""The M4 competition's files as one flat array: ``<Pattern>-train.csv``, ``<Pattern>-test.csv`` and Naive2."""
+"""Read the files of the M4 competition as one flat array: training, test and Naive2's forecasts."""
 
 from array import array
 from collections.abc import Iterator
@@ -21,10 +21,13 @@ class M4Data:
     """The N series of one pattern.
 
     Attributes:
-        ids: N names. values: all training values one after the other, float64.
+        ids: N names.
+        values: all training values one after the other, float64.
         offsets: (N + 1,); series i is ``values[offsets[i]:offsets[i + 1]]``.
-        test: (N, H), the values to forecast. naive2: (N, H), the official benchmark's forecasts, if there.
-        source: the training file. notes: what is odd but allowed.
+        test: (N, H), the values to forecast.
+        naive2: (N, H), the forecasts of the official benchmark; None where they are not there.
+        source: the training file.
+        notes: what is odd but allowed.
     """
 
     ids: tuple[str, ...]
@@ -36,7 +39,7 @@ class M4Data:
     notes: tuple[str, ...] = ()
 
     def series(self, index: int) -> np.ndarray:
-        """The training values of series ``index``."""
+        """Return the training values of series ``index``."""
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
 
@@ -55,7 +58,7 @@ def read_m4(config: M4Config, spec: DatasetSpec) -> M4Data:
 
 
 def _read_ragged(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Series of different lengths, one a line, padded with empty cells."""
+    """Return names, values and offsets of series of different lengths, one a line, padded with empty cells."""
     values = array("d")
     ends, places = [0], {}
     for line, name, cells in _rows(path):
@@ -70,7 +73,7 @@ def _read_ragged(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
 
 
 def _read_test(path: Path, ids: tuple[str, ...], pattern: Pattern) -> np.ndarray:
-    """The values to forecast, (N, H), in the order of ``ids``."""
+    """Return the values to forecast, (N, H), in the order of ``ids``."""
     found = {}
     for line, name, cells in _rows(path):
         if len(cells) != pattern.horizon:
@@ -93,7 +96,7 @@ def _read_test(path: Path, ids: tuple[str, ...], pattern: Pattern) -> np.ndarray
 
 
 def _read_naive2(path: Path, ids: tuple[str, ...], pattern: Pattern) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """The official Naive2 forecasts (N, H), or None and why not."""
+    """Return the official Naive2 forecasts (N, H), or None and why not."""
     if not path.is_file():
         return None, (f"{path} is not there: Naive2 is computed",)
     wanted = set(ids)
@@ -112,7 +115,7 @@ def _read_naive2(path: Path, ids: tuple[str, ...], pattern: Pattern) -> tuple[np
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
-    """Line number, series and filled cells of every row below the header; a row at a time is in memory."""
+    """Yield line number, series and filled cells of every row below the header, with one row at a time in memory."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = _cells(next(file, ""))
@@ -127,7 +130,7 @@ def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
 
 
 def _cells(line: str) -> list[str]:
-    """The cells of a line without those that pad its end; M4 quotes no commas."""
+    """Return the cells of a line without those that pad its end; M4 quotes no commas."""
     return line.replace('"', "").rstrip(", \r\n").split(",")
 
 

@@ -55,9 +55,10 @@ class Batch(NamedTuple):
 
 
 class Series:
-    """A standardised series (T, C): float64 for exact figures, float32 for the model.
+    """A standardized series (T, C): float64 for exact figures, float32 for the model.
 
     Args:
+        values: (T, C).
         known: (T, C), False where a value was filled in; None where nothing was.
     """
 
@@ -68,9 +69,14 @@ class Series:
 
 
 class WindowDataset(Dataset):
-    """Every window of ``seq_len`` + ``pred_len`` rows within rows ``first`` to ``last`` (exclusive) of a series.
+    """Every window of ``seq_len`` + ``pred_len`` rows in a part of a series.
 
     Args:
+        series: the series.
+        first: row that the first window begins with.
+        last: row after the end of the last window.
+        seq_len: L.
+        pred_len: H.
         lookback: rows of x; None for ``seq_len``.
     """
 
@@ -111,7 +117,7 @@ class WindowDataset(Dataset):
         return WindowDataset(self.series, self.first, self.last, self.seq_len, self.pred_len, max(steps, self.seq_len))
 
     def window(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Window ``index`` in float64: x (L, C) and y (H, C)."""
+        """Return window ``index`` in float64: x (L, C) and y (H, C)."""
         start = self.first + index
         middle = start + self.seq_len
         return self.series.values[start:middle], self.series.values[middle : middle + self.pred_len]
@@ -120,7 +126,7 @@ class WindowDataset(Dataset):
 def make_windows(
     series: Series, borders: Borders, split: Split, seq_len: int, pred_len: int, percent: int, source: str
 ) -> WindowDataset:
-    """The windows of one split; validation and test look back ``seq_len`` rows into the split before.
+    """Return the windows of one split; validation and test look back ``seq_len`` rows into the split before.
 
     Few-shot ``percent`` keeps that share of the training rows: (rows - L) · percent // 100 + L.
 
@@ -164,7 +170,7 @@ def make_loader(
     workers: int = 0,
     pin: bool = False,
 ) -> DataLoader:
-    """Batches of a dataset that gathers a whole batch at once.
+    """Make a loader of a dataset that gathers a whole batch at once.
 
     Training (``shuffle_seed`` given) shuffles and, with ``drop_last``, drops an incomplete last batch, as the
     release does, unless it is the only one. Otherwise every window comes, in order.
@@ -185,7 +191,13 @@ def make_loader(
 
 
 class FlatSeries:
-    """N series one after the other: series i is ``values[starts[i]:ends[i]]``, in float32 if not told otherwise."""
+    """N series one after the other: series i is ``values[starts[i]:ends[i]]``.
+
+    Args:
+        values: all values.
+        offsets: (N + 1,), where each series begins, and the end.
+        dtype: to hold them in.
+    """
 
     def __init__(self, values: np.ndarray, offsets: np.ndarray, dtype: type = np.float32) -> None:
         self.values = torch.from_numpy(values.astype(dtype))
@@ -196,10 +208,13 @@ class FlatSeries:
         return len(self.starts)
 
     def around(self, series: Tensor, cuts: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:
-        """The values around ``cuts`` (B,), positions in ``values``, each within or at the end of its series (B,).
+        """Return the values around some positions, and a mask, both (B, before + after) and 0 outside the series.
 
-        Returns:
-            values and mask (B, before + after); both are 0 outside the series.
+        Args:
+            series: (B,), the number of the series of each position.
+            cuts: (B,), positions in ``values``, each within or at the end of its series.
+            before: values before each position.
+            after: values from each position on.
         """
         rows = cuts[:, None] + torch.arange(-before, after)  # (B, before + after)
         inside = (rows >= self.starts[series][:, None]) & (rows < self.ends[series][:, None])
@@ -211,8 +226,12 @@ class M4Samples(Dataset):
     """Samples of every series, cut anew each time at a random point near its end (CALF, section 4.2).
 
     Args:
-        series: those of one pattern. held_out: values at the end of each series that no sample may see.
-        draws: samples of each series in an epoch. seed: of the cuts, which ``generator`` draws.
+        series: those of one pattern.
+        pattern: the pattern.
+        seq_len: L.
+        held_out: values at the end of each series that no sample may see.
+        draws: samples of each series in an epoch.
+        seed: of the cuts, which ``generator`` draws.
 
     A cut lies among the last ``pattern.history`` horizons, never before the second value and never at the end, so
     that every sample has at least one value to see and one to forecast.
@@ -246,6 +265,9 @@ class M4Samples(Dataset):
 
 
 def last_windows(series: FlatSeries, seq_len: int, before_end: int) -> Tensor:
-    """The ``seq_len`` values that end ``before_end`` before each series' end, (N, L, 1); zeros before short ones."""
+    """Return the ``seq_len`` values that end ``before_end`` before the end of each series, (N, L, 1).
+
+    Zeros stand before the values of a series that is too short.
+    """
     everything = torch.arange(len(series))
     return series.around(everything, series.ends - before_end, seq_len, 0)[0][..., None]

@@ -259,11 +259,11 @@ class CALF(Model):
         )
 
     def branches(self, x: Tensor) -> CALFOutput:
-        """Everything both branches compute on ``x`` (B, L, C), in training and in evaluation alike."""
+        """Return all that both branches compute on ``x`` (B, L, C), in training and in evaluation alike."""
         return self(x, text_branch=True)
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """What trains and at which rate; all else is frozen.
+        """Return what trains and at which rate; all else is frozen.
 
         The alignment group (projections, and the in/out projections of both attentions before the
         backbone) keeps a constant rate, as in the released code that the published numbers come from.
