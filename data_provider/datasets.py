@@ -65,6 +65,11 @@ class DatasetSpec:
         """Return whether the data are made by the program, so that there is no file."""
         return self.best_forecast is not None
 
+    @property
+    def named_by_user(self) -> bool:
+        """Return whether the data are a file that the user has to name."""
+        return self.folder is None and not self.made
+
 
 _ETT = "https://github.com/zhouhaoyi/ETDataset"
 _TSLIB = "https://huggingface.co/datasets/thuml/Time-Series-Library"

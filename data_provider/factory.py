@@ -17,7 +17,7 @@ from utils.errors import UserError
 
 @dataclass(frozen=True)
 class ForecastData:
-    """A standardised series and its windows.
+    """A standardized series and its windows.
 
     Attributes:
         columns: C names, the target last
@@ -46,6 +46,7 @@ class ForecastData:
 
     @property
     def scored_columns(self) -> tuple[str, ...]:
+        """Return the names of the scored channels."""
         return self.columns[self.scored]
 
 
@@ -55,7 +56,7 @@ def read_csv(config: DataConfig, spec: DatasetSpec) -> Frame:
 
 
 def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
-    """Read, check, standardise and window a data set.
+    """Read, check, standardize and window a data set.
 
     Args:
         any_target: leave the channels in order where all are forecast and none is called like the target

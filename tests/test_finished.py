@@ -74,6 +74,15 @@ def test_a_run_that_was_trained_but_not_tested_is_only_tested(
     assert f"{first['run']['setting']} is trained; --overwrite repeats it" in caplog.messages
 
 
+def test_a_run_killed_between_its_text_and_its_record_leaves_its_text_once(tiny: Tiny) -> None:
+    (first,) = succeed(tiny())
+    text = Path("results_long_term_forecast.txt").read_text()
+    Path("results", first["run"]["setting"], "metrics.json").unlink()
+    succeed(tiny())
+    assert Path("results_long_term_forecast.txt").read_text() == text
+    assert text.count(first["run"]["setting"]) == 1
+
+
 def test_a_repetition_stopped_before_its_first_epoch_leaves_the_training_before_it(
     tiny: Tiny, training: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

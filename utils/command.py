@@ -63,7 +63,7 @@ def add_flags(
 
 def processes() -> int:
     """Return how many processes a launcher has started; UserError where its variables make no sense."""
-    count, rank = _whole_number("WORLD_SIZE", 1), _whole_number("RANK", 0)
+    count, rank = whole_number("WORLD_SIZE", 1), whole_number("RANK", 0)
     if count < 1 or not 0 <= rank < count:
         raise UserError(f"WORLD_SIZE={count} and RANK={rank} in the environment do not fit together; unset both.")
     if count > 1 and not os.environ.get("MASTER_ADDR"):
@@ -74,10 +74,15 @@ def processes() -> int:
 
 def is_main_process() -> bool:
     """Return whether this process is the one that speaks and writes."""
-    return processes() == 1 or _whole_number("RANK", 0) == 0
+    return processes() == 1 or whole_number("RANK", 0) == 0
 
 
-def _whole_number(name: str, default: int) -> int:
+def whole_number(name: str, default: int) -> int:
+    """Return the number in a variable of the environment.
+
+    Raises:
+        UserError: the variable holds something else.
+    """
     text = os.environ.get(name, str(default))
     if not re.fullmatch("[0-9]{1,9}", text):
         raise UserError(f"{name}={shown_path(text[:40])} in the environment is not a whole number; unset it.")

@@ -16,7 +16,7 @@ from timeit import repeat
 import numpy as np
 import torch
 
-from utils.command import processes
+from utils.command import processes, whole_number
 from utils.errors import UserError
 
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -44,7 +44,7 @@ def pick_device(name: str, use_gpu: bool = True, gpu: int = 0) -> torch.device:
     if processes() > 1:
         if number:
             raise UserError(f"--device {name}: of several processes each has a card of its own; say cuda.")
-        index = int(os.environ.get("LOCAL_RANK", "0"))
+        index = whole_number("LOCAL_RANK", 0)
     if not torch.cuda.is_available() or not 0 <= index < cards:
         raise UserError(f"--device {name}, card {index}: this machine shows {cards} CUDA device(s) to PyTorch.")
     return torch.device("cuda", index)

@@ -1,4 +1,4 @@
-"""CALF's loss: task, output consistency and feature regularisation (CALF, section 3.3)."""
+"""Compute training losses: of a forecast, of M4, and CALF's sum of three terms (CALF, section 3.3)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ PLAIN_LOSSES: dict[str, PlainLoss] = {"l1": F.l1_loss, "smooth_l1": F.smooth_l1_
 
 @dataclass(frozen=True)
 class Masked:
-    """What the M4 losses need beside forecast and target.
+    """What the losses of M4 need beside forecast and target.
 
     Attributes:
         mask: (B, H, C), 1 where the target is known.
@@ -108,9 +108,14 @@ class CALFLoss:
 
 
 def compare(name: str, forecast: Tensor, target: Tensor, masked: Masked | None) -> Tensor:
+    """Return one loss between forecast and target (B, H, C), a scalar.
+
+    Raises:
+        UserError: the loss needs a mask, and there is none.
+    """
     if name in PLAIN_LOSSES:
         known = 1.0 if masked is None else masked.mask
         return PLAIN_LOSSES[name](forecast.float() * known, target.float() * known)
     if masked is None:
-        raise UserError(f"The loss {name} is for M4; use {', '.join(PLAIN_LOSSES)} here.")
+        raise UserError(f"The loss {name} needs a mask; choose one of {', '.join(PLAIN_LOSSES)} here.")
     return MASKED_LOSSES[name](forecast.float(), target.float(), masked)

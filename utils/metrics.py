@@ -42,10 +42,12 @@ class ErrorSums:
 
     @property
     def mse(self) -> float:
+        """Return the mean squared error."""
         return float(self.squared.sum() / self.counts.sum())
 
     @property
     def mae(self) -> float:
+        """Return the mean absolute error."""
         return float(self.absolute.sum() / self.counts.sum())
 
     def report(self, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:

@@ -26,10 +26,18 @@ def save_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
 
 
 def append_block(path: Path, lines: Iterable[str]) -> None:
-    """Append one block of text, whole or not at all, however many runs do so at once."""
+    """Append one block of text, whole or not at all, however many runs do so at once.
+
+    A block that is there already, as the last one with its first line, is not repeated: a run that was killed after it
+    appended its block is tested again.
+    """
     block = (shown_lines("\n".join(lines)) + "\n\n").encode()
-    with in_turn(path), path.open("ab", buffering=0) as file:
+    with in_turn(path), path.open("a+b", buffering=0) as file:
         end = file.tell()
+        file.seek(0)
+        title, before = block.split(b"\n", 1)[0], file.read().split(b"\n\n")
+        if [one for one in before if one.split(b"\n", 1)[0] == title][-1:] == [block[:-2]]:
+            return
         try:
             if file.write(block) < len(block):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))

@@ -11,7 +11,7 @@ TYPES = ("type1", "type2", "type3", "type4")
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rate per epoch for the scheduled parameters.
+    """The learning rate per epoch of the scheduled parameters.
 
     With ``cos`` the rate falls for ``tmax`` epochs along half a cosine to 1e-8, and rises again after them, as in the
     released code. Else ``lradj`` says how: type1 and type3 take 0.9 of the rate per epoch after the fourth; type2 and
@@ -27,14 +27,17 @@ class Schedule:
     )
 
     def rate(self, epoch: int) -> float:
-        """Return the learning rate in ``epoch``, counted from 0."""
+        """Return the learning rate in ``epoch``, counted from 0; infinite where no float is as large."""
         if self.cos:
             span = self.learning_rate - MINIMUM_RATE
             return MINIMUM_RATE + span * (1 + math.cos(math.pi * epoch / self.tmax)) / 2
         if self.lradj in ("type1", "type3"):
             return self.learning_rate * 0.9 ** max(0, epoch - 3)
         delay = 1 if self.lradj == "type2" else 0
-        return self.learning_rate * self.decay_fac ** max(0, epoch - delay)
+        try:
+            return self.learning_rate * self.decay_fac ** max(0, epoch - delay)
+        except OverflowError:
+            return math.inf
 
 
 @dataclass
@@ -56,4 +59,5 @@ class EarlyStopping:
 
     @property
     def should_stop(self) -> bool:
+        """Return whether the patience has run out."""
         return self.epochs_without >= self.patience

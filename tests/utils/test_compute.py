@@ -45,14 +45,21 @@ def test_without_a_compiler_it_is_said_what_is_missing(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 8])
-def test_shares_cover_a_batch_once_and_weigh_one_together(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shards_cover_a_batch_once_and_weigh_one_together(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     compute, covered, weight = Compute(CPU, "fp32"), [], 0.0
     for rank in range(3):
         monkeypatch.setattr(Compute, "processes", 3)
         monkeypatch.setattr(type(compute.accelerator), "process_index", rank)
-        share = compute.share(count)
-        weight += share.weight
-        assert share.rows.stop > share.rows.start
-        covered += list(range(count))[share.rows] if share.weight else []
+        shard = compute.shard(count)
+        weight += shard.weight
+        assert shard.rows.stop > shard.rows.start
+        covered += list(range(count))[shard.rows] if shard.weight else []
     assert covered == list(range(count))
     assert weight == pytest.approx(1)
+
+
+def test_one_process_computes_all_rows_alone() -> None:
+    compute, x, loss = Compute(CPU, "fp32"), torch.arange(5.0), torch.tensor(2.0)
+    assert torch.equal(compute.map_rows(torch.neg, x), -x)
+    assert compute.all_reduce([], loss) is loss
+    assert compute.broadcast({"epoch": 3}) == {"epoch": 3}

@@ -1,15 +1,21 @@
-"""Which device a name means, on machines with and without cards."""
+"""Devices, seeds, what a result says about its making, and memory."""
 
+import json
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from utils.device import device_name, pick_device, seed_everything
+from scripts.benchmark_files import reset_peak
+from utils.device import device_name, environment, peak_memory, pick_device, return_freed, seed_everything
 from utils.errors import UserError
 
 CPU = torch.device("cpu")
+LINUX_ALONE = pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
 
 
 @pytest.fixture
@@ -87,3 +93,52 @@ def test_a_seed_that_numpy_does_not_take_is_refused(seed: int) -> None:
 
 def test_the_cpu_is_named_with_its_threads() -> None:
     assert device_name(CPU) == f"CPU, {torch.get_num_threads()} threads"
+
+
+# --- what a result says about its making ---
+
+
+def test_it_names_device_and_versions_as_json() -> None:
+    found = environment(CPU)
+    assert found["torch"] == torch.__version__
+    assert found["device"].startswith("CPU")
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("git"), subprocess.CalledProcessError(128, "git")])
+def test_without_git_or_a_repository_there_is_no_commit(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    assert environment(CPU)["commit"] is None
+
+
+# --- memory ---
+
+
+def resident() -> int:
+    """Return the bytes of the process in memory."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) * 1024
+
+
+@LINUX_ALONE
+def test_the_peak_counts_what_was_taken_and_given_back_since_its_reset() -> None:
+    torch.ones(2**27).sum()
+    if not reset_peak(CPU):
+        pytest.skip("this machine does not let a process reset its peak")
+    before = peak_memory(CPU)
+    torch.ones(2**25).sum()
+    assert 2**26 < peak_memory(CPU) - before < 2**28
+
+
+@LINUX_ALONE
+def test_what_small_pieces_leave_behind_is_given_back() -> None:
+    pieces = [torch.ones(1000) for _ in range(40_000)]  # 160 MB, too small each to be a mapping of its own
+    kept = torch.ones(1000)  # above them: the heap cannot shrink
+    full = resident()
+    del pieces
+    return_freed()
+    assert len(kept) == 1000
+    assert full - resident() > 100 * 2**20

@@ -20,6 +20,7 @@ logger = logging.getLogger("calf")
 
 
 def build_parser() -> Parser:
+    """Return the parser of the command line."""
     parser = Parser(
         "python -m utils.tables",
         description=__doc__.splitlines()[0],
