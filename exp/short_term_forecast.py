@@ -26,8 +26,7 @@ from models.config import ModelConfig
 from utils.errors import UserError
 from utils.files import write_table
 from utils.m4.naive2 import naive2
-from utils.m4.records import pool_records, same_family
-from utils.m4.scores import Scores, score, seasonal_scale
+from utils.m4.scores import Scores, family_of, pool_records, score, seasonal_scale
 from utils.plots import plot_series
 from utils.progress import Progress
 from utils.results import RECORD
@@ -202,7 +201,7 @@ def _score_lines(record: Mapping[str, Any]) -> list[str]:
 def _report(record: Mapping[str, Any]) -> Iterator[str]:
     """The scores of the pattern, and M4's table over all patterns run with the same seed and backbone."""
     found, _ = read_records(RESULTS)
-    family = [other for other in found if same_family(record, other.content)]
+    family = [other for other in found if family_of(record) == family_of(other.content)]
     setting = record["run"]["setting"]
     family.sort(key=lambda other: (other.content["run"]["setting"] == setting, other.modified))
     selected = ", selected on test" if record["data"]["selected_on"] == "test" else ""
