@@ -112,6 +112,6 @@ class RuntimeOptions:
         Raises:
             UserError: ``--interval`` names none.
         """
-        from utils.conformal import parse_levels
+        from utils.conformal import check_levels
 
-        return parse_levels(self.interval)
+        return check_levels(self.interval.split(","))
