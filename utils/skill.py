@@ -17,6 +17,13 @@ SIMPLE = {
 MOST_NAMES = 12
 
 
+def compare(model: str, rival: str, metric: str, own: float, other: float) -> str:
+    """Return a sentence that says whether a model beats a rival by a metric: lower is better."""
+    shown, against = format_metric(own), format_metric(other)
+    relation = "equals" if shown == against else "beats" if own < other else "does NOT beat"
+    return f"{model} {relation} the {rival}: {metric} {shown} against {against}."
+
+
 def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[str]:
     """Yield lines that say whether the model beats the simple forecasts, and what to use where it does not.
 
@@ -25,24 +32,22 @@ def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[st
         model: its name.
     """
     mse = {name: report["standardised"]["mse"] for name, report in reports.items()}
-    simple, shown = [name for name in SIMPLE if name in mse], {name: format_metric(mse[name]) for name in mse}
+    simple = [name for name in SIMPLE if name in mse]
     for name in simple:
-        relation = "beats" if mse[model] < mse[name] else "does NOT beat"
-        relation = "equals" if shown[model] == shown[name] else relation
-        yield f"{model} {relation} the {SIMPLE[name][0]}: MSE {shown[model]} against {shown[name]}."
+        yield compare(model, SIMPLE[name][0], "MSE", mse[model], mse[name])
     best = min(simple, key=mse.__getitem__, default=None)
-    if best and shown[model] == shown[best]:
+    if best and format_metric(mse[model]) == format_metric(mse[best]):
         yield f"For these data the {SIMPLE[best][0]} ({SIMPLE[best][1]}) is as good as {model}."
     elif best and not mse[model] < mse[best]:
         title, how = SIMPLE[best]
         yield f"The better choice for these data is the {title} ({how}): use that, not {model}."
-    elif best and (lost := [*_lost(reports, model, simple)]):
+    elif lost := [*_lost(reports, model, simple)]:
         more = f", … and {len(lost) - MOST_NAMES} more" if len(lost) > MOST_NAMES else ""
         yield f"On single columns a simple forecast is the better choice: {', '.join(lost[:MOST_NAMES])}{more}."
     if "best_possible" in mse:
         yield (
-            f"The best possible forecast, which knows the recipe of this data, has MSE {shown['best_possible']}; "
-            f"{model} is at {mse[model] / mse['best_possible']:.2f} times that."
+            "The best possible forecast, which knows the recipe of this data, has MSE "
+            f"{format_metric(mse['best_possible'])}; {model} is at {mse[model] / mse['best_possible']:.2f} times that."
         )
 
 
@@ -50,7 +55,7 @@ def _lost(reports: Mapping[str, Mapping[str, Any]], model: str, simple: Sequence
     """Yield the columns on which a simple forecast is at least as good, with the name of the best of them."""
     columns = {name: reports[name]["standardised"]["per_channel"] for name in (model, *simple)}
     for column, own in columns[model].items():
-        if own["mse"] is not None:
+        if simple and own["mse"] is not None:
             best = min(simple, key=lambda name: columns[name][column]["mse"])
             if not own["mse"] < columns[best][column]["mse"]:
                 yield f"{column} ({SIMPLE[best][0].removesuffix(' forecast')})"

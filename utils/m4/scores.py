@@ -14,7 +14,6 @@ from utils.m4.patterns import PATTERNS
 NAIVE2 = "naive2"
 # In the order of the tables: every pattern alone, then the two pools.
 POOLS = {**{name: (name,) for name in PATTERNS}, "Others": ("Weekly", "Daily", "Hourly"), "Average": tuple(PATTERNS)}
-NAMED = 5  # series listed in a message
 # Parts of a model's configuration in which the runs of one table may differ: its sizes, which follow from the pattern,
 # and how it was trained.
 MAY_DIFFER = frozenset(
@@ -86,13 +85,7 @@ def score(forecast: np.ndarray, target: np.ndarray, scale: np.ndarray, naive2: S
         target: (N, H), in the data's units.
         scale: (N,), from :func:`seasonal_scale`.
         naive2: scores of Naive2 on these series, for OWA.
-
-    Raises:
-        ValueError: a forecast is not finite.
     """
-    if len(bad := np.flatnonzero(~np.isfinite(forecast).all(axis=1))):
-        named = ", ".join(map(str, bad[:NAMED])) + (", ..." if len(bad) > NAMED else "")
-        raise ValueError(f"forecasts of {len(bad)} of {len(forecast)} series are not finite: series {named}")
     error = np.abs(forecast - target)
     scaled = scale > 0
     scores = Scores(
