@@ -18,10 +18,10 @@ from exp.evaluation import WindowTest, references, scored_targets
 from exp.targets import of_target, zero_shot_folder
 from exp.trained_series import TrainedSeries
 from models.base import check_finite
-from utils.conformal import Intervals, Residuals, coverage_lines
+from utils.conformal import Intervals, Residuals
 from utils.errors import UserError, shown_path
 from utils.metrics import ErrorSums
-from utils.results import RECORD, comparison, save_metrics
+from utils.results import RECORD, comparison, coverage_lines, save_metrics
 from utils.skill import save_skill, verdict
 
 logger = logging.getLogger(__name__)

@@ -81,7 +81,11 @@ class RuntimeOptions:
 
     @cached_property
     def levels(self) -> tuple[float, ...]:
-        """Return the nominal coverages of the prediction intervals; raise UserError if they are not possible."""
-        from utils.conformal import parse_levels
+        """Return the nominal coverages of the prediction intervals.
 
-        return parse_levels(self.interval)
+        Raises:
+            UserError: ``--interval`` names none.
+        """
+        from utils.conformal import check_levels
+
+        return check_levels(self.interval.split(","))

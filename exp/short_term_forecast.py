@@ -26,8 +26,7 @@ from models.config import ModelConfig
 from utils.errors import UserError
 from utils.files import write_table
 from utils.m4.naive2 import naive2
-from utils.m4.records import pool_records, same_family
-from utils.m4.scores import Scores, score, seasonal_scale
+from utils.m4.scores import Scores, family_of, pool_records, score, seasonal_scale
 from utils.plots import plot_series
 from utils.progress import Progress
 from utils.results import RECORD
@@ -202,14 +201,13 @@ def _score_lines(record: Mapping[str, Any]) -> list[str]:
 def _report(record: Mapping[str, Any]) -> Iterator[str]:
     """The scores of the pattern, and M4's table over all patterns run with the same seed and backbone."""
     found, _ = read_records(RESULTS)
-    family = [other for other in found if same_family(record, other.content)]
-    setting = record["run"]["setting"]
-    family.sort(key=lambda other: (other.content["run"]["setting"] == setting, other.modified))
+    others = [other for other in found if family_of(other.content) == family_of(record)]
+    others.sort(key=lambda other: other.modified)
     selected = ", selected on test" if record["data"]["selected_on"] == "test" else ""
     yield ""
     yield f"M4, seed {record['run']['seed']}{selected}"
     yield f"  {'':<10}{'forecast':<16}{'sMAPE':>10}{'MASE':>10}{'MAPE':>10}{'OWA':>10}"
-    for group in pool_records([other.content for other in family]).values():
+    for group in pool_records([*(other.content for other in others), record]).values():
         for i, (name, scores) in enumerate(group.scores.items()):
             figures = "".join(f"{_shown(value):>10}" for value in (scores.smape, scores.mase, scores.mape, scores.owa))
             yield f"  {'' if i else group.name:<10}{name.replace('_', ' '):<16}{figures}"

@@ -22,7 +22,7 @@ from models.config import ModelConfig
 from models.naive import Naive, SeasonalNaive
 from tests.helpers.places import DATASETS, GOLDEN, golden_cases
 from utils.m4.naive2 import naive2
-from utils.m4.patterns import Pattern, find_pattern
+from utils.m4.patterns import PATTERNS, Pattern
 from utils.m4.scores import Scores, score, seasonal_scale
 
 FILES = golden_cases("m4/*.json")
@@ -73,7 +73,7 @@ def untrained(kind: type[Model], data: M4Data, pattern: Pattern) -> np.ndarray:
 
 def forecasts_of(method: str, file: Path, data: M4Data) -> list[np.ndarray]:
     """Recorded and our own forecasts of a method, (N, H) each; skips where there are none."""
-    pattern, found = find_pattern(file.stem), []
+    pattern, found = PATTERNS[file.stem], []
     recorded = file.parent / f"{method}.csv"
     if recorded.is_file():
         with recorded.open(newline="") as lines:
@@ -92,7 +92,7 @@ def forecasts_of(method: str, file: Path, data: M4Data) -> list[np.ndarray]:
 
 @per_pattern
 def test_horizon_season_and_series_equal_the_record(file: Path) -> None:
-    data, record, pattern = load(file), record_of(file), find_pattern(file.stem)
+    data, record, pattern = load(file), record_of(file), PATTERNS[file.stem]
     lengths = np.diff(data.offsets)
     assert (pattern.horizon, pattern.season) == (record["horizon"], record["seasonality"])
     assert pattern.series == len(data.ids) == len(lengths) == record["n"]
@@ -101,7 +101,7 @@ def test_horizon_season_and_series_equal_the_record(file: Path) -> None:
 
 @pytest.mark.parametrize(("file", "method"), CASES, ids=[f"{file.stem}-{method}" for file, method in CASES])
 def test_scores_equal_the_record(file: Path, method: str) -> None:
-    data, record, season = load(file), record_of(file)[method], find_pattern(file.stem).season
+    data, record, season = load(file), record_of(file)[method], PATTERNS[file.stem].season
     for forecast in forecasts_of(method, file, data):
         scores = score_of(forecast, data, season)
         for name in ("smape", "mase", "mape"):
@@ -113,7 +113,7 @@ def test_scores_equal_the_record(file: Path, method: str) -> None:
 
 @per_pattern
 def test_our_naive2_agrees_with_the_official_forecasts(file: Path) -> None:
-    data, pattern = load(file), find_pattern(file.stem)
+    data, pattern = load(file), PATTERNS[file.stem]
     official = official_naive2(data)
     ours = naive2(data.values, data.offsets, pattern.horizon, pattern.season)
     agrees = np.isclose(ours, official, rtol=1e-4, atol=0).all(axis=1)

@@ -1,9 +1,9 @@
-"""Split-conformal prediction intervals: how far forecasts were off on windows that training did not see.
+"""Compute split-conformal prediction intervals from errors on windows that training did not see.
 
 For each step and column the interval of a level is forecast ± the k-th smallest absolute error of n validation
 windows, k = ceil((n + 1) · level) (Lei et al., "Distribution-Free Predictive Inference for Regression", JASA 2018,
 algorithm 2). It covers the truth with at least that probability where validation and future are exchangeable.
-Shapes: H pred_len, C columns.
+Shapes: B batch, H pred_len, C columns.
 """
 
 import math
@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from utils.errors import UserError, shown_path
@@ -26,7 +27,7 @@ COARSE = (*(percent / 100 for percent in range(5, 100, 5)), 0.98, 0.99)
 MOST_THRESHOLDS = 2_000_000  # of a file: 8 MB
 MOST_LEVELS = 1000
 MOST_BYTES = 2**29  # of errors kept in memory
-STORED_AS = {"levels": "F64", "half_widths": "F32", "windows": "I64"}
+STORED_AS = {"levels": torch.float64, "half_widths": torch.float32, "windows": torch.int64}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Intervals:
         """
         found = {}
         for level in levels:
-            nearest = sorted(range(len(self.levels)), key=lambda i: abs(self.levels[i] - level))[:2]
+            nearest = np.abs(np.subtract(self.levels, level)).argsort(kind="stable")[:2]
             if not math.isclose(self.levels[nearest[0]], level):
                 there = " and ".join(f"{self.levels[i]:g}" for i in nearest)
                 raise UserError(
@@ -69,18 +70,14 @@ class Intervals:
         """Write the intervals into a checkpoint folder, whole or not at all."""
         content = {
             "levels": torch.tensor(self.levels, dtype=torch.float64),
-            "half_widths": torch.from_numpy(self.half_widths.astype(np.float32)),
+            "half_widths": torch.from_numpy(self.half_widths),
             "windows": torch.tensor([self.windows]),
         }
         save_tensors(folder / INTERVALS, content, {})
 
     @classmethod
     def load(cls, folder: Path, shape: tuple[int, int]) -> "Intervals | None":
-        """Read the intervals in a checkpoint folder; return None where there are none.
-
-        Args:
-            folder: the checkpoint.
-            shape: (H, C) that they must have.
+        """Read the intervals (levels, H, C) in a checkpoint folder, ``shape`` being (H, C); return None without a file.
 
         Raises:
             UserError: the file is damaged or does not fit the checkpoint.
@@ -90,14 +87,14 @@ class Intervals:
             return None
         try:
             check_regular(path, limit=4 * MOST_LEVELS * math.prod(shape) + 2**20)
-            with safe_open(path, "np") as file:
-                stored = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (no dict)
-                content = {name: file.get_tensor(name) for name in STORED_AS} if stored == STORED_AS else {}
+            stored = load_file(path)
         except (SafetensorError, OSError) as error:
             raise UserError(f"{shown_path(path)} is damaged ({error}); test the checkpoint anew.") from error
-        if not content or not _fits(**content, shape=shape):
-            raise UserError(f"{shown_path(path)} does not fit its checkpoint; test the checkpoint anew.")
-        return cls(tuple(content["levels"].tolist()), content["half_widths"], int(content["windows"][0]))
+        if {name: tensor.dtype for name, tensor in stored.items()} == STORED_AS:
+            levels, half_widths, windows = (stored[name].numpy() for name in STORED_AS)
+            if _fits(levels, half_widths, windows, shape):
+                return cls(tuple(levels.tolist()), half_widths, int(windows[0]))
+        raise UserError(f"{shown_path(path)} does not fit its checkpoint; test the checkpoint anew.")
 
 
 def _fits(levels: np.ndarray, half_widths: np.ndarray, windows: np.ndarray, shape: tuple[int, int]) -> bool:
@@ -109,13 +106,7 @@ def _fits(levels: np.ndarray, half_widths: np.ndarray, windows: np.ndarray, shap
 
 
 class Residuals:
-    """Absolute errors of validation windows, as many of them as memory allows, evenly spaced.
-
-    Args:
-        windows: how many there are.
-        pred_len: H.
-        channels: C.
-    """
+    """Absolute errors of validation windows, as many of them as memory allows, evenly spaced."""
 
     def __init__(self, windows: int, pred_len: int, channels: int) -> None:
         self.every = math.ceil(windows * pred_len * channels * 4 / MOST_BYTES)
@@ -123,13 +114,7 @@ class Residuals:
         self._seen = self._kept = 0
 
     def add(self, forecast: Tensor, target: Tensor, known: Tensor | None = None) -> None:
-        """Add the next windows, in order.
-
-        Args:
-            forecast: (B, H, C).
-            target: (B, H, C).
-            known: (B, H, C), False where the target was filled in; None where none was.
-        """
+        """Add the next windows (B, H, C), in order; ``known`` is False where the target was filled in."""
         errors = (forecast - target).abs()
         if known is not None:
             errors = errors.masked_fill(~known, torch.nan)
@@ -144,8 +129,7 @@ class Residuals:
         grid = PERCENTS if len(PERCENTS) * pred_len * channels <= MOST_THRESHOLDS else COARSE
         new = [level for level in levels if not np.isclose(level, grid, rtol=1e-9, atol=0).any()]
         chosen = tuple(sorted({*grid, *new}))
-        errors = self._errors[: self._kept]
-        by_step = [_half_widths(errors[:, step], chosen) for step in range(pred_len)]
+        by_step = [_half_widths(self._errors[: self._kept, step], chosen) for step in range(pred_len)]
         return Intervals(chosen, np.stack(by_step, axis=1), self._kept)
 
 
@@ -171,12 +155,11 @@ class Coverage:
         self._counts: np.ndarray | int = 0
 
     def add(self, forecast: Tensor, target: Tensor, known: Tensor | None = None) -> None:
-        """Count windows; the arguments are those of :meth:`Residuals.add`."""
+        """Count windows (B, H, C); ``known`` is False where the target was filled in."""
         errors = (forecast - target).abs()
         counted = torch.ones_like(errors, dtype=torch.bool) if known is None else known
         for level, half_width in self._half_widths.items():
-            inside = (errors <= torch.from_numpy(half_width)) & counted
-            self._inside[level] += inside.sum(dim=0).numpy()
+            self._inside[level] += ((errors <= torch.from_numpy(half_width)) & counted).sum(dim=0).numpy()
         self._counts = self._counts + counted.sum(dim=0).numpy()
 
     def report(self, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
@@ -207,11 +190,6 @@ class Coverage:
         return {**overall, "shown": float(there.mean()), "per_channel": per_channel}
 
 
-def parse_levels(text: str) -> tuple[float, ...]:
-    """Return the nominal coverages in ``0.9`` or ``0.5,0.9``, rising and each once; errors as in check_levels."""
-    return check_levels(text.split(","))
-
-
 def check_levels(levels: Iterable[Any]) -> tuple[float, ...]:
     """Return nominal coverages as numbers, rising and each once.
 
@@ -228,28 +206,3 @@ def check_levels(levels: Iterable[Any]) -> tuple[float, ...]:
             raise UserError(f"--interval {given}: choose a share between 0 and 1, like 0.9, or several: 0.5,0.9.")
         found.add(level)
     return tuple(sorted(found))
-
-
-def coverage_lines(report: Mapping[str, Mapping[str, Any]], most_columns: int = 21) -> list[str]:
-    """Return the lines of a table of a :meth:`Coverage.report`: coverage and mean width by nominal level."""
-    if not report:
-        return []
-    columns = list(next(iter(report.values()))["per_channel"])
-    rows = {"all (standardised)": list(report.values())}
-    rows |= {name: [figures["per_channel"][name] for figures in report.values()] for name in columns[:most_columns]}
-    width = max(len(name) for name in rows) + 4
-    lines = [
-        "Prediction intervals on the test split: share of the truth inside, mean width (columns in their own units)",
-        " " * width + "".join(f"{'nominal ' + level:>24}" for level in report),
-        " " * width + f"{'inside':>10}{'mean width':>14}" * len(report),
-    ]
-    for name, cells in rows.items():
-        numbers = "".join(f"{_shown(cell['coverage'], '.3f'):>10}{_shown(cell['width'], '.5g'):>14}" for cell in cells)
-        lines.append(f"  {name:<{width - 2}}{numbers}")
-    if len(columns) > most_columns:
-        lines.append(f"  … and {len(columns) - most_columns} more columns in metrics.json")
-    return [*lines, ""]
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "none" if value is None else format(value, form)

@@ -1,6 +1,5 @@
 """Write files that land whole, read small files that may be tampered with, and lock folders for one run."""
 
-import csv
 import errno
 import json
 import math
@@ -10,11 +9,12 @@ import socket
 import stat
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from filelock import FileLock, Timeout
 from numpy.lib import format as npy_format
 from safetensors import SafetensorError
@@ -39,9 +39,8 @@ def check_regular(path: Path, limit: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f"{shown_path(path)} is not a regular file; replace it with one, or remove it.")
     if status.st_size > limit:
-        raise UserError(
-            f"{shown_path(path)} has {status.st_size:,} bytes, more than {limit:,}: it is not what it should be."
-        )
+        size = f"{status.st_size:,} bytes, more than {limit:,}"
+        raise UserError(f"{shown_path(path)} has {size}: it is not what it should be.")
 
 
 def check_uncompressed(path: Path) -> None:
@@ -136,29 +135,17 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_table(path: Path, names: Sequence[str], values: np.ndarray, columns: Sequence[str]) -> None:
-    """Write a CSV file, whole or not at all.
-
-    Args:
-        path: the file.
-        names: N row names, for a first column ``id``.
-        values: (N, K).
-        columns: K names.
-    """
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["id", *columns])
-        writer.writerows([name, *(f"{value:.10g}" for value in row)] for name, row in zip(names, values, strict=True))
+    """Write values (N, K) as a CSV file, whole or not at all; its first column, ``id``, holds the N names."""
+    table = pd.DataFrame(values, pd.Index(names, name="id"), columns)
+    with replacing(path) as temporary:
+        table.to_csv(temporary, float_format="%.10g", na_rep="nan", lineterminator="\r\n")
 
 
 @contextmanager
 def writing_array(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[np.ndarray], None]]:
     """Yield a function that appends rows (n, …) to an ``.npy`` file of float32, which lands whole or not at all.
 
-    Memory holds one batch of rows, however long the array is.
-
-    Args:
-        path: the file.
-        shape: of the whole array.
+    Memory holds one batch of rows, however long the array of this shape is.
     """
     left = shape[0]
 
@@ -189,40 +176,34 @@ def alone_in(*folders: Path) -> Iterator[None]:
     """
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    once = {(status.st_dev, status.st_ino): folder for folder in folders for status in [folder.stat()]}
+    once = {(status.st_dev, status.st_ino): folder for folder in folders for status in [folder.stat()]}.values()
     with ExitStack() as held:
-        for folder in once.values():
-            held.enter_context(_locked(folder))
-        for folder in once.values():
-            _clear_leftovers(folder)
+        for folder in once:
+            lock = folder / LOCK
+            try:
+                held.enter_context(_held(lock, wait=False))
+            except Timeout as error:
+                owner = shown_path(lock.read_text(encoding="utf-8", errors="replace").strip()) or "another process"
+                raise UserError(
+                    f"{shown_path(folder)}: {owner} is at work on a run of this name; wait for it to end, or stop it. "
+                    "Nothing was changed."
+                ) from error
+            with _naming(lock):
+                lock.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
+        for leftover in [path for folder in once for path in folder.rglob(".*.tmp")]:
+            leftover.unlink(missing_ok=True)
         yield
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    path = folder / LOCK
-    lock = FileLock(path, mode=0o666)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout as error:
-        owner = shown_path(path.read_text(encoding="utf-8", errors="replace").strip()) or "another process"
-        raise UserError(
-            f"{shown_path(folder)}: {owner} is at work on a run of this name; wait for it to end, or stop it. Nothing "
-            "was changed."
-        ) from error
-    try:
-        with _naming(path):
-            path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
-        yield
-    finally:
-        with suppress(OSError):  # Windows keeps it while it is open
-            path.unlink()  # filelock sees that the file it waited for is gone, and makes a new one
-        lock.release()
-
-
-def _clear_leftovers(folder: Path) -> None:
-    for leftover in folder.rglob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+def _held(lock: Path, wait: bool) -> Iterator[None]:
+    """Hold a lock for the length of the block, then remove its file."""
+    with FileLock(lock, mode=0o666, blocking=wait):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows keeps it while it is open
+                lock.unlink()  # filelock sees that the file it waited for is gone, and makes a new one
 
 
 def clear_after_kill(*folders: Path) -> None:
@@ -233,13 +214,6 @@ def clear_after_kill(*folders: Path) -> None:
                 pass
 
 
-@contextmanager
-def in_turn(path: Path) -> Iterator[None]:
+def in_turn(path: Path) -> AbstractContextManager[None]:
     """Wait until nobody else writes to ``path``, and make others wait until the block ends."""
-    lock = path.with_name(f".{path.name}{LOCK}")
-    with FileLock(lock, mode=0o666):
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                lock.unlink()
+    return _held(path.with_name(f".{path.name}{LOCK}"), wait=True)

@@ -11,27 +11,14 @@ QUARTERS = 4
 
 
 class ErrorSums:
-    """Squared and absolute errors summed per horizon step and channel, in float64.
-
-    Args:
-        pred_len: H.
-        channels: C.
-    """
+    """Squared and absolute errors summed per horizon step and channel (H, C), in float64."""
 
     def __init__(self, pred_len: int, channels: int) -> None:
-        self.squared = np.zeros((pred_len, channels))
-        self.absolute = np.zeros((pred_len, channels))
-        self.counts = np.zeros((pred_len, channels))
+        self.squared, self.absolute, self.counts = np.zeros((3, pred_len, channels))
         self.windows = 0
 
     def add(self, forecast: Tensor, target: Tensor, known: Tensor | None = None) -> None:
-        """Count a batch of windows.
-
-        Args:
-            forecast: (B, H, C).
-            target: (B, H, C).
-            known: (B, H, C), False where the target was filled in and does not count; None where all are known.
-        """
+        """Count a batch of windows (B, H, C); ``known`` is False where the target was filled in and does not count."""
         error = (forecast - target).to(torch.float64)
         if known is not None:
             error = torch.where(known, error, 0.0)
@@ -44,11 +31,6 @@ class ErrorSums:
     def mse(self) -> float:
         """Return the mean squared error."""
         return float(self.squared.sum() / self.counts.sum())
-
-    @property
-    def mae(self) -> float:
-        """Return the mean absolute error."""
-        return float(self.absolute.sum() / self.counts.sum())
 
     def report(self, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
         """Return MSE and MAE overall, per channel and per quarter of the horizon, on both scales.
@@ -67,15 +49,13 @@ class ErrorSums:
         }
 
     def _report_scale(self, scale: np.ndarray, columns: Sequence[str]) -> dict[str, Any]:
-        """Return MSE and MAE of errors that are multiplied by ``scale`` (C,)."""
-        squared, absolute, counts = self.squared * scale**2, self.absolute * scale, self.counts
+        sums = {"mse": self.squared * scale**2, "mae": self.absolute * scale}
 
         def figures(part: Any) -> dict[str, float | None]:
-            count = counts[part].sum()
-            sums = {"mse": squared[part].sum(), "mae": absolute[part].sum()}
-            return {name: float(total / count) if count else None for name, total in sums.items()}
+            count = self.counts[part].sum()
+            return {name: float(total[part].sum() / count) if count else None for name, total in sums.items()}
 
-        steps = np.array_split(np.arange(len(squared)), min(QUARTERS, len(squared)))
+        steps = np.array_split(np.arange(len(self.counts)), min(QUARTERS, len(self.counts)))
         return {
             **figures(...),
             "per_channel": {name: figures((slice(None), c)) for c, name in enumerate(columns)},

@@ -28,15 +28,7 @@ class _Log(io.StringIO):
 
 
 class Progress(tqdm):
-    """Iterate over items and show how far the loop is: a tqdm bar on a terminal, elsewhere a log line now and then.
-
-    Args:
-        items: what to iterate over.
-        name: of the loop.
-        total: how many items there are.
-        lines: whether a log gets lines, at most one every 30 seconds.
-        initial: how many items were done before.
-    """
+    """A loop over items that shows how far it is; ``initial`` items were done before, ``lines`` is for a log."""
 
     def __init__(self, items: Iterable[Any], name: str, total: int, lines: bool = True, initial: int = 0) -> None:
         self.on_terminal = sys.stderr.isatty() and is_main_process()

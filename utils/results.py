@@ -64,34 +64,49 @@ def comparison(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         reports: ``ErrorSums.report`` by name of the forecast, the model first.
     """
     for scale, title in SCALES.items():
-        metrics = {name: report[scale] for name, report in reports.items()}
-        width = max(18, *(len(row) + 2 for row, _ in _rows(metrics)))
+        forecasts = [report[scale] for report in reports.values()]
+        channels, rows = list(forecasts[0]["per_channel"]), [("all", forecasts)]
+        for i, (first, last) in enumerate(quarter["steps"] for quarter in forecasts[0]["per_quarter"]):
+            rows.append((f"steps {first}-{last}", [one["per_quarter"][i] for one in forecasts]))
+        rows += [(name, [one["per_channel"][name] for one in forecasts]) for name in channels[:MOST_CHANNELS]]
+        width = max(18, *(len(name) + 2 for name, _ in rows))
         yield ""
         yield f"Test errors in {title}"
-        yield " " * width + "".join(f"{name.replace('_', ' '):>24}" for name in metrics)
-        yield " " * width + f"{'MSE':>14}{'MAE':>10}" * len(metrics)
-        for row, cells in _rows(metrics):
-            numbers = "".join(f"{_number(cell['mse']):>14}{_number(cell['mae']):>10}" for cell in cells)
-            yield f"  {row:<{width - 2}}{numbers}"
-        hidden = len(next(iter(metrics.values()))["per_channel"]) - MOST_CHANNELS
-        if hidden > 0:
-            yield f"  … and {hidden} more channels in metrics.json"
+        yield " " * width + "".join(f"{name.replace('_', ' '):>24}" for name in reports)
+        yield " " * width + f"{'MSE':>14}{'MAE':>10}" * len(reports)
+        for name, cells in rows:
+            numbers = "".join(f"{_shown(cell['mse']):>14}{_shown(cell['mae']):>10}" for cell in cells)
+            yield f"  {name:<{width - 2}}{numbers}"
+        if len(channels) > MOST_CHANNELS:
+            yield f"  … and {len(channels) - MOST_CHANNELS} more channels in metrics.json"
     yield ""
 
 
-def _rows(metrics: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[Mapping[str, float]]]]:
-    first = next(iter(metrics.values()))
-    yield "all", list(metrics.values())
-    for i, part in enumerate(first["per_quarter"]):
-        yield f"steps {part['steps'][0]}-{part['steps'][1]}", [one["per_quarter"][i] for one in metrics.values()]
-    for name in list(first["per_channel"])[:MOST_CHANNELS]:
-        yield name, [one["per_channel"][name] for one in metrics.values()]
+def coverage_lines(report: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a table of a ``Coverage.report``: coverage and mean width by nominal level."""
+    if not report:
+        return
+    levels = list(report.values())
+    columns, rows = list(levels[0]["per_channel"]), [("all (standardised)", levels)]
+    rows += [(name, [one["per_channel"][name] for one in levels]) for name in columns[:MOST_CHANNELS]]
+    width = max(len(name) + 4 for name, _ in rows)
+    yield "Prediction intervals on the test split: share of the truth inside, mean width (columns in their own units)"
+    yield " " * width + "".join(f"{'nominal ' + level:>24}" for level in report)
+    yield " " * width + f"{'inside':>10}{'mean width':>14}" * len(report)
+    for name, cells in rows:
+        numbers = "".join(f"{_shown(cell['coverage'], '.3f'):>10}{_shown(cell['width'], '.5g'):>14}" for cell in cells)
+        yield f"  {name:<{width - 2}}{numbers}"
+    if len(columns) > MOST_CHANNELS:
+        yield f"  … and {len(columns) - MOST_CHANNELS} more columns in metrics.json"
+    yield ""
 
 
-def _number(value: float | None) -> str:
+def _shown(value: float | None, form: str | None = None) -> str:
     if value is None:
-        return "none"  # every target was filled in
-    return format_metric(value) if abs(value) < 10_000 else f"{value:.3g}"
+        return "none"  # every target was filled in, or there is no interval
+    if form is None:
+        return format_metric(value) if abs(value) < 10_000 else f"{value:.3g}"
+    return format(value, form)
 
 
 def run_title(record: Mapping[str, Any]) -> str:

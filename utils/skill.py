@@ -18,17 +18,10 @@ MOST_NAMES = 12
 
 
 def compare(model: str, rival: str, metric: str, own: float, other: float) -> str:
-    """Return a sentence that says whether a model beats a rival: lower is better.
-
-    Args:
-        model: its name.
-        rival: what it is compared with, in words.
-        metric: its title.
-        own: the metric of the model.
-        other: the metric of the rival.
-    """
-    relation = "equals" if _equal(own, other) else "beats" if own < other else "does NOT beat"
-    return f"{model} {relation} the {rival}: {metric} {format_metric(own)} against {format_metric(other)}."
+    """Return a sentence that says whether a model beats a rival by a metric: lower is better."""
+    shown, against = format_metric(own), format_metric(other)
+    relation = "equals" if shown == against else "beats" if own < other else "does NOT beat"
+    return f"{model} {relation} the {rival}: {metric} {shown} against {against}."
 
 
 def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[str]:
@@ -43,18 +36,29 @@ def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[st
     for name in simple:
         yield compare(model, SIMPLE[name][0], "MSE", mse[model], mse[name])
     best = min(simple, key=mse.__getitem__, default=None)
-    if best and _equal(mse[model], mse[best]):
+    if best and format_metric(mse[model]) == format_metric(mse[best]):
         yield f"For these data the {SIMPLE[best][0]} ({SIMPLE[best][1]}) is as good as {model}."
     elif best and not mse[model] < mse[best]:
         title, how = SIMPLE[best]
         yield f"The better choice for these data is the {title} ({how}): use that, not {model}."
-    elif lost := [f"{column} ({title})" for column, title in _lost(reports, model, simple)]:
-        yield f"On single columns a simple forecast is the better choice: {_listing(lost)}."
+    elif lost := [*_lost(reports, model, simple)]:
+        more = f", … and {len(lost) - MOST_NAMES} more" if len(lost) > MOST_NAMES else ""
+        yield f"On single columns a simple forecast is the better choice: {', '.join(lost[:MOST_NAMES])}{more}."
     if "best_possible" in mse:
         yield (
-            f"The best possible forecast, which knows the recipe of this data, has MSE "
+            "The best possible forecast, which knows the recipe of this data, has MSE "
             f"{format_metric(mse['best_possible'])}; {model} is at {mse[model] / mse['best_possible']:.2f} times that."
         )
+
+
+def _lost(reports: Mapping[str, Mapping[str, Any]], model: str, simple: Sequence[str]) -> Iterator[str]:
+    """Yield the columns on which a simple forecast is at least as good, with the name of the best of them."""
+    columns = {name: reports[name]["standardised"]["per_channel"] for name in (model, *simple)}
+    for column, own in columns[model].items():
+        if simple and own["mse"] is not None:
+            best = min(simple, key=lambda name: columns[name][column]["mse"])
+            if not own["mse"] < columns[best][column]["mse"]:
+                yield f"{column} ({SIMPLE[best][0].removesuffix(' forecast')})"
 
 
 def save_skill(folder: Path, record: Mapping[str, Any]) -> None:
@@ -76,24 +80,3 @@ def skill_lines(folder: Path) -> list[str]:
         return [f"On the {int(record['windows']):,} windows of the test split:", *lines]
     except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
         return [f"{path} cannot be read: {unknown} Test the checkpoint again: --is_training 0 --load {folder}."]
-
-
-def _equal(own: float, other: float) -> bool:
-    """Return whether two metrics are equal in the digits that are shown."""
-    return format_metric(own) == format_metric(other)
-
-
-def _lost(reports: Mapping[str, Mapping[str, Any]], model: str, simple: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the columns on which a simple forecast is at least as good, with the name of the best of them."""
-    columns = {name: reports[name]["standardised"]["per_channel"] for name in (model, *simple)}
-    for column, own in columns[model].items():
-        if own["mse"] is None or not simple:
-            continue
-        best = min(simple, key=lambda name: columns[name][column]["mse"])
-        if not own["mse"] < columns[best][column]["mse"]:
-            yield column, SIMPLE[best][0].removesuffix(" forecast")
-
-
-def _listing(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f", … and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""Conformal intervals: ranks by hand, coverage on exchangeable data, what is said where there are too few windows."""
+"""Test conformal intervals: ranks by hand, coverage on exchangeable data, too few windows."""
 
 import json
 import os
@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from utils import conformal
-from utils.conformal import INTERVALS, Coverage, Intervals, Residuals, coverage_lines, parse_levels
+from utils.conformal import INTERVALS, Coverage, Intervals, Residuals, check_levels
 from utils.errors import UserError
+from utils.results import coverage_lines
 
 
 def intervals_of(errors: np.ndarray, *levels: float) -> Intervals:
@@ -73,7 +74,7 @@ def test_few_windows_leave_the_high_levels_without_an_interval() -> None:
     assert (report["0.9"]["coverage"], report["0.9"]["width"], report["0.9"]["shown"]) == (None, None, 0.0)
     assert report["0.5"]["per_channel"]["a"]["width"] == 20.0
     json.dumps(report, allow_nan=False)
-    assert "none" in coverage_lines(report)[-2]
+    assert "none" in [*coverage_lines(report)][-2]
 
 
 def test_memory_bounds_the_windows_kept_and_they_are_evenly_spaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,23 +162,28 @@ def test_a_cut_file_is_refused_by_name(tmp_path: Path, cut: int) -> None:
 
 
 def test_levels_are_read_in_order_and_once() -> None:
-    assert parse_levels("0.9") == (0.9,)
-    assert parse_levels("0.9, 0.5,0.90") == (0.5, 0.9)
+    assert check_levels(["0.9", " 0.5", 0.90]) == (0.5, 0.9)
 
 
-@pytest.mark.parametrize("text", ["90", "0", "1", "0.5;0.9", "", "a", "nan", "0.5,,0.9", "-0.5", "90%"])
+@pytest.mark.parametrize("text", ["90", "0", "1", "0.5;0.9", "", "a", "nan", "-0.5", "90%"])
 def test_what_is_no_level_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="--interval"):
-        parse_levels(text)
+        check_levels(["0.5", text])
 
 
 def test_the_table_shows_nominal_and_measured_side_by_side() -> None:
     coverage = Coverage({0.5: np.array([[1.0, 1.0]]), 0.9: np.array([[2.0, 3.0]])})
     coverage.add(torch.zeros(2, 1, 2), torch.tensor([[[0.5, 5.0]], [[2.0, 3.0]]]))
-    lines = coverage_lines(coverage.report(["a", "revenue"], np.array([1.0, 1000.0])), 21)
+    lines = [*coverage_lines(coverage.report(["a", "revenue"], np.array([1.0, 1000.0])))]
     assert lines[1].split() == ["nominal", "0.5", "nominal", "0.9"]
     assert lines[3].split() == ["all", "(standardised)", "0.250", "2", "0.750", "5"]
     assert lines[4].split() == ["a", "0.500", "2", "1.000", "4"]
     assert lines[5].split() == ["revenue", "0.000", "2000", "0.500", "6000"]
     assert len({len(line) for line in lines[1:-1]}) == 1
-    assert coverage_lines(coverage.report(["a", "revenue"], np.ones(2)), 1)[-2].startswith("  … and 1 more")
+
+
+def test_the_table_of_intervals_counts_the_columns_that_it_does_not_show() -> None:
+    report = Coverage({0.9: np.ones((1, 23))})
+    report.add(torch.zeros(1, 1, 23), torch.zeros(1, 1, 23))
+    *_, last, _ = coverage_lines(report.report([f"c{i}" for i in range(23)], np.ones(23)))
+    assert last == "  … and 2 more columns in metrics.json"

@@ -1,40 +1,37 @@
-"""M4's scores on numbers worked out by hand, and against another implementation."""
+"""Test M4's scores on numbers worked out by hand and against another implementation."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from utilsforecast import losses
 
+from tests.helpers.records import long_term, m4
 from utils.m4.patterns import PATTERNS
-from utils.m4.scores import Scores, check_ragged, pool, score, seasonal_scale
+from utils.m4.scores import Group, Scores, family_of, pool_records, score, seasonal_scale
 
 # Two series: 1 2 4 8 and 10 7 10.
 VALUES = np.array([1.0, 2, 4, 8, 10, 7, 10])
 OFFSETS = np.array([0, 4, 7])
 
 
-@pytest.mark.parametrize(
-    ("offsets", "message"),
-    [
-        ([1, 6], "from 1 to 6, not from 0 to 6"),
-        ([0, 5], "from 0 to 5, not from 0 to 6"),
-        ([0, 2, 2, 6], "series 1 is empty"),
-        ([0, 4, 2, 6], "series 1 is empty"),
-        ([0], "at least one series"),
-    ],
-)
-def test_borders_that_do_not_cut_the_values_into_series_are_refused(offsets: list[int], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        check_ragged(np.arange(6.0), np.array(offsets))
-    with pytest.raises(ValueError, match="must be flat"):
-        check_ragged(np.ones((6, 1)), np.array([0, 6]))
-
-
 def scores_of(series: int, smape: float, mase: float | None, mape: float = 1.0, without_scale: int = 0) -> Scores:
     return Scores(series, smape, mase, mape, without_scale=without_scale)
+
+
+def pool(by_pattern: Mapping[str, Mapping[str, Scores]]) -> dict[str, Group]:
+    """Return the groups from scores by pattern and forecaster."""
+    return pool_records(
+        {
+            "data": {"config": {"seasonal_patterns": pattern}},
+            "scores": {"metrics": {name: asdict(one) for name, one in scores.items()}},
+        }
+        for pattern, scores in by_pattern.items()
+    )
 
 
 def test_the_scale_is_the_mean_step_inside_each_series() -> None:
@@ -52,11 +49,6 @@ def test_series_no_longer_than_a_season_have_no_scale() -> None:
 
 def test_a_constant_series_has_no_scale() -> None:
     assert seasonal_scale(np.full(5, 0.1), np.array([0, 5]), 1).tolist() == [0]
-
-
-def test_a_season_of_no_steps_is_refused() -> None:
-    with pytest.raises(ValueError, match="season 0"):
-        seasonal_scale(VALUES, OFFSETS, 0)
 
 
 def test_scores_of_two_series_follow_from_the_formulas() -> None:
@@ -118,42 +110,6 @@ def test_scores_become_json() -> None:
     scores = score(np.array([[3.0]]), np.array([[1.0]]), np.ones(1))
     written = {"series": 1, "smape": 100, "mase": 2, "mape": 200, "owa": None, "without_scale": 0}
     assert json.loads(json.dumps(asdict(scores))) == written
-
-
-@pytest.mark.parametrize(
-    ("forecast", "target", "scale", "message"),
-    [
-        ((3,), (3,), (3,), r"forecasts \(3,\)"),
-        ((0, 2), (0, 2), (0,), r"forecasts \(0, 2\)"),
-        ((3, 2), (3, 1), (3,), r"targets \(3, 1\) do not fit forecasts \(3, 2\)"),
-        ((3, 2), (3, 2), (2,), r"scales \(2,\) do not fit forecasts \(3, 2\)"),
-    ],
-)
-def test_arrays_that_do_not_fit_are_refused(
-    forecast: tuple[int, ...], target: tuple[int, ...], scale: tuple[int, ...], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        score(np.ones(forecast), np.ones(target), np.ones(scale))
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_forecasts_that_are_no_numbers_are_named(bad: float) -> None:
-    forecast = np.ones((9, 2))
-    forecast[[3, 7], 1] = bad
-    with pytest.raises(ValueError, match=r"forecasts of 2 of 9 series are not finite: series 3, 7$"):
-        score(forecast, np.ones((9, 2)), np.ones(9))
-
-
-def test_a_long_list_of_bad_series_is_cut_short() -> None:
-    with pytest.raises(ValueError, match=r"9 of 9 series are not finite: series 0, 1, 2, 3, 4, \.\.\.$"):
-        score(np.full((9, 2), np.nan), np.ones((9, 2)), np.ones(9))
-
-
-def test_targets_and_scales_that_are_no_numbers_are_named_too() -> None:
-    with pytest.raises(ValueError, match="targets of 1 of 1"):
-        score(np.ones((1, 1)), np.full((1, 1), np.nan), np.ones(1))
-    with pytest.raises(ValueError, match="scales of 1 of 1"):
-        score(np.ones((1, 1)), np.ones((1, 1)), np.array([np.nan]))
 
 
 WEEKLY = {"CALF": scores_of(1, 10, 2, 7), "naive2": scores_of(1, 20, 1, 9)}
@@ -224,13 +180,6 @@ def test_only_forecasters_that_every_pattern_has_are_pooled() -> None:
     assert list(others.scores) == ["CALF", "naive2"]
 
 
-def test_what_cannot_be_pooled_is_refused() -> None:
-    with pytest.raises(ValueError, match="hourly: no pattern of M4"):
-        pool({"hourly": HOURLY})
-    with pytest.raises(ValueError, match="Daily: the forecasters were not scored on the same series"):
-        pool({"Daily": {"CALF": scores_of(1, 1, 1), "naive2": scores_of(2, 1, 1)}})
-
-
 def test_smape_and_mase_equal_those_of_utilsforecast() -> None:
     rng = np.random.default_rng(3)
     lengths, horizon, season = np.array([9, 14, 30, 11]), 6, 4
@@ -254,3 +203,40 @@ def test_smape_and_mase_equal_those_of_utilsforecast() -> None:
     assert ours.mape == pytest.approx(100 * losses.mape(test, ["CALF"])["CALF"].mean())
     theirs = losses.mase(test, ["CALF"], seasonality=season, train_df=train)["CALF"]
     assert ours.mase == pytest.approx(theirs.mean())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        m4("Weekly", seed=2),
+        m4("Weekly", model="DLinear"),
+        m4("Weekly", selected_on="test"),
+        m4("Weekly", init="pretrained"),
+        m4("Weekly", llm="gpt2-medium"),
+        m4("Weekly", gpt_layers=3),
+        m4("Weekly", lora=0),
+        long_term(),
+    ],
+)
+def test_runs_of_another_kind_do_not_belong_together(other: dict[str, Any]) -> None:
+    assert family_of(m4("Daily")) != family_of(other)
+
+
+def test_runs_on_other_files_do_not_belong_together() -> None:
+    other = m4("Weekly")
+    other["data"]["target_data"] = "Weekly-train_12345678"
+    assert family_of(m4("Daily")) != family_of(other)
+
+
+def test_runs_that_were_trained_otherwise_do() -> None:
+    other = m4("Weekly", learning_rate=1e-4, task_loss="smape", feature_w=0.1)
+    assert family_of(m4("Daily")) == family_of(other)
+    assert family_of(m4("Daily", model="DLinear")) == family_of(m4("Weekly", model="DLinear"))
+
+
+def test_of_several_runs_of_a_pattern_the_last_counts() -> None:
+    groups = pool_records([m4(name, smape=s, series=100) for name, s in (("Daily", 1), ("Weekly", 20), ("Daily", 30))])
+    assert groups["Daily"].scores["CALF"].smape == 30.0
+    assert groups["Others"].scores["CALF"].smape == pytest.approx(25.0)
+    assert groups["Others"].scores["CALF"].owa == pytest.approx((25 / 16 + 2 / 2.5) / 2)
+    assert groups["Others"].missing == ("Hourly",)

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from utils.errors import UserError
-
 
 @dataclass(frozen=True)
 class Pattern:
@@ -35,14 +33,3 @@ PATTERNS = {
         Pattern("Hourly", 48, 24, 10, 414),
     )
 }
-
-
-def find_pattern(name: str) -> Pattern:
-    """Return the pattern of that name.
-
-    Raises:
-        UserError: there is none; the message lists all six.
-    """
-    if name not in PATTERNS:
-        raise UserError(f"--seasonal_patterns {name}: no such pattern; choose one of {', '.join(PATTERNS)}.")
-    return PATTERNS[name]

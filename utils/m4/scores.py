@@ -1,11 +1,11 @@
-"""Score forecasts as the M4 competition does: sMAPE, MASE, MAPE and OWA, per frequency and pooled.
+"""Score forecasts as the M4 competition does: sMAPE, MASE, MAPE and OWA, per frequency and pooled over runs.
 
-Formulas: M4 Competitor's Guide, "Evaluation". Series of unequal length lie in one flat array: series i is
-``values[offsets[i] : offsets[i + 1]]``.
+Formulas: M4 Competitor's Guide, "Evaluation". Shapes: N series, H horizon.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +14,12 @@ from utils.m4.patterns import PATTERNS
 NAIVE2 = "naive2"
 # In the order of the tables: every pattern alone, then the two pools.
 POOLS = {**{name: (name,) for name in PATTERNS}, "Others": ("Weekly", "Daily", "Hourly"), "Average": tuple(PATTERNS)}
-NAMED = 5  # series listed in a message
+# Parts of a model's configuration in which the runs of one table may differ: its sizes, which follow from the pattern,
+# and how it was trained.
+MAY_DIFFER = frozenset(
+    {"seq_len", "pred_len", "channels", "season"}
+    | {"task_loss", "output_loss", "feature_loss", "task_w", "output_w", "feature_w"}
+)
 
 
 @dataclass(frozen=True)
@@ -50,29 +55,7 @@ class Group:
 
     name: str
     scores: dict[str, Scores]
-    missing: tuple[str, ...] = ()
-
-
-def check_ragged(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Return the lengths (N,) of the series.
-
-    Args:
-        values: (T,), all series one after the other.
-        offsets: (N + 1,), the borders of the series, from 0 to T.
-
-    Raises:
-        ValueError: the offsets do not cut the values into series of at least one step each.
-    """
-    if values.ndim != 1 or offsets.ndim != 1 or len(offsets) < 2:
-        raise ValueError(
-            f"values {values.shape} and offsets {offsets.shape}: both must be flat, for at least one series"
-        )
-    if offsets[0] != 0 or offsets[-1] != len(values):
-        raise ValueError(f"offsets run from {offsets[0]} to {offsets[-1]}, not from 0 to {len(values)}")
-    lengths = np.diff(offsets)
-    if lengths.min() < 1:
-        raise ValueError(f"series {int(np.argmin(lengths))} is empty")
-    return lengths
+    missing: tuple[str, ...]
 
 
 def seasonal_scale(values: np.ndarray, offsets: np.ndarray, season: int) -> np.ndarray:
@@ -81,22 +64,16 @@ def seasonal_scale(values: np.ndarray, offsets: np.ndarray, season: int) -> np.n
     A series that repeats itself or is no longer than a season has no scale: 0.
 
     Args:
-        values: (T,), all series one after the other.
-        offsets: (N + 1,), the borders of the series.
+        values: (T,); series i is ``values[offsets[i] : offsets[i + 1]]``.
+        offsets: (N + 1,).
         season: steps.
-
-    Raises:
-        ValueError: the offsets do not fit the values, or a season has no steps.
     """
-    lengths = check_ragged(values, offsets)
-    if season < 1:
-        raise ValueError(f"season {season}: must be 1 or more")
+    lengths = np.diff(offsets)
     differences = np.zeros(len(values))
     differences[season:] = np.abs(values[season:] - values[:-season])
     # The first season of each series was compared with the end of the series before it.
     steps = np.arange(season)
-    foreign = (offsets[:-1, None] + steps)[steps < lengths[:, None]]
-    differences[foreign] = 0
+    differences[(offsets[:-1, None] + steps)[steps < lengths[:, None]]] = 0
     return np.add.reduceat(differences, offsets[:-1]) / np.maximum(lengths - season, 1)
 
 
@@ -108,11 +85,7 @@ def score(forecast: np.ndarray, target: np.ndarray, scale: np.ndarray, naive2: S
         target: (N, H), in the data's units.
         scale: (N,), from :func:`seasonal_scale`.
         naive2: scores of Naive2 on these series, for OWA.
-
-    Raises:
-        ValueError: shapes that do not fit, no forecast at all, or numbers that are not finite.
     """
-    _check(forecast, target, scale)
     error = np.abs(forecast - target)
     scaled = scale > 0
     scores = Scores(
@@ -125,7 +98,30 @@ def score(forecast: np.ndarray, target: np.ndarray, scale: np.ndarray, naive2: S
     return _with_owa(scores, naive2)
 
 
-def pool(by_pattern: Mapping[str, Mapping[str, Scores]]) -> dict[str, Group]:
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divide, with 0 where the denominator is 0."""
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
+
+
+def _with_owa(scores: Scores, naive2: Scores | None) -> Scores:
+    """Add OWA; leave it None where Naive2 is unknown, has no MASE or makes no error at all."""
+    if naive2 is None or scores.mase is None or not naive2.smape or not naive2.mase:
+        return scores
+    return replace(scores, owa=(scores.smape / naive2.smape + scores.mase / naive2.mase) / 2)
+
+
+def family_of(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what the runs of one average have in common: model, backbone, seed and choice of the epoch."""
+    data, model = record["data"], record["model"]
+    backbone = model["origin"].get("backbone", {})
+    kept = {name: value for name, value in model["config"].items() if name not in MAY_DIFFER}
+    return (
+        record["task"]["name"], record["run"]["seed"], data.get("selected_on"), data.get("target_data"),
+        model["name"], kept, backbone.get("name"), backbone.get("init"),
+    )  # fmt: skip
+
+
+def pool_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Group]:
     """Return the groups of M4's table by name: each pattern, ``Others`` (Weekly, Daily, Hourly), ``Average`` (all six).
 
     sMAPE and MAPE are weighted by the series scored, MASE by the series that have a scale. OWA is not averaged: it
@@ -133,32 +129,24 @@ def pool(by_pattern: Mapping[str, Mapping[str, Scores]]) -> dict[str, Group]:
     left out, and a group holds only the forecasters that all of its patterns have: others could not be compared.
 
     Args:
-        by_pattern: scores by pattern (any of the six), then by forecaster.
-
-    Raises:
-        ValueError: a name is no pattern, or forecasters were scored on different numbers of series.
+        records: of one family, as :mod:`utils.tables.records` checks them; of several of a pattern the last counts.
     """
-    for pattern, scores in by_pattern.items():
-        if pattern not in PATTERNS:
-            raise ValueError(f"{pattern}: no pattern of M4")
-        if len({(s.series, s.without_scale) for s in scores.values()}) > 1:
-            raise ValueError(f"{pattern}: the forecasters were not scored on the same series")
+    by_pattern = {record["data"]["config"]["seasonal_patterns"]: record["scores"]["metrics"] for record in records}
     groups = {}
     for name, members in POOLS.items():
-        present = [by_pattern[member] for member in members if member in by_pattern]
-        if present:
+        if present := [by_pattern[member] for member in members if member in by_pattern]:
             missing = tuple(member for member in members if member not in by_pattern)
             groups[name] = Group(name, _pool_forecasters(present), missing)
     return groups
 
 
-def _pool_forecasters(patterns: Sequence[Mapping[str, Scores]]) -> dict[str, Scores]:
+def _pool_forecasters(patterns: Sequence[Mapping[str, Any]]) -> dict[str, Scores]:
     shared = [name for name in patterns[0] if all(name in scores for scores in patterns)]
-    pooled = {name: _pool_scores([scores[name] for scores in patterns]) for name in shared}
+    pooled = {name: _pool([Scores(**scores[name]) for scores in patterns]) for name in shared}
     return {name: _with_owa(scores, pooled.get(NAIVE2)) for name, scores in pooled.items()}
 
 
-def _pool_scores(parts: Sequence[Scores]) -> Scores:
+def _pool(parts: Sequence[Scores]) -> Scores:
     if len(parts) == 1:
         return parts[0]
     series = [part.series for part in parts]
@@ -170,29 +158,3 @@ def _pool_scores(parts: Sequence[Scores]) -> Scores:
         mape=float(np.average([part.mape for part in parts], weights=series)),
         without_scale=sum(part.without_scale for part in parts),
     )
-
-
-def _with_owa(scores: Scores, naive2: Scores | None) -> Scores:
-    """Add OWA; leave it None where Naive2 is unknown, has no MASE or makes no error at all."""
-    if naive2 is None or scores.mase is None or not naive2.smape or not naive2.mase:
-        return scores
-    return replace(scores, owa=(scores.smape / naive2.smape + scores.mase / naive2.mase) / 2)
-
-
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Divide, with 0 where the denominator is 0."""
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
-
-
-def _check(forecast: np.ndarray, target: np.ndarray, scale: np.ndarray) -> None:
-    if forecast.ndim != 2 or forecast.size == 0:
-        raise ValueError(f"forecasts {forecast.shape}: expected (series, steps), at least one of each")
-    if target.shape != forecast.shape:
-        raise ValueError(f"targets {target.shape} do not fit forecasts {forecast.shape}")
-    if scale.shape != forecast.shape[:1]:
-        raise ValueError(f"scales {scale.shape} do not fit forecasts {forecast.shape}")
-    for what, values in (("forecasts", forecast), ("targets", target), ("scales", scale[:, None])):
-        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-        if len(bad):
-            named = ", ".join(map(str, bad[:NAMED])) + (", ..." if len(bad) > NAMED else "")
-            raise ValueError(f"{what} of {len(bad)} of {len(values)} series are not finite: series {named}")

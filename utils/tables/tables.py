@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from utils.m4.records import pool_records
-from utils.m4.scores import POOLS
+from utils.m4.scores import POOLS, pool_records
 from utils.tables.cells import Block, block_of, horizon_of, settings
 from utils.tables.records import FEW_SHOT, M4, Record, is_number, look_up
 
