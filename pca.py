@@ -15,6 +15,7 @@ logger = logging.getLogger("calf")
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = Parser("pca.py", description=__doc__, allow_abbrev=False, formatter_class=ArgumentDefaultsHelpFormatter)
     parser.add_argument("--llm", default="gpt2", help="language model: hub name or local folder, transformers' format")
     parser.add_argument("--n_components", type=int, default=DEFAULT_COMPONENTS, help="words, at most the width")

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from data_provider.config import DataConfig
+from data_provider.datasets import find_dataset
 from data_provider.factory import ForecastData, load_data
 from data_provider.windows import Split, make_loader
 from exp.base import Experiment
@@ -137,18 +138,18 @@ class LongTermForecast(Experiment):
 
     def _title(self, data: ForecastData, config: DataConfig) -> str:
         own = self.config.data
-        name = shown_path(Path(data.source).name) if config.data == "custom" else config.data
+        name = shown_path(Path(data.source).name) if find_dataset(config.data).named_by_user else config.data
         trained = "" if config is own else f", trained on {own.data},"
         return f"{self.config.model}{trained} on {name}"
 
     @property
     def _on_own_data(self) -> bool:
-        """Whether the data are those of training: only what is measured on them, in their scale, goes with them."""
+        """Return whether the data are those of training: what is measured on others does not go with the checkpoint."""
         same = self.training.get("data_digest") in (None, self.trained_on)
         return same and not self.config.runtime.loaded_from
 
     def _half_widths(self) -> dict[float, np.ndarray]:
-        """Of the prediction intervals asked for; from the validation split, or from a checkpoint tested elsewhere."""
+        """Return the half widths of prediction intervals by level: measured, or those of a checkpoint on other data."""
         levels = self.config.runtime.levels
         shape = (self.config.data.pred_len, len(self.data.scored_columns))
         if self._on_own_data:
@@ -160,7 +161,7 @@ class LongTermForecast(Experiment):
             trained = TrainedSeries.of(self.model).scale[self.data.scored]
             intervals = intervals.scaled(trained / self.data.scaler.scale_[self.data.scored])
         else:
-            logger.info("note: %s holds no prediction intervals", self.folder)
+            logger.info("note: %s holds no prediction intervals", shown_path(self.folder))
             return {}
         return intervals.at(levels)
 

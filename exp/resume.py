@@ -48,7 +48,7 @@ class TrainingState:
     def of(
         cls, model: Model, optimizer: torch.optim.Adam, scheduler: Scheduler, compute: Compute, generators: Generators
     ) -> "TrainingState":
-        """What there is now; a call of every process, as on CUDA each has random numbers of its own."""
+        """Collect the state of a training; a call of every rank, as on CUDA each has random numbers of its own."""
         adam = optimizer.state_dict()
         tensors = {f"model.{name}": tensor for name, tensor in _trained(model).items()}
         for index, moments in adam["state"].items():

@@ -27,7 +27,7 @@ def target_configs(source: DataConfig, runtime: RuntimeOptions) -> dict[str, Dat
             wanted = f"no such data set; choose one of {', '.join(fitting)}"
             raise UserError(f"zero-shot target: --target_data {name}: {wanted}.")
         root = runtime.target_root_path or _folder_of_source(source, file or find_dataset(name).file)
-        tz = source.tz if name == "custom" else None
+        tz = source.tz if find_dataset(name).named_by_user else None
         config = replace(source, data=name, root_path=root, data_path=file, percent=100, freq=None, tz=tz)
         if config in found.values():
             raise UserError(f"--target_data names {name} twice with the same file.")

@@ -62,6 +62,7 @@ class Backbone:
 
     @property
     def width(self) -> int:
+        """Return D."""
         return self.model.config.hidden_size
 
     @property

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import run
 from tests.helpers.shell import ROOT, Shell
 
 REPRODUCE = ROOT / "scripts" / "reproduce.sh"
@@ -19,10 +18,9 @@ def shell(tmp_path: Path) -> Shell:
 
 
 def experiments(shell: Shell) -> Counter[str]:
-    """What was run, and how often."""
+    """Return what was run, and how often."""
     names = []
-    for flags in shell.runs:
-        args, _ = run.parse(flags)
+    for args in shell.parsed:
         if args.data == "m4":
             names.append(f"m4 {args.seasonal_patterns}")
         elif args.zero_shot:
@@ -44,7 +42,7 @@ def test_everything_with_data_on_disk_is_run_with_three_seeds(shell: Shell) -> N
         "zero_shot ETTm2 to ETTh1": 12,
         "m4 Hourly": 3,
     }
-    assert {run.parse(flags)[0].seed for flags in shell.runs} == {2021, 2022, 2023}
+    assert {args.seed for args in shell.parsed} == {2021, 2022, 2023}
 
 
 def test_the_tables_are_written_at_the_end(shell: Shell) -> None:
@@ -54,7 +52,7 @@ def test_the_tables_are_written_at_the_end(shell: Shell) -> None:
 
 def test_all_seeds_of_a_cell_are_run_before_the_next_cell(shell: Shell) -> None:
     shell.run(REPRODUCE, "--seeds", "2", present=["ETTh1"])
-    cells = [(args.pred_len, args.seed) for args in (run.parse(flags)[0] for flags in shell.runs[:4])]
+    cells = [(args.pred_len, args.seed) for args in shell.parsed[:4]]
     assert cells == [(96, 2021), (96, 2022), (192, 2021), (192, 2022)]
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 import pca
-import run
 from data_provider import download
 from data_provider.datasets import DATASETS
-from exp import flags as command_line
+from exp.config import RunConfig
+from exp.flags import build_parser, lines_of_idle_flags, parse
+from exp.options import Command
 from scripts.benchmark import Options
-from tests.helpers.shell import ROOT, Shell
-from utils.flags import flags_of
+from tests.helpers.shell import ROOT, Shell, values_of
+from utils.flags import flags_of, given_for
 from utils.m4.patterns import PATTERNS
 from utils.tables import __main__ as tables
 
@@ -56,6 +57,12 @@ def name_of(script: Path) -> str:
     return script.relative_to(ROOT).as_posix()
 
 
+def idle(flags: list[str]) -> list[str]:
+    """Return what is said of the flags of a run that have no effect."""
+    given = parse(flags)
+    return list(lines_of_idle_flags(RunConfig.from_flags(given), Command(**given_for(Command, given)), given))
+
+
 def task_of(script: Path) -> str:
     return script.parent.name.removesuffix("_forecasting")
 
@@ -74,7 +81,7 @@ def test_there_is_a_script_for_every_published_data_set() -> None:
 @pytest.mark.parametrize("script", FOUR_HORIZONS, ids=name_of)
 def test_runs_all_four_horizons_at_the_published_settings(script: Path, shell: Shell) -> None:
     shell.run(script).check_returncode()
-    parsed = [run.parse(flags)[0] for flags in shell.runs]
+    parsed = shell.parsed
     assert [args.pred_len for args in parsed] == [96, 192, 336, 720]
     assert len({args.model_id for args in parsed}) == 4
     for args in parsed:
@@ -92,20 +99,20 @@ def test_runs_all_four_horizons_at_the_published_settings(script: Path, shell: S
 @pytest.mark.parametrize("script", [*FOUR_HORIZONS, M4], ids=name_of)
 def test_gives_no_flag_that_has_no_effect(script: Path, shell: Shell) -> None:
     shell.run(script)
-    assert [line for flags in shell.runs for line in run.idle_flags(*run.parse(flags))] == []
+    assert [line for flags in shell.runs for line in idle(flags)] == []
 
 
 @pytest.mark.parametrize("script", ZERO_SHOT, ids=name_of)
 def test_zero_shot_is_tested_on_the_three_other_data_sets(script: Path, shell: Shell) -> None:
     shell.run(script)
-    for flags in shell.runs:
-        targets = run.parse(flags)[0].target_data.split(",")
+    for args in shell.parsed:
+        targets = args.target_data.split(",")
         assert sorted([*targets, script.stem]) == [other.stem for other in ZERO_SHOT]
 
 
 def test_m4_runs_every_pattern_at_the_published_settings(shell: Shell) -> None:
     shell.run(M4).check_returncode()
-    parsed = [run.parse(flags)[0] for flags in shell.runs]
+    parsed = shell.parsed
     assert [args.seasonal_patterns for args in parsed] == list(PATTERNS)
     assert [args.model_id for args in parsed] == [f"m4_{name}" for name in PATTERNS]
     for args in parsed:
@@ -117,22 +124,21 @@ def test_m4_runs_every_pattern_at_the_published_settings(shell: Shell) -> None:
 
 def test_m4_runs_the_patterns_it_is_told(shell: Shell) -> None:
     shell.run(M4, PATTERNS="Weekly Hourly")
-    assert [run.parse(flags)[0].seasonal_patterns for flags in shell.runs] == ["Weekly", "Hourly"]
+    assert [args.seasonal_patterns for args in shell.parsed] == ["Weekly", "Hourly"]
 
 
 @pytest.mark.parametrize("script", [*FOUR_HORIZONS, M4], ids=name_of)
 def test_passes_extra_flags_on_and_lets_them_win(script: Path, shell: Shell) -> None:
     shell.run(script, "--llm_init", "random", "--train_epochs", "1", "--des", "two words", "--seed", "5")
     assert len(shell.runs) >= 4
-    for flags in shell.runs:
-        args, _ = run.parse(flags)
+    for args in shell.parsed:
         assert (args.llm_init, args.train_epochs, args.des, args.seed) == ("random", 1, "two words", 5)
 
 
 @pytest.mark.parametrize("script", [LONG_TERM[0], M4], ids=name_of)
 def test_repeats_each_run_with_the_seeds_it_is_told(script: Path, shell: Shell) -> None:
     shell.run(script, SEEDS="3 4")
-    runs = [run.parse(flags)[0] for flags in shell.runs]
+    runs = shell.parsed
     assert [args.seed for args in runs] == [3, 4] * (len(runs) // 2)
     assert [args.model_id for args in runs[::2]] == [args.model_id for args in runs[1::2]]
 
@@ -177,22 +183,32 @@ def test_the_quickstart_command_parses() -> None:
     text = (ROOT / "scripts" / "quickstart.sh").read_text()
     command = re.search(r'"\$python" run\.py (.*?) "\$@"', text.replace("\\\n", " "), re.DOTALL)
     assert command
-    args, given = run.parse(command[1].split())
-    assert (args.data, args.llm_init) == ("sample", "random")
-    assert run.idle_flags(args, given) == []
+    flags = command[1].split()
+    assert (values_of(flags).data, values_of(flags).llm_init) == ("sample", "random")
+    assert idle(flags) == []
 
 
 def test_ci_calls_the_test_command() -> None:
     assert "exec sh scripts/test.sh" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_every_flag_the_readme_names_exists() -> None:
-    parsers = (command_line.build_parser(), pca.build_parser(), tables.build_parser(), download.build_parser())
+def test_every_flag_the_guides_name_exists() -> None:
+    parsers = (build_parser()[0], pca.build_parser(), tables.build_parser(), download.build_parser())
     known = {option for parser in parsers for action in parser._actions for option in action.option_strings}
     known |= set(re.findall(r"^#   (--\w+)", (ROOT / "scripts" / "reproduce.sh").read_text(), re.MULTILINE))
     known |= {f"--{name}" for name in flags_of(Options)}
-    known |= {"--multi_gpu", "--num_processes", "--nproc_per_node", "--nnodes", "--rdzv_backend", "--rdzv_endpoint"}
-    named = set(re.findall(r"(?<![\w-])--[a-z_]+\b", (ROOT / "README.md").read_text()))
+    known |= {
+        "--lf",
+        "--ff",
+        "--multi_gpu",
+        "--num_processes",
+        "--nproc_per_node",
+        "--nnodes",
+        "--rdzv_backend",
+        "--rdzv_endpoint",
+    }
+    guides = [path for pattern in ("*.md", "*/README.md") for path in ROOT.glob(pattern)]
+    named = {flag for path in guides for flag in re.findall(r"(?<![\w-])--[a-z_]+\b", path.read_text(encoding="utf-8"))}
     assert named - known == set()
 
 

@@ -45,6 +45,7 @@ class Compute:
 
     @property
     def processes(self) -> int:
+        """Return the number of processes."""
         return self.accelerator.num_processes
 
     @property

@@ -2,10 +2,15 @@
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import run
+from exp.config import RunConfig
+from exp.flags import parse
+from exp.options import Command
+from utils.flags import flags_of, given_for
 
 ROOT = Path(run.__file__).parent
 
@@ -26,7 +31,7 @@ esac
 
 
 class Shell:
-    """Runs scripts in a folder.
+    """A folder that scripts are run from.
 
     Attributes:
         calls: the argument lists with which the last script called Python.
@@ -42,8 +47,12 @@ class Shell:
         """Run a script from another folder than the repository's.
 
         Args:
-            present: data sets that are on disk. fail: a shell pattern; calls of Python that match it fail with
-                ``code``. more: environment variables.
+            script: the script.
+            flags: its flags.
+            present: data sets that are on disk.
+            fail: a shell pattern; calls of Python that match it fail.
+            code: their exit code.
+            more: environment variables.
         """
         stub, record = self._folder / "python", self._folder / "calls"
         stub.write_text(STUB)
@@ -59,5 +68,19 @@ class Shell:
 
     @property
     def runs(self) -> list[list[str]]:
-        """The flags of each run of run.py."""
+        """Return the flags of each run of run.py."""
         return [call[1:] for call in self.calls if call[0] == "run.py"]
+
+    @property
+    def parsed(self) -> list[SimpleNamespace]:
+        """Return the values of all flags of each run of run.py, given or not."""
+        return [values_of(flags) for flags in self.runs]
+
+
+def values_of(flags: Sequence[str]) -> SimpleNamespace:
+    """Return the value of every flag that a command line of run.py means, given or not."""
+    given = parse(flags)
+    config = RunConfig.from_flags(given)
+    command = Command(**given_for(Command, given))
+    parts = (command, config, config.data, config.model_config, config.training, config.schedule, config.runtime)
+    return SimpleNamespace(**{name: getattr(part, name) for part in parts for name in flags_of(type(part))})
