@@ -25,24 +25,34 @@ MOST_LISTED = 8  # checkpoints named in a message
 
 def digest_to_train(config: RunConfig) -> str:
     """Return the hash of all files that training depends on; raise UserError where one is missing."""
-    return fingerprint_of_files(config.data.training_files())
+    return _hash(config.data.training_files())
+
+
+def outcomes(config: RunConfig) -> dict[Path, list[Path]]:
+    """Return the data files that figures depend on, for each record of a run: one record per zero-shot target."""
+    targets = {zero_shot_folder(config.results, name): target.files() for name, target in config.targets.items()}
+    own = config.data.files()
+    return {folder / RECORD: [*own, *files] for folder, files in (targets or {config.results: ()}).items()}
 
 
 def digests_of_outcomes(config: RunConfig) -> dict[Path, str]:
-    """Return the hash of the data files that figures depend on, for each record of a run: one per zero-shot target."""
-    targets = {zero_shot_folder(config.results, name): target.files() for name, target in config.targets.items()}
-    return {
-        folder / RECORD: fingerprint_of_files([*config.data.files(), *files])
-        for folder, files in (targets or {config.results: ()}).items()
-    }
+    """Return the hash of the data files for each record of a run; raise UserError where one is missing."""
+    return {path: _hash(files) for path, files in outcomes(config).items()}
+
+
+def _hash(files: Iterable[Path]) -> str:
+    try:
+        return fingerprint_of_files(files)
+    except FileNotFoundError as error:
+        raise UserError(f"{shown_path(error.filename)} does not exist; check --root_path and --data_path.") from error
 
 
 def finished(config: RunConfig) -> dict[Path, dict[str, Any]]:
     """Return the records of a run that ended before with these flags and these data; none if one is lacking."""
-    digests = digests_of_outcomes(config)
-    found = {path: _read_record(path) for path in digests}
+    found = {path: _read_record(path) for path in outcomes(config)}
     if not all(record and identity_of(record) == config.identity for record in found.values()):
         return {}
+    digests = digests_of_outcomes(config)
     if any(record["data"].get("digest") != digests[path] for path, record in found.items()):
         logger.info("the data of %s have changed since its last test", config.setting)
         return {}
