@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from utils.flags import PATH, PRESENCE, SWITCH, TEXT, choice, flag, whole
+from utils.flags import PATH, PRESENCE, SWITCH, TENSORS, TEXT, choice, flag, whole
 
 # What --compile takes, and the mode of torch.compile that it means.
 COMPILE = {"0": None, "1": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
@@ -19,7 +19,7 @@ class Command:
     dry_run: bool = flag(False, PRESENCE, "print configuration, windows and what trains; no more")
     check_data: bool = flag(False, PRESENCE, "report on the file (gaps, missing values, outliers …); train nothing")
     do_predict: bool = flag(False, PRESENCE, "forecast beyond the file's end; with --is_training 0 without a test")
-    load: str | None = flag(None, PATH, "checkpoint folder to test, with all but the data file as in its training")
+    load: str | None = flag(None, TENSORS, "checkpoint folder to test, with all but the data file as in its training")
     use_amp: bool = flag(False, PRESENCE, "--precision bf16 where the device has bfloat16")
 
 
@@ -48,7 +48,7 @@ class RuntimeOptions:
     use_gpu: int = flag(1, SWITCH, "0 keeps auto on the CPU")
     gpu: int = flag(0, whole(0, 1023), "which card auto and cuda mean", needs={"use_gpu": (1,)})
     num_workers: int = flag(0, whole(0, 64), "loader processes; 0 is the fastest here")
-    checkpoints: str = flag("./checkpoints/", PATH, "folder of all checkpoints")
+    checkpoints: str = flag("./checkpoints/", TENSORS, "folder of all checkpoints")
     save_arrays: int = flag(1, SWITCH, "0 leaves out pred.npy and true.npy")
     inverse: bool = flag(False, PRESENCE, "write these two in the data's units", needs={"save_arrays": (1,)})
     interval: str = flag("0.9", TEXT, "nominal coverage of the prediction intervals, or several: 0.5,0.9")
@@ -63,7 +63,7 @@ class RuntimeOptions:
     )
     grad_checkpoint: int = flag(0, SWITCH, "1 saves memory: activations are computed again in the backward pass")
     resume: str = flag(
-        "auto", PATH,
+        "auto", TENSORS,
         "auto: a training that was stopped goes on after its last finished epoch; never: it begins anew; or the "
         "checkpoint folder of a stopped training to go on from, also with other --train_epochs and --patience",
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """The flags of the command line, and the name of a run that follows from them."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -238,6 +239,12 @@ def test_numbers_beyond_all_use_end_with_one_message(line: str, capsys: pytest.C
 def test_an_empty_text_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main([f"--{name}", ""]) == 2
     assert f"error: --{name} : choose " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "load", "resume"])
+def test_a_folder_of_tensors_has_a_name_in_utf_8(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main([f"--{name}", os.fsdecode(b"f\xe4")]) == 2
+    assert capsys.readouterr().err == f"error: --{name} f\\xe4: choose a path in UTF-8, not empty.\n"
 
 
 def test_a_flag_that_there_is_not_ends_with_one_message(capsys: pytest.CaptureFixture[str]) -> None:

@@ -367,6 +367,22 @@ def test_what_was_filled_is_not_scored(tiny: Tiny, write_csv: WriteCsv) -> None:
     assert record["scores"]["mse"] != pytest.approx(np.square(pred - true).mean(), rel=1e-6)
 
 
+@pytest.mark.parametrize("name", [b"d\xe4ta.csv", b"f\xe4/data.csv"])
+def test_a_file_whose_name_is_no_utf_8_is_a_file_like_others(
+    name: bytes, workplace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = Path(os.fsdecode(name))
+    path.parent.mkdir(exist_ok=True)
+    daily_table().to_csv(path, index=False)
+    flags = ["--model", "DLinear", "--seq_len", "24", "--pred_len", "8", "--train_epochs", "1", "--device", "cpu"]
+    for _ in range(2):
+        assert run.main([*flags, "--target", "revenue", "--data_path", str(path), "--do_predict"]) == 0
+    assert "is finished" in caplog.text
+    assert Path(json.loads((checkpoint() / "config.json").read_text())["data"]["config"]["file"]) == path.resolve()
+    assert predict() == 0
+    assert len(forecast_of()) == 16
+
+
 @pytest.mark.parametrize("features", ["S", "MS"])
 def test_only_what_was_learnt_is_forecast(tiny: Tiny, write_csv: WriteCsv, features: str) -> None:
     path = write_csv(daily_table())

@@ -103,8 +103,14 @@ def row_of(table: Mapping[str, Any]) -> Kind:
     return Kind(str, lambda name: name in table, f"one of {', '.join(table)}")
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether a text from the command line is UTF-8; other bytes are surrogates in it."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 TEXT = Kind(str, lambda text: text != "" and text.isprintable(), "a text without line breaks, not empty")
 PATH = Kind(str, lambda text: text != "" and "\0" not in text, "a path, not empty")
+TENSORS = Kind(str, lambda text: PATH.accepts(text) and is_utf8(text), "a path in UTF-8, not empty")  # of safetensors
 FILE = _AbsolutePath(str, PATH.accepts, PATH.wanted)
 MODEL_NAME = _FolderOrName(str, PATH.accepts, "a name on the hub or a folder, not empty")
 SWITCH = _Switch(int, lambda n: n in (0, 1), "0 or 1")
