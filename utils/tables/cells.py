@@ -25,9 +25,8 @@ class Block:
     Attributes:
         data: the data set trained on; of an own CSV its folder and file.
         target: the data set tested on, of zero-shot.
-        percent: share of the training rows.
         features: ``M``, or ``S`` and ``MS`` with the target column.
-        seq_len: steps seen; 0 where that follows from the row (M4).
+        seq_len: 0 where it follows from the row (M4).
         subset: whether other series were forecast than the M4 competition has.
         selected_on: the split that chose M4's best epoch.
         model: empty where nothing was run.

@@ -3,9 +3,8 @@
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from utils.errors import UserError
 from utils.m4.patterns import PATTERNS
@@ -27,14 +26,8 @@ RECORD_PARTS = {
 M4_REPORT = get_type_hints(Scores)
 
 
-@dataclass(frozen=True)
-class Record:
-    """What one run left behind.
-
-    Attributes:
-        modified: when the file was written, in seconds of the system's clock.
-        content: what the file holds, checked.
-    """
+class Record(NamedTuple):
+    """What one run left behind: when its file was written, in seconds of the system's clock, and the checked content."""
 
     modified: float
     content: dict[str, Any]

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -23,15 +23,14 @@ SCORE = [*FIGURE, "seed", "forecaster", "value"]
 Row = tuple[Block, str, Sequence[str], str]  # block, horizon, the horizons or patterns behind it, and its gap
 
 
-@dataclass(frozen=True)
-class Tables:
+class Tables(NamedTuple):
     """All that is known of the runs.
 
     Attributes:
         rows: one line per row and metric, in the order of the tables.
         runs: one line per run: its cell, its settings and those that the cell shows, and whether it is shown.
         published: one line per published figure.
-        unread: files that could not be read, and why.
+        unread: notes on files that are no records.
     """
 
     rows: pd.DataFrame
@@ -41,7 +40,7 @@ class Tables:
 
 
 def make_tables(records: Iterable[Record], unread: Sequence[str] = ()) -> Tables:
-    """Return the tables of some records; ``unread`` are notes about files that are none."""
+    """Return the tables of some records."""
     runs, published = choose_runs(records), read_published()
     shown = runs[runs.shown]
     lines = _in_order(_rows(shown, published), published)
