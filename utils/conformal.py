@@ -143,11 +143,7 @@ def _half_widths(errors: np.ndarray, levels: Sequence[float]) -> np.ndarray:
 
 
 class Coverage:
-    """How often the truth of a test lies in its interval, and how wide the intervals are.
-
-    Args:
-        half_widths: (H, C) by nominal level, NaN where there is no interval.
-    """
+    """How often the truth of a test lies in its interval, and how wide the intervals (half widths (H, C) by level) are."""
 
     def __init__(self, half_widths: Mapping[float, np.ndarray]) -> None:
         self._half_widths = half_widths
@@ -165,11 +161,8 @@ class Coverage:
     def report(self, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
         """Return by level: coverage and mean width over all steps and columns, and per column.
 
-        A figure is None where there is no interval.
-
-        Args:
-            columns: C names.
-            scale: (C,), data units per standardized unit; widths per column are in data units.
+        Widths per column are in the data's units, ``scale`` (C,) to a standardized one. A figure is None where there is
+        no interval.
         """
         return {f"{level:g}": self._report_level(level, columns, scale) for level in self._half_widths}
 

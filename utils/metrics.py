@@ -35,12 +35,8 @@ class ErrorSums:
     def report(self, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
         """Return MSE and MAE overall, per channel and per quarter of the horizon, on both scales.
 
-        A figure is None where every target that belongs to it was filled in.
-
-        Args:
-            columns: C names.
-            scale: (C,), the standard deviation by which each channel was divided. Errors in the data's units are that
-                much larger, squared errors by its square.
+        A figure is None where every target that belongs to it was filled in. ``scale`` (C,) is the standard deviation
+        by which each channel was divided.
         """
         return {
             "windows": self.windows,

@@ -60,8 +60,7 @@ def printable(text: str) -> str:
 def comparison(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield the lines of two tables, one per scale: MSE and MAE of each forecast, overall, per quarter, per channel.
 
-    Args:
-        reports: ``ErrorSums.report`` by name of the forecast, the model first.
+    The reports are those of ``ErrorSums`` by name of the forecast, the model first.
     """
     for scale, title in SCALES.items():
         forecasts = [report[scale] for report in reports.values()]

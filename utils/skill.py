@@ -27,9 +27,7 @@ def compare(model: str, rival: str, metric: str, own: float, other: float) -> st
 def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[str]:
     """Yield lines that say whether the model beats the simple forecasts, and what to use where it does not.
 
-    Args:
-        reports: ``ErrorSums.report`` by name of the forecast.
-        model: its name.
+    The reports are those of ``ErrorSums`` by name of the forecast.
     """
     mse = {name: report["standardised"]["mse"] for name, report in reports.items()}
     simple = [name for name in SIMPLE if name in mse]

@@ -1,7 +1,7 @@
 """Compute Naive2, the forecast that M4 compares all others with: the naive one of the seasonally adjusted series.
 
 Written from the formulas in the M4 Competitor's Guide ("Naive 2") and the definitions of R's ``acf`` and
-``decompose``, which the competition used. Shapes: N series, G of them with one length n; H horizon, m season.
+``decompose``, which the competition used. Shapes: N series, G of them of one length n; H horizon, m steps of a season.
 """
 
 import math
@@ -16,13 +16,9 @@ def naive2(values: np.ndarray, offsets: np.ndarray, horizon: int, season: int) -
     """Return the forecasts (N, H) of all series, in float64.
 
     A series without a significant season gets the plain naive forecast. So does a constant series, and one with a value
-    of 0 or below, which a multiplicative season cannot describe.
+    of 0 or below, which a multiplicative season cannot describe. A season of 1 step is none.
 
-    Args:
-        values: (T,), finite; series i is ``values[offsets[i] : offsets[i + 1]]``.
-        offsets: (N + 1,).
-        horizon: H.
-        season: m, steps of one season; 1 for no season.
+    Series i is ``values[offsets[i] : offsets[i + 1]]``, of finite numbers.
     """
     forecast = np.repeat(values[offsets[1:] - 1, None].astype(np.float64), horizon, axis=1)
     if season == 1:
@@ -60,14 +56,10 @@ def is_seasonal(series: np.ndarray, season: int) -> np.ndarray:
 
 
 def seasonal_figure(series: np.ndarray, season: int) -> np.ndarray:
-    """Return the multiplicative season (G, m) of a classical decomposition; phase 0 is that of the first step.
+    """Return the multiplicative season (G, m) of a classical decomposition of positive series (G, n), n ≥ 2 m.
 
     The trend is a moving average over one season, centered with half weights at both ends where m is even. The season
-    is the mean of series / trend at each phase, divided by the mean over all phases.
-
-    Args:
-        series: (G, n), positive, at least two seasons long.
-        season: m.
+    is the mean of series / trend at each phase, divided by the mean over all phases; phase 0 is that of the first step.
     """
     half = season // 2
     weights = np.full(2 * half + 1, 1 / season)

@@ -5,7 +5,7 @@ Formulas: M4 Competitor's Guide, "Evaluation". Shapes: N series, H horizon.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,15 +43,8 @@ class Scores:
     without_scale: int = 0
 
 
-@dataclass(frozen=True)
-class Group:
-    """One column of M4's tables.
-
-    Attributes:
-        name: of a pattern, ``Others`` or ``Average``.
-        scores: by forecaster.
-        missing: the patterns that belong to the group and were not scored.
-    """
+class Group(NamedTuple):
+    """One row of M4's table: scores by forecaster, and the patterns that belong to the group and were not scored."""
 
     name: str
     scores: dict[str, Scores]
@@ -61,12 +54,8 @@ class Group:
 def seasonal_scale(values: np.ndarray, offsets: np.ndarray, season: int) -> np.ndarray:
     """Return the divisors (N,) of MASE: the mean of |x[t] - x[t - season]| inside each training series.
 
-    A series that repeats itself or is no longer than a season has no scale: 0.
-
-    Args:
-        values: (T,); series i is ``values[offsets[i] : offsets[i + 1]]``.
-        offsets: (N + 1,).
-        season: steps.
+    A series that repeats itself or is no longer than a season has no scale: 0. Series i is
+    ``values[offsets[i] : offsets[i + 1]]``.
     """
     lengths = np.diff(offsets)
     differences = np.zeros(len(values))
@@ -78,13 +67,9 @@ def seasonal_scale(values: np.ndarray, offsets: np.ndarray, season: int) -> np.n
 
 
 def score(forecast: np.ndarray, target: np.ndarray, scale: np.ndarray, naive2: Scores | None = None) -> Scores:
-    """Score the forecasts of one pattern.
+    """Score forecasts (N, H) of one pattern beside targets (N, H), both in the data's units.
 
-    Args:
-        forecast: (N, H), in the data's units.
-        target: (N, H), in the data's units.
-        scale: (N,), from :func:`seasonal_scale`.
-        naive2: scores of Naive2 on these series, for OWA.
+    MASE divides by ``scale`` (N,), from :func:`seasonal_scale`; OWA compares with the scores of Naive2 on these series.
     """
     error = np.abs(forecast - target)
     scaled = scale > 0
@@ -126,10 +111,8 @@ def pool_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Group]:
 
     sMAPE and MAPE are weighted by the series scored, MASE by the series that have a scale. OWA is not averaged: it
     compares the pooled sMAPE and MASE with the pooled ones of the forecaster ``naive2``. A group without any pattern is
-    left out, and a group holds only the forecasters that all of its patterns have: others could not be compared.
-
-    Args:
-        records: of one family, as :mod:`utils.tables.records` checks them; of several of a pattern the last counts.
+    left out, and a group holds only the forecasters that all of its patterns have: others could not be compared. The
+    records are of one family, as :mod:`utils.tables.records` checks them; of several of a pattern the last counts.
     """
     by_pattern = {record["data"]["config"]["seasonal_patterns"]: record["scores"]["metrics"] for record in records}
     groups = {}

@@ -4,19 +4,202 @@ Reads every ``metrics.json`` below a folder and writes ``tables.md``, for people
 """
 
 import argparse
+import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from utils.command import Parser, run_command, typed
-from utils.errors import UserError
 from utils.files import replacing
-from utils.tables.records import read_records
-from utils.tables.tables import AVERAGE, CELL, Tables, make_tables
-from utils.tables.write import TITLES, titles_of, to_csv, to_markdown
+from utils.results import printable
+from utils.tables.cells import NOTHING
+from utils.tables.records import FEW_SHOT, LONG_TERM, M4, ZERO_SHOT, look_up, read_records
+from utils.tables.tables import AVERAGE, BASELINES, CELL, Tables, by_size, make_tables
 
 logger = logging.getLogger("calf")
+
+TITLES = {
+    LONG_TERM: "Long-term forecasting",
+    FEW_SHOT: "Few-shot forecasting",
+    ZERO_SHOT: "Zero-shot forecasting",
+    M4: "Short-term forecasting: M4",
+}
+WINDOWS = "MSE and MAE on the standardised scale, over every window of the test split"
+PROTOCOLS = {
+    LONG_TERM: f"{WINDOWS}; 96 steps seen where the row does not say otherwise.",
+    FEW_SHOT: f"Trained on the share of the training rows that stands beside the data set. {WINDOWS}.",
+    ZERO_SHOT: f"Trained on the first data set, tested on the second with the second's own scaler. {WINDOWS}.",
+    M4: "Scored as the competition does: sMAPE, MASE, and OWA relative to Naive2. Others pools Weekly, Daily and "
+    "Hourly, Average all six, weighted by series. The best epoch was chosen on the last values of the training "
+    "series; rows selected on test chose it on the test set, as the released code does.",
+}
+SEEDS = (
+    "Mean ± sample standard deviation over seeds; a single seed has no ±. An average is taken for each seed first, "
+    "over the seeds that have all its parts."
+)
+DIFFERENCE = " The difference is ours minus published; lower is better."
+NO_RUNS = "Nothing has been run yet: {}sh scripts/reproduce.sh{} runs what has data on disk."
+METRICS = {"mse": "MSE", "mae": "MAE", "smape": "sMAPE", "mase": "MASE", "owa": "OWA"}
+COLUMNS = [
+    "table", "data", "target", "percent", "features", "seq_len", "horizon", "model", "backbone", "init", "gpt_layers",
+    "selected_on", "subset", "metric", "mean", "std", "seeds", "gap", "published", "difference", *BASELINES,
+]  # fmt: skip
+
+
+def to_csv(tables: Tables) -> str:
+    """Return one line for each row and metric, seeds with spaces between, empty where there is nothing."""
+    blocks = pd.DataFrame([asdict(block) for block in tables.rows.block])
+    rows = pd.concat([blocks, tables.rows.drop(columns=["block", "table"])], axis=1)
+    for name in ("seq_len", "gpt_layers"):
+        rows[name] = rows[name].astype(object).where(rows[name] != 0, "")
+    return rows.to_csv(columns=COLUMNS, index=False, lineterminator="\n")
+
+
+def to_markdown(tables: Tables) -> str:
+    """Return a section for each table with its notes; then the runs left out and the files not read."""
+    lines, titles = ["# CALF: figures of the runs here beside the published ones", ""], _titles(tables)
+    if tables.runs.empty:
+        lines += [NO_RUNS.format("`", "`"), ""]
+    for name, title in titles.items():
+        lines += [f"## {title}", "", *_table(name, tables.rows[tables.rows.table == name]), ""]
+        lines += [*_bullets(_notes(name, tables)), ""]
+    if left_out := [*_left_out(tables.runs, titles)]:
+        lines += ["## Left out", "", "Runs that stand behind others of the same cell:", "", *_bullets(left_out), ""]
+    if tables.unread:
+        lines += ["## Not read", "", *_bullets(tables.unread), ""]
+    return "\n".join(lines)
+
+
+def _titles(tables: Tables) -> dict[str, str]:
+    """Return the titles of all sections: those with published figures, then one for each other task."""
+    tasks = {run.table: printable(run.record["task"]["title"]) for run in tables.runs.itertuples()}
+    return TITLES | {name: tasks[name] for name in sorted(tasks.keys() - TITLES.keys())}
+
+
+def _table(name: str, rows: pd.DataFrame) -> Iterator[str]:
+    """Yield the lines of one table; where figures are published, all metrics of ours stand in one column."""
+    published, digits = name in TITLES, 3 if name == M4 else 4
+    metrics = [METRICS.get(metric, metric) for metric in rows.metric.unique()]
+    ours = [" / ".join(metrics), "published", "difference"] if published else metrics
+    baselines = [baseline for baseline in BASELINES if rows[baseline].notna().any()]
+    if published:
+        baselines = BASELINES if name == M4 else BASELINES[:2]
+    rivals = [baseline.replace("_", " ") for baseline in baselines]
+    titles = ["data set", "pattern" if name == M4 else "horizon", *ours, *rivals, "seeds", "model, backbone"]
+    yield _line(titles)
+    yield _line(["---"] * len(titles))
+    for (block, horizon), row in rows.groupby(CELL, sort=False):
+        deviations = ["" if pd.isna(std) else f" ± {std:.{digits}f}" for std in row["std"]]
+        ours = [_number(mean, digits) + std for mean, std in zip(row["mean"], deviations, strict=True)]
+        gap, seeds = row.gap.iloc[0], row.seeds.iloc[0]
+        if published:
+            ours = [gap or _joined(ours), _numbers(row.published, 3), _numbers(row.difference, digits, "+")]
+        elif gap:
+            ours = [gap] * len(ours)
+        rivals = [_numbers(row[baseline], digits) for baseline in baselines]
+        count = NOTHING if pd.isna(seeds) else str(len(seeds.split()))
+        yield _line([block.title, horizon, *ours, *rivals, count, block.network or NOTHING])
+
+
+def _notes(name: str, tables: Tables) -> Iterator[str]:
+    """Yield the notes below one table: protocol, sources of published figures, and how our figures came about."""
+    yield from [PROTOCOLS[name], SEEDS + DIFFERENCE] if name in PROTOCOLS else [SEEDS]
+    printed = tables.published[tables.published.table == name]
+    yield from (f"Published, with the pretrained GPT-2: {source}." for source in printed.source.unique() if source)
+    yield from (f"{note}." for note in printed.note.unique() if note)
+    shown = tables.runs[tables.runs.shown & (tables.runs.table == name)]
+    for network, runs in shown.groupby("network"):
+        yield f"{network}: {'; '.join(_origin(runs.record))}."
+    yield from sorted(_settings(shown))
+
+
+def _origin(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield where the figures of one network come from."""
+
+    def listed(name: str) -> str:
+        return _listed(look_up(record, name) for record in records)
+
+    yield f"seeds {listed('run.seed')}"
+    if any("word_embeddings" in record["model"]["origin"] for record in records):
+        yield f"word embeddings of {listed('model.origin.word_embeddings.llm')}"
+    yield f"machines {_listed(map(_machine, records))}"
+    yield f"commits {listed('run.environment.commit')}"
+    if any("naive2" in record["data"] for record in records):
+        yield f"Naive2 {listed('data.naive2')}"
+
+
+def _machine(record: Mapping[str, Any]) -> str | None:
+    device, torch = (look_up(record, f"run.environment.{part}") for part in ("device", "torch"))
+    return device and f"{device} (PyTorch {torch})"
+
+
+def _settings(shown: pd.DataFrame) -> Iterator[str]:
+    """Yield the training flags that rows have in common, with the rows."""
+    flags = []
+    for settings in map(json.loads, shown.settings):
+        names = [name for name in settings if name.startswith("--") and name != "--data_path"]
+        flags.append(" ".join(f"{name} {settings[name]}" for name in names))
+    places = [f"{block.model} on {block.title}" for block in shown.block]
+    for text, runs in shown.assign(flags=flags, place=places).groupby("flags"):
+        rows = runs.groupby("place").horizon.agg(_listed)
+        yield f"Settings of {'; '.join(f'{place} ({horizons})' for place, horizons in rows.items())}: `{text}`"
+
+
+def _left_out(runs: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each group of runs that are not shown, with the settings that differ."""
+    for (block, horizon, settings), group in runs[~runs.shown].groupby([*CELL, "settings"], sort=False):
+        here, shown = json.loads(settings), json.loads(group.shown_settings.iloc[0])
+        differing = [name for name in sorted({*here, *shown}) if here.get(name) != shown.get(name)]
+        reason = ", ".join(f"{one} {here.get(one, 'unset')} (shown: {shown.get(one, 'unset')})" for one in differing)
+        place = f"{titles[block.table]}, {block.title}, {horizon}, {block.network}"
+        yield f"{place}, seeds {_listed(group.seed)}: {reason or 'a newer run has the same settings and seed'}"
+
+
+def _listed(values: Iterable[Any]) -> str:
+    """Return each value once, numbers by size."""
+    return ", ".join(sorted({str(value) for value in values if value is not None}, key=by_size)) or "unknown"
+
+
+def _number(value: float, digits: int, sign: str = "") -> str:
+    return NOTHING if pd.isna(value) else f"{value:{sign}.{digits}f}"
+
+
+def _numbers(values: Iterable[float], digits: int, sign: str = "") -> str:
+    return _joined(_number(value, digits, sign) for value in values)
+
+
+def _joined(texts: Iterable[str]) -> str:
+    parts = list(texts)
+    return NOTHING if set(parts) == {NOTHING} else " / ".join(parts)
+
+
+def _line(texts: Iterable[str]) -> str:
+    return f"| {' | '.join(printable(text).replace('|', chr(92) + '|') for text in texts)} |"
+
+
+def _bullets(texts: Iterable[str]) -> Iterator[str]:
+    return (f"- {printable(text)}" for text in texts)
+
+
+def summary(tables: Tables) -> Iterator[str]:
+    """Yield lines that say how much of the paper has been run, and which runs and files were passed over."""
+    for name, title in _titles(tables).items():
+        rows = tables.rows[(tables.rows.table == name) & (tables.rows.horizon != AVERAGE)]
+        if name in TITLES:
+            runs = rows[rows.published.notna()].groupby(["protocol", "horizon"]).seeds.count()  # over all backbones
+            yield f"{title}: {(runs > 0).sum()} of {len(runs)} published cells"
+        else:
+            yield f"{title}: {len(rows.groupby(CELL))} cell(s), none of them published"
+    if tables.runs.empty:
+        yield NO_RUNS.format("", "")
+    if left_out := (~tables.runs.shown).sum():
+        yield f"{left_out} run(s) stand behind others of the same cell; they are listed under Left out"
+    yield from (f"not read: {note}" for note in tables.unread)
 
 
 def build_parser() -> Parser:
@@ -32,46 +215,17 @@ def build_parser() -> Parser:
     return parser
 
 
-def write_tables(tables: Tables, folder: Path) -> list[Path]:
-    """Write both files and return where they are.
-
-    Raises:
-        UserError: the folder cannot be written to.
-    """
-    texts = {folder / "tables.md": to_markdown(tables), folder / "tables.csv": to_csv(tables)}
-    try:
-        for path, text in texts.items():
-            with replacing(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--output {folder} cannot be written: {error.strerror or error}.") from error
-    return list(texts)
-
-
-def summary(tables: Tables) -> Iterator[str]:
-    """Yield lines that say how much of the paper has been run, and which runs and files were passed over."""
-    for name, title in titles_of(tables).items():
-        rows = tables.rows[(tables.rows.table == name) & (tables.rows.horizon != AVERAGE)]
-        if name in TITLES:
-            runs = rows[rows.published.notna()].groupby(["protocol", "horizon"]).seeds.count()  # over all backbones
-            yield f"{title}: {(runs > 0).sum()} of {len(runs)} published cells"
-        else:
-            yield f"{title}: {len(rows.groupby(CELL))} cell(s), none of them published"
-    if tables.runs.empty:
-        yield "Nothing has been run yet: sh scripts/reproduce.sh runs what has data on disk."
-    if left_out := (~tables.runs.shown).sum():
-        yield f"{left_out} run(s) stand behind others of the same cell; they are listed under Left out"
-    yield from (f"not read: {note}" for note in tables.unread)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Return exit code 0, or 2 after one message when a folder cannot be used."""
     args = build_parser().parse_args(argv)
 
     def work() -> None:
         tables = make_tables(*read_records(Path(args.results)))
-        paths = write_tables(tables, Path(args.output))
-        for line in (*summary(tables), *(f"written: {path}" for path in paths)):
+        texts = {Path(args.output, "tables.md"): to_markdown(tables), Path(args.output, "tables.csv"): to_csv(tables)}
+        for path, text in texts.items():
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        for line in (*summary(tables), *(f"written: {path}" for path in texts)):
             logger.info("%s", line)
 
     return run_command(work, typed("-m utils.tables", argv))

@@ -20,21 +20,16 @@ NO_SETTINGS = frozenset(
 
 @dataclass(frozen=True, order=True)
 class Block:
-    """Rows that belong together: one data set under one protocol, and one model.
+    """Rows that belong together: one data set under one protocol, and one model; an empty text or 0 stands for none.
 
     Attributes:
-        table: the section of the tables.
         data: the data set trained on; of an own CSV its folder and file.
-        target: the data set tested on, of zero-shot; else empty.
-        percent: share of the training rows.
+        target: the data set tested on, of zero-shot.
         features: ``M``, or ``S`` and ``MS`` with the target column.
-        seq_len: steps seen; 0 where that follows from the row (M4).
+        seq_len: 0 where it follows from the row (M4).
         subset: whether other series were forecast than the M4 competition has.
-        selected_on: the split that chose M4's best epoch; else empty.
-        model: name of the model; empty where nothing was run.
-        backbone: name of its language model; empty for none.
-        init: how the language model was initialized.
-        gpt_layers: blocks of the language model in use; 0 for none.
+        selected_on: the split that chose M4's best epoch.
+        model: empty where nothing was run.
     """
 
     table: str
@@ -54,17 +49,16 @@ class Block:
     def title(self) -> str:
         """Return the data set, with everything that is unusual."""
         if self.table == M4:
-            name = "M4, not all series" if self.subset else "M4"
-            name += f", tested on {self.target}" if self.target else ""
+            parts = ["M4", self.subset and "not all series", self.target and f"tested on {self.target}"]
         else:
-            name = f"{self.data} → {self.target}" if self.target else self.data
-        unusual = {
-            f"{self.percent} %": self.percent != 100,
-            f"seq_len {self.seq_len}": self.seq_len not in (0, 96),
-            self.features: self.features != "M",
-            "selected on test": self.selected_on == "test",
-        }
-        return ", ".join([name, *(part for part, said in unusual.items() if said)])
+            parts = [f"{self.data} → {self.target}" if self.target else self.data]
+        parts += [
+            self.percent != 100 and f"{self.percent} %",
+            self.seq_len not in (0, 96) and f"seq_len {self.seq_len}",
+            self.features != "M" and self.features,
+            self.selected_on == "test" and "selected on test",
+        ]
+        return ", ".join(filter(None, parts))
 
     @property
     def network(self) -> str:
@@ -74,36 +68,32 @@ class Block:
 
     @property
     def protocol(self) -> "Block":
-        """Return the block of another model's published figures that has the data and the protocol of these rows."""
+        """Return the block of published figures that has the data and the protocol of these rows."""
         return replace(self, selected_on="", model="", backbone="", init="", gpt_layers=0)
 
 
-def block_of(record: Record) -> Block:
-    """Return the rows that a run belongs to."""
+def cell_of(record: Record) -> tuple[Block, str]:
+    """Return the block that a run belongs to, and its row there: a pattern of M4, or the steps forecast."""
     data, model, m4 = record.content["data"], record.content["model"], record.section == M4
     flags, backbone = data["config"], model["origin"].get("backbone") or {}
+    horizon = flags["seasonal_patterns"] if m4 else str(flags.get("pred_len", NOTHING))
     features = flags.get("features") or "M"
     series = record.content["scores"]["metrics"][model["name"]]["series"] if m4 else 0
-    return Block(
+    block = Block(
         table=printable(record.section),
         data=printable(_tail(flags.get("file")) or "custom" if data["name"] == "custom" else data["name"]),
         target=printable(data.get("target_data") or ""),
         percent=flags.get("percent") or 100,
         features=features if features == "M" else printable(f"{features} {flags.get('target')}"),
         seq_len=flags.get("seq_len") or 0,
-        subset=m4 and series != PATTERNS[horizon_of(record)].series,
+        subset=m4 and series != PATTERNS[horizon].series,
         selected_on=printable(data.get("selected_on") or ""),
         model=printable(model["name"]),
         backbone=printable(_portable(backbone.get("name") or "")),
         init=printable(backbone.get("init") or ""),
         gpt_layers=(model["config"].get("gpt_layers") or 0) if backbone else 0,
     )
-
-
-def horizon_of(record: Record) -> str:
-    """Return the row of a run inside its block: a pattern of M4, or the steps forecast."""
-    flags = record.content["data"]["config"]
-    return flags["seasonal_patterns"] if record.section == M4 else str(flags.get("pred_len", NOTHING))
+    return block, horizon
 
 
 def settings(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,8 +104,7 @@ def settings(content: Mapping[str, Any]) -> dict[str, Any]:
     data, backbone = content["data"], content["model"]["origin"].get("backbone") or {}
     flags = {**data["config"], **content["run"]["config"], **content["model"]["config"]}
     found = {f"--{name}": _portable(value) for name, value in flags.items() if name not in NO_SETTINGS}
-    digest = data.get("digest")
-    found["contents of the data"] = digest
+    found["contents of the data"] = digest = data.get("digest")
     found["--data_path"] = None if digest else _tail(flags.get("file") or flags.get("root_path"))
     if backbone.get("init") == "pretrained":  # a random one differs from seed to seed
         found["fingerprint of the backbone"] = backbone.get("fingerprint")

@@ -1,11 +1,10 @@
 """Read the records of finished runs: every ``metrics.json`` below a folder, checked."""
 
 import json
-import math
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from utils.errors import UserError
 from utils.m4.patterns import PATTERNS
@@ -24,36 +23,26 @@ RECORD_PARTS = {
     "model.origin": dict, "model.origin.backbone": dict | None, "model.origin.backbone.name": str | None,
     "model.origin.backbone.init": str | None, "scores.metrics": dict,
 }  # fmt: skip
-M4_REPORT = {
-    "series": int, "without_scale": int, "smape": float, "mape": float, "mase": float | None, "owa": float | None
-}  # fmt: skip
+M4_REPORT = get_type_hints(Scores)
 
 
-@dataclass(frozen=True)
-class Record:
-    """What one run left behind.
+class Record(NamedTuple):
+    """What one run left behind: when its file was written, in seconds of the system's clock, and the checked content."""
 
-    Attributes:
-        path: the file.
-        modified: when the file was written, in seconds of the system's clock.
-        content: what the file holds, checked.
-    """
-
-    path: Path
     modified: float
     content: dict[str, Any]
 
     @property
     def section(self) -> str:
         """Return the section of the tables that shows the run. Only here do the tables compare the names of tasks."""
-        task = self.content["task"]["name"]
+        task, data = self.content["task"]["name"], self.content["data"]
         if task == "short_term_forecast":
             return M4
         if task != "long_term_forecast":
             return task
-        if self.content["data"].get("target_data"):
+        if data.get("target_data"):
             return ZERO_SHOT
-        return LONG_TERM if self.content["data"]["config"].get("percent") in (None, 100) else FEW_SHOT
+        return LONG_TERM if data["config"].get("percent") in (None, 100) else FEW_SHOT
 
 
 def read_records(folder: Path) -> tuple[list[Record], list[str]]:
@@ -71,12 +60,11 @@ def read_records(folder: Path) -> tuple[list[Record], list[str]]:
         try:
             if not path.is_file():
                 raise ValueError("not a regular file")  # one without an end, or that waits for a writer
-            record = Record(path, path.stat().st_mtime, json.loads(path.read_text(encoding="utf-8")))
+            record = Record(path.stat().st_mtime, json.loads(path.read_text(encoding="utf-8")))
             _check(record)
             records.append(record)
         except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or no record
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            notes.append(printable(f"{path}: {(reason or type(error).__name__).splitlines()[0]}"))
+            notes.append(printable(f"{path}: {getattr(error, 'strerror', None) or error}"))
     return records, notes
 
 
@@ -89,10 +77,7 @@ def look_up(content: Any, dotted: str) -> Any:
 
 def is_number(value: Any) -> bool:
     """Return whether a value is a finite number; an integer too large for a float is none."""
-    try:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:
-        return False
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _check(record: Record) -> None:
@@ -120,7 +105,7 @@ def _check_m4(content: Mapping[str, Any]) -> None:
         raise ValueError(f"data.config.seasonal_patterns is {_shown(pattern)}, no pattern of M4")
     for name in (content["model"]["name"], *reports):
         report, place = reports.get(name), f"scores.metrics.{name}"
-        if not isinstance(report, dict) or report.keys() != {field.name for field in fields(Scores)}:
+        if not isinstance(report, dict) or report.keys() != M4_REPORT.keys():
             raise ValueError(f"{place} does not hold the scores of M4 alone")
         _check_kinds(report, M4_REPORT, f"{place}.")
         scaled = report["series"] - report["without_scale"]

@@ -1,25 +1,24 @@
 """Test which runs share a cell, and which of several is shown."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from tests.helpers.records import long_term, m4
-from utils.tables.cells import Block, block_of, settings
+from utils.tables.__main__ import to_markdown
+from utils.tables.cells import Block, cell_of, settings
 from utils.tables.records import Record
 from utils.tables.tables import choose_runs, make_tables
-from utils.tables.write import to_markdown
 
 
 def records(*contents: dict[str, Any]) -> list[Record]:
     """Return records of which the first is the oldest."""
-    return [Record(Path(f"results/{i}/metrics.json"), float(i), content) for i, content in enumerate(contents)]
+    return [Record(float(i), content) for i, content in enumerate(contents)]
 
 
 def block(content: dict[str, Any]) -> Block:
-    return block_of(records(content)[0])
+    return cell_of(records(content)[0])[0]
 
 
 def shown(*contents: dict[str, Any]) -> pd.DataFrame:
@@ -71,7 +70,7 @@ def test_other_tasks_models_and_backbones_are_never_mixed(other: dict[str, Any])
 
 def test_the_best_epoch_of_m4_chosen_on_test_is_never_mixed_with_that_chosen_on_validation() -> None:
     runs = shown(m4("Hourly"), m4("Hourly", selected_on="test"))
-    assert set(runs.title) == {"M4", "M4, selected on test"}
+    assert {block.title for block in runs.block} == {"M4", "M4, selected on test"}
 
 
 def test_of_different_settings_those_with_the_most_seeds_are_shown() -> None:

@@ -167,4 +167,4 @@ def test_a_folder_that_cannot_be_used_ends_with_one_message(tmp_path: Path, capf
     assert main(["--results", str(file), "--output", str(tmp_path)]) == 2
     assert "is a file" in capfd.readouterr().err
     assert main(["--results", str(tmp_path), "--output", str(file)]) == 2
-    assert capfd.readouterr().err.startswith(f"error: --output {file} cannot be written")
+    assert capfd.readouterr().err.startswith(f"error: {file}: ")

@@ -13,9 +13,10 @@ from utils.tables.records import look_up, read_records
 
 
 def test_records_are_found_however_deep_they_lie(tmp_path: Path) -> None:
-    paths = [write(tmp_path / place, long_term()) for place in ("a", "b", "b/zero_shot_ETTm1")]
+    for seed, place in enumerate(("a", "b", "b/zero_shot_ETTm1")):
+        write(tmp_path / place, long_term(seed=seed))
     records, notes = read_records(tmp_path)
-    assert [record.path for record in records] == paths
+    assert [record.content["run"]["seed"] for record in records] == [0, 1, 2]
     assert notes == []
 
 
@@ -72,11 +73,11 @@ def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_record_is_named_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
-    good = write(tmp_path / "good", long_term())
+    write(tmp_path / "good", long_term())
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "metrics.json").write_bytes(content)
     records, (note,) = read_records(tmp_path)
-    assert [record.path for record in records] == [good]
+    assert [record.content for record in records] == [long_term()]
     assert note.startswith(f"{tmp_path / 'bad' / 'metrics.json'}: ")
     assert reason in note
 
