@@ -143,7 +143,7 @@ def _half_widths(errors: np.ndarray, levels: Sequence[float]) -> np.ndarray:
 
 
 class Coverage:
-    """How often the truth of a test lies in its interval, and how wide the intervals (half widths (H, C) by level) are."""
+    """How often the truth of a test lies in its interval, and how wide intervals (half widths (H, C) by level) are."""
 
     def __init__(self, half_widths: Mapping[float, np.ndarray]) -> None:
         self._half_widths = half_widths

@@ -27,7 +27,7 @@ M4_REPORT = get_type_hints(Scores)
 
 
 class Record(NamedTuple):
-    """What one run left behind: when its file was written, in seconds of the system's clock, and the checked content."""
+    """What one run left behind: when its file was written, in seconds of the clock, and the checked content."""
 
     modified: float
     content: dict[str, Any]
