@@ -133,7 +133,7 @@ class Residuals:
         for step in range(pred_len):
             ranked = np.sort(self._errors[: self._kept, step], axis=0)  # (n, C), NaN last
             count = (~np.isnan(ranked)).sum(axis=0)  # (C,)
-            rank = np.ceil(np.multiply.outer(chosen, count + 1) - 1e-9).astype(int)  # (levels, C); 1e-9: rounding
+            rank = np.ceil(np.multiply.outer(chosen, count + 1) - 1e-9).astype(int)  # (levels, C), rounded with care
             widths = np.take_along_axis(ranked, np.minimum(rank, len(ranked)) - 1, axis=0)
             half_widths[:, step] = np.where(rank <= count, widths, np.nan)
         return Intervals(chosen, half_widths, self._kept)
