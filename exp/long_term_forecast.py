@@ -22,8 +22,7 @@ from models.base import check_finite
 from utils.conformal import Intervals, Residuals
 from utils.errors import UserError, shown_path
 from utils.metrics import ErrorSums
-from utils.results import RECORD, comparison, coverage_lines, save_metrics
-from utils.skill import save_skill, verdict
+from utils.results import RECORD, comparison, coverage_lines, save_metrics, save_skill, verdict
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from exp.forecaster import CSV, Forecast, Forecaster
 from utils.device import pick_device
 from utils.files import alone_in
 from utils.plots import plot_future
-from utils.skill import skill_lines
+from utils.results import skill_lines
 
 logger = logging.getLogger(__name__)
 

@@ -29,8 +29,7 @@ from utils.m4.naive2 import naive2
 from utils.m4.scores import Scores, family_of, pool_records, score, seasonal_scale
 from utils.plots import plot_series
 from utils.progress import Progress
-from utils.results import RECORD
-from utils.skill import compare
+from utils.results import RECORD, compare
 from utils.tables.records import read_records
 
 logger = logging.getLogger(__name__)

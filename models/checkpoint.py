@@ -24,7 +24,7 @@ from models.tensors import MOST_BYTES, check_fit
 from utils.conformal import INTERVALS
 from utils.errors import UserError, shown_path
 from utils.files import check_regular, read_json, replacing, save_tensors, write_json
-from utils.skill import TEST
+from utils.results import TEST
 
 logger = logging.getLogger(__name__)
 

@@ -129,21 +129,18 @@ class Residuals:
         grid = PERCENTS if len(PERCENTS) * pred_len * channels <= MOST_THRESHOLDS else COARSE
         new = [level for level in levels if not np.isclose(level, grid, rtol=1e-9, atol=0).any()]
         chosen = tuple(sorted({*grid, *new}))
-        by_step = [_half_widths(self._errors[: self._kept, step], chosen) for step in range(pred_len)]
-        return Intervals(chosen, np.stack(by_step, axis=1), self._kept)
-
-
-def _half_widths(errors: np.ndarray, levels: Sequence[float]) -> np.ndarray:
-    """Return half widths (levels, C) from errors (n, C); NaN errors do not count."""
-    ranked = np.sort(errors, axis=0)  # NaN last
-    count = (~np.isnan(ranked)).sum(axis=0)  # (C,)
-    rank = np.ceil(np.multiply.outer(levels, count + 1) - 1e-9).astype(int)  # (levels, C), less a rounding error
-    widths = np.take_along_axis(ranked, np.minimum(rank, len(ranked)) - 1, axis=0)
-    return np.where(rank <= count, widths, np.float32(np.nan))
+        half_widths = np.empty((len(chosen), pred_len, channels), np.float32)
+        for step in range(pred_len):
+            ranked = np.sort(self._errors[: self._kept, step], axis=0)  # (n, C), NaN last
+            count = (~np.isnan(ranked)).sum(axis=0)  # (C,)
+            rank = np.ceil(np.multiply.outer(chosen, count + 1) - 1e-9).astype(int)  # (levels, C), rounded with care
+            widths = np.take_along_axis(ranked, np.minimum(rank, len(ranked)) - 1, axis=0)
+            half_widths[:, step] = np.where(rank <= count, widths, np.nan)
+        return Intervals(chosen, half_widths, self._kept)
 
 
 class Coverage:
-    """How often the truth of a test lies in its interval, and how wide intervals (half widths (H, C) by level) are."""
+    """How often the truth of a test lies in its interval, and how wide it is; half widths (H, C) are by level."""
 
     def __init__(self, half_widths: Mapping[float, np.ndarray]) -> None:
         self._half_widths = half_widths

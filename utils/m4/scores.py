@@ -119,14 +119,11 @@ def pool_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Group]:
     for name, members in POOLS.items():
         if present := [by_pattern[member] for member in members if member in by_pattern]:
             missing = tuple(member for member in members if member not in by_pattern)
-            groups[name] = Group(name, _pool_forecasters(present), missing)
+            shared = [one for one in present[0] if all(one in reports for reports in present)]
+            pooled = {one: _pool([Scores(**reports[one]) for reports in present]) for one in shared}
+            scores = {one: _with_owa(found, pooled.get(NAIVE2)) for one, found in pooled.items()}
+            groups[name] = Group(name, scores, missing)
     return groups
-
-
-def _pool_forecasters(patterns: Sequence[Mapping[str, Any]]) -> dict[str, Scores]:
-    shared = [name for name in patterns[0] if all(name in scores for scores in patterns)]
-    pooled = {name: _pool([Scores(**scores[name]) for scores in patterns]) for name in shared}
-    return {name: _with_owa(scores, pooled.get(NAIVE2)) for name, scores in pooled.items()}
 
 
 def _pool(parts: Sequence[Scores]) -> Scores:

@@ -17,8 +17,7 @@ import pandas as pd
 from utils.command import Parser, run_command, typed
 from utils.files import replacing
 from utils.results import printable
-from utils.tables.cells import NOTHING
-from utils.tables.records import FEW_SHOT, LONG_TERM, M4, ZERO_SHOT, look_up, read_records
+from utils.tables.records import FEW_SHOT, LONG_TERM, M4, NOTHING, ZERO_SHOT, look_up, read_records
 from utils.tables.tables import AVERAGE, BASELINES, CELL, Tables, by_size, make_tables
 
 logger = logging.getLogger("calf")
@@ -127,15 +126,11 @@ def _origin(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     yield f"seeds {listed('run.seed')}"
     if any("word_embeddings" in record["model"]["origin"] for record in records):
         yield f"word embeddings of {listed('model.origin.word_embeddings.llm')}"
-    yield f"machines {_listed(map(_machine, records))}"
+    machines = [(look_up(one, "run.environment.device"), look_up(one, "run.environment.torch")) for one in records]
+    yield f"machines {_listed(device and f'{device} (PyTorch {torch})' for device, torch in machines)}"
     yield f"commits {listed('run.environment.commit')}"
     if any("naive2" in record["data"] for record in records):
         yield f"Naive2 {listed('data.naive2')}"
-
-
-def _machine(record: Mapping[str, Any]) -> str | None:
-    device, torch = (look_up(record, f"run.environment.{part}") for part in ("device", "torch"))
-    return device and f"{device} (PyTorch {torch})"
 
 
 def _settings(shown: pd.DataFrame) -> Iterator[str]:

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from utils.m4.scores import POOLS, pool_records
-from utils.tables.cells import Block, cell_of, settings
-from utils.tables.records import FEW_SHOT, M4, Record, is_number, look_up
+from utils.tables.records import FEW_SHOT, M4, Block, Record, cell_of, is_number, look_up, settings
 
 PUBLISHED = Path(__file__).with_name("published.csv")
 PUBLISHED_MODELS = ("CALF", "")  # the second: rows of what is published and was not run
@@ -52,7 +51,10 @@ def make_tables(records: Iterable[Record], unread: Sequence[str] = ()) -> Tables
     rows["protocol"] = [block.protocol if block.model in PUBLISHED_MODELS else None for block in rows.block]
     keys = ["protocol", "horizon", "metric"]
     rows = rows.merge(published[[*keys, "published"]], how="left", on=keys)
-    figures = _over_seeds(_scores(shown, lines))
+    grouped = _scores(shown, lines).groupby([*FIGURE, "forecaster"], sort=False)
+    figures = grouped.value.agg(["mean", "std"], skipna=False)  # a seed without a score leaves no mean
+    figures["seeds"] = grouped.seed.agg(lambda seeds: " ".join(map(str, sorted(seeds))))
+    figures = figures.reset_index("forecaster")
     rows = rows.join(figures[figures.forecaster == OURS].drop(columns="forecaster"), on=FIGURE)
     for name in BASELINES:
         rows = rows.join(figures["mean"][figures.forecaster == name].rename(name), on=FIGURE)
@@ -186,11 +188,3 @@ def _by_forecaster(
             score = look_up(look_up(report, "standardised") or report, metric)
             if is_number(score):
                 yield metric, name, score
-
-
-def _over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return mean, deviation and seeds by cell, metric and forecaster; a score that is lacking leaves no mean."""
-    grouped = scores.groupby([*FIGURE, "forecaster"], sort=False)
-    figures = grouped.value.agg(["mean", "std"], skipna=False)
-    figures["seeds"] = grouped.seed.agg(lambda seeds: " ".join(map(str, sorted(seeds))))
-    return figures.reset_index("forecaster")

@@ -7,8 +7,7 @@ import pytest
 
 from tests.helpers.records import long_term, m4
 from utils.tables.__main__ import to_markdown
-from utils.tables.cells import Block, cell_of, settings
-from utils.tables.records import Record
+from utils.tables.records import Block, Record, cell_of, settings
 from utils.tables.tables import choose_runs, make_tables
 
 

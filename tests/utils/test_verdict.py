@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.records import long_term
 from tests.utils.test_results import report
-from utils.skill import TEST, save_skill, skill_lines, verdict
+from utils.results import TEST, save_skill, skill_lines, verdict
 
 
 @pytest.mark.parametrize(
