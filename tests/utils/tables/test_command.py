@@ -92,7 +92,8 @@ def test_a_record_without_an_environment_is_of_unknown_origin(tmp_path: Path) ->
     content = long_term()
     content["run"]["environment"], content["model"]["origin"]["word_embeddings"] = "lost", None
     text, _ = make(tmp_path, content)
-    assert "seeds 2021; word embeddings of unknown; machines unknown; commits unknown." in text
+    origin = "seeds 2021; word embeddings of unknown; machines unknown; commits unknown."
+    assert f"- CALF, gpt2 (random), 6 blocks: {origin}" in text
 
 
 def test_runs_that_are_not_shown_are_listed_with_the_flags_that_differ(tmp_path: Path) -> None:
