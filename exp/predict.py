@@ -15,6 +15,7 @@ from data_provider.reading import Frame, read_frame, written_dates
 from exp.config import RunConfig
 from exp.forecaster import CSV, Forecast, Forecaster
 from utils.device import pick_device
+from utils.errors import UserError
 from utils.files import alone_in
 from utils.plots import plot_future
 from utils.results import skill_lines
@@ -62,8 +63,11 @@ def _one_thread() -> Iterator[None]:
 
 def _read(config: RunConfig, forecaster: Forecaster) -> Frame:
     spec = find_dataset(config.data.data)
-    if spec.made:
-        return resolve_name(spec.read)(config.data, spec).arrange(forecaster.columns)
+    if not spec.is_csv:
+        frame = resolve_name(spec.read)(config.data, spec)
+        if missing := [name for name in forecaster.columns if name not in frame.columns]:
+            raise UserError(f"{frame.source} has no column {missing[0]!r}, which the model was trained on.")
+        return frame.arrange(forecaster.columns)
     reading = forecaster.reading(config.data.date_col, config.data.fill, config.data.tz, spec.irregular_dates)
     return read_frame(data_file(config.data, spec), reading)
 

@@ -238,7 +238,7 @@ def test_a_folder_that_does_not_fit_is_refused(tiny: Tiny, workplace: Path, caps
     stop_after_an_epoch(workplace, tiny(train_epochs=500, patience=500))
     (stopped,) = Path("checkpoints").iterdir()
     assert run.main(tiny(train_epochs=500, learning_rate=0.01, resume=stopped)) == 2
-    assert "does not fit this run: run.learning_rate is 0.01 here and 0.0001 there" in capsys.readouterr().err
+    assert "does not fit this run: learning_rate is 0.01 here and 0.0001 there" in capsys.readouterr().err
     assert run.main(tiny(resume="nowhere")) == 2
     assert "--resume nowhere: there is no resume.safetensors in this folder" in capsys.readouterr().err
 

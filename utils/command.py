@@ -160,7 +160,11 @@ def give_up(message: str, code: int) -> int:
 def _stops() -> Iterator[None]:
     """End the process on SIGTERM as on Ctrl-C within the block: with all files whole."""
 
+    own = os.getpid()
+
     def stop(number: int, frame: object) -> NoReturn:
+        if os.getpid() != own:  # a process that has just begun to work for this one, and has this handler, too
+            os._exit(128 + number)
         _received.append(number)
         # Destructors of what the stop has cut off may fail until the process has ended: nobody needs to see that.
         sys.unraisablehook = lambda lost: None

@@ -208,10 +208,10 @@ def _held(lock: Path, wait: bool) -> Iterator[None]:
 
 def clear_after_kill(*folders: Path) -> None:
     """Remove the locks and temporary files that a killed run left, except where a run is at work."""
-    for folder in folders:
-        if (folder / LOCK).exists():
-            with suppress(UserError, OSError), alone_in(folder):
-                pass
+    there = [folder for folder in folders if folder.is_dir()]
+    if any((folder / LOCK).exists() or any(folder.rglob(".*.tmp")) for folder in there):
+        with suppress(UserError, OSError), alone_in(*there):  # all of them: a test holds one, and writes to another
+            pass
 
 
 def in_turn(path: Path) -> AbstractContextManager[None]:

@@ -78,6 +78,19 @@ def test_what_a_killed_run_left_is_cleared_without_a_run(killed: Path) -> None:
     assert not list(killed.iterdir())
 
 
+def test_a_leftover_without_a_lock_is_cleared_but_not_while_a_run_holds_another_of_its_folders(tmp_path: Path) -> None:
+    checkpoint, results = tmp_path / "checkpoint", tmp_path / "results"
+    for folder in (checkpoint, results):
+        folder.mkdir()
+    leftover = checkpoint / ".test.json.1.tmp"
+    leftover.touch()
+    with alone_in(results):
+        clear_after_kill(checkpoint, results)
+        assert leftover.exists()
+    clear_after_kill(checkpoint, results)
+    assert not leftover.exists()
+
+
 def write(path: Path, writer: int) -> None:
     for block in range(BLOCKS):
         append_block(path, [f"writer {writer}, block {block}", *(f"{writer} " * 2000 for _ in range(3))])
