@@ -98,10 +98,12 @@ class M4Config:
 
     @property
     def pattern(self) -> Pattern:
+        """Return horizon and season of the pattern."""
         return PATTERNS[self.seasonal_patterns]
 
     @property
     def pred_len(self) -> int:
+        """Return H."""
         return self.pattern.horizon
 
     @property
@@ -111,6 +113,7 @@ class M4Config:
 
     @property
     def selects_on_test(self) -> bool:
+        """Return whether the best epoch is chosen on the test set."""
         return self.m4_protocol == "release"
 
     @property
