@@ -34,7 +34,7 @@ def test_the_model_of_the_guide_is_one_file_and_one_row_and_conforms(copy: Path)
     text = registry.read_text(encoding="utf-8")
     registry.write_text(text.replace("MODELS = {\n", f"MODELS = {{\n{row}", 1), encoding="utf-8")
     assert len(model.splitlines()) <= 40
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/models/test_conformance.py"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/models/test_conformance.py"]
     ended = subprocess.run(
         [*command, "-k", "NLinear"], cwd=copy, capture_output=True, text=True, timeout=DEADLINE, check=False
     )
