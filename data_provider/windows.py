@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from multiprocessing import get_all_start_methods
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,6 +159,8 @@ def make_loader(
         num_workers=workers,
         collate_fn=_as_is,
         worker_init_fn=_start_worker,
+        # Forked workers have the handlers of this process at once; others can be cut off while they import.
+        multiprocessing_context="fork" if workers and "fork" in get_all_start_methods() else None,
         pin_memory=pin,
     )
 

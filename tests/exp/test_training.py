@@ -198,7 +198,7 @@ def test_compiled_it_comes_to_the_same_and_the_last_smaller_batch_compiles_nothi
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))  # traces; the C++ compiler is slow
     graphs = torch._dynamo.utils.counters["stats"]
     experiment = prepared([*flags, "--compile", "1", "--checkpoints", "compiled"])
-    turn_off_dropout(experiment)
+    turn_off_dropout(experiment.model)
     validation = len(experiment.data.windows[Split.VAL])
     assert validation % 16
     experiment.fit()
