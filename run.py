@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_provider.datasets import find_dataset
-from exp.config import RunConfig
+from exp.config import MOST_SEED, RunConfig
 from exp.experiments import TASKS, find_experiment
 from exp.flags import lines_of_idle_flags, parse
 from exp.options import Command, RuntimeOptions
@@ -55,7 +55,9 @@ def _checkpoint_to_test(command: Command, given: Mapping[str, Any]) -> tuple[Pat
 
 def _check_purpose(config: RunConfig, command: Command) -> None:
     """Raise UserError for flags that exclude each other."""
-    data, steps = config.data, config.runtime.predict_len or 0
+    data, steps, last = config.data, config.runtime.predict_len or 0, config.seed + command.itr - 1
+    if last > MOST_SEED:
+        raise UserError(f"--seed {config.seed} --itr {command.itr}: the last seed, {last}, is above {MOST_SEED}.")
     flag = "--do_predict" if command.do_predict else "--check_data"
     if not TASKS[config.task_name].one_series and (command.do_predict or command.check_data):
         raise UserError(f"{flag} is for series in a CSV file, not for --data {data.data}; leave it out.")

@@ -27,6 +27,7 @@ from utils.schedule import Schedule
 
 logger = logging.getLogger(__name__)
 
+MOST_SEED = 2**32 - 1  # that NumPy takes
 RESULTS, PICTURES = Path("results"), Path("test_results")
 
 
@@ -38,7 +39,7 @@ class RunConfig:
     model: str = flag("CALF", row_of(MODELS), f"the forecaster: {', '.join(MODELS)}")
     model_id: str | None = flag(None, TEXT, "first part of the run's name, in place of the data set's", training=True)
     des: str = flag("test", TEXT, "description, part of the run's name", training=True)
-    seed: int = flag(2021, whole(0, 2**32 - 1), "seed of the (first) run")
+    seed: int = flag(2021, whole(0, MOST_SEED), "seed of the (first) run")
     data: AnyDataConfig
     network: Mapping[str, Any]
     schedule: Schedule = field(default_factory=Schedule)

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from utils.flags import PATH, PRESENCE, SWITCH, TENSORS, TEXT, choice, flag, whole
+from utils.flags import PATH, PRESENCE, SWITCH, TENSORS, TEXT, Kind, choice, flag, whole
 
 # What --compile takes, and the mode of torch.compile that it means.
 COMPILE = {"0": None, "1": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
+
+LEVELS = Kind(str, lambda text: text.isascii() and text != "", "a share between 0 and 1, like 0.9, or several: 0.5,0.9")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class RuntimeOptions:
     checkpoints: str = flag("./checkpoints/", TENSORS, "folder of all checkpoints")
     save_arrays: int = flag(1, SWITCH, "0 leaves out pred.npy and true.npy")
     inverse: bool = flag(False, PRESENCE, "write these two in the data's units", needs={"save_arrays": (1,)})
-    interval: str = flag("0.9", TEXT, "nominal coverage of the prediction intervals, or several: 0.5,0.9")
+    interval: str = flag("0.9", LEVELS, "nominal coverage of the prediction intervals, or several: 0.5,0.9")
     predict_len: int | None = flag(
         None, whole(high=10_000_000), "steps to forecast; pred_len if left out. More rolls the forecast forward"
     )

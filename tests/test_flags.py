@@ -241,6 +241,22 @@ def test_an_empty_text_is_refused(name: str, capsys: pytest.CaptureFixture[str])
     assert f"error: --{name} : choose " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--seed 4294967295 --itr 3", "--seed 4294967295 --itr 3: the last seed, 4294967297, is above 4294967295."),
+        ("--interval ٠.٩", "--interval ٠.٩: choose a share between 0 and 1, like 0.9, or several: 0.5,0.9."),
+        ("--interval nan", "--interval nan: choose a share between 0 and 1, like 0.9, or several: 0.5,0.9."),
+    ],
+)
+def test_values_that_no_run_can_have_are_refused_before_it(
+    line: str, message: str, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(line.split()) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
+    assert not list(workplace.iterdir())
+
+
 @pytest.mark.parametrize("name", ["checkpoints", "load", "resume"])
 def test_a_folder_of_tensors_has_a_name_in_utf_8(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main([f"--{name}", os.fsdecode(b"f\xe4")]) == 2

@@ -132,7 +132,7 @@ def stop_once_it_says(line: str, folder: Path, flags: list[str], number: signal.
     wait_until(lambda: said.exists() and line in said.read_text(), process)
     signal_all(process, number)
     assert finish(process) == STOPS[number]
-    assert "Traceback" not in said.read_text()
+    assert "Traceback" not in said.read_text(), said.read_text()
     return said.read_text()
 
 
@@ -187,7 +187,7 @@ def test_stopped_at_any_moment_it_says_so_and_the_next_one_goes_on(workers: int,
             break
     assert process.exitcode == 0
     assert "metrics.json" in files(folder)
-    assert "Traceback" not in said.read_text()
+    assert "Traceback" not in said.read_text(), said.read_text()
 
 
 class StopsWhenCollected:
