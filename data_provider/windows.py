@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from data_provider.datasets import Borders
-from utils.command import ignore_interrupts
+from utils.command import leave_stops_to_parent
 from utils.errors import UserError
 from utils.m4.patterns import Pattern
 
@@ -128,7 +128,7 @@ def make_windows(
 
 
 def _start_worker(number: int) -> None:
-    ignore_interrupts()
+    leave_stops_to_parent()
 
 
 def _as_is(batch: Any) -> Any:

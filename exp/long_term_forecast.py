@@ -106,19 +106,22 @@ class LongTermForecast(Experiment):
             half_widths: of prediction intervals by level, (H, scored channels), standardized.
             keep: folder of the checkpoint, to keep the verdict beside it; None to keep none.
         """
-        name, runtime, results, pictures = (
-            self.config.model,
-            self.config.runtime,
-            self.config.results,
-            self.config.pictures,
-        )
+        name, runtime = self.config.model, self.config.runtime
+        results, pictures = self.config.results, self.config.pictures
         if target:
             results, pictures = (zero_shot_folder(folder, target) for folder in (results, pictures))
-        forecasts = references(data, config.data, config.pred_len, name)
-        save = (bool(runtime.save_arrays), runtime.inverse)
-        title = self._title(data, config)
-        test = WindowTest(self.predictor, data, name, forecasts, results, pictures, title, half_widths, *save)
-        tested = test.run()
+        tested = WindowTest(
+            predictor=self.predictor,
+            data=data,
+            name=name,
+            references=references(data, config.data, config.pred_len, name),
+            results=results,
+            pictures=pictures,
+            title=self._title(data, config),
+            half_widths=half_widths,
+            save_arrays=bool(runtime.save_arrays),
+            inverse=runtime.inverse,
+        ).run()
         if tested is None:
             return []
         reports, coverage = tested
@@ -165,7 +168,7 @@ class LongTermForecast(Experiment):
         return intervals.at(levels)
 
     def _calibrate(self, shape: tuple[int, int]) -> Intervals | None:
-        """Prediction intervals from the errors on the validation windows (the main process)."""
+        """Return prediction intervals from the errors on the validation windows (rank 0)."""
         residuals = Residuals(len(self.data.windows[Split.VAL]), *shape)
         for batch, forecast in self.predictor.batches(self.data, Split.VAL, "calibration"):
             check_finite(forecast, self.data.source)
@@ -183,11 +186,11 @@ class LongTermForecast(Experiment):
         return intervals
 
     def _keep(self, save: Callable[[], None]) -> None:
-        """Put something beside the checkpoint; one that cannot be written to is tested all the same."""
+        """Save beside the checkpoint; where its folder cannot be written to, say so and go on."""
         try:
             save()
         except OSError as error:
-            logger.info("note: %s cannot be written to (%s)", self.folder, error.strerror or error)
+            logger.info("note: %s cannot be written to (%s)", shown_path(self.folder), error.strerror or error)
 
     def _score_lines(self, record: Mapping[str, Any]) -> list[str]:
         scores, model = record["scores"], self.config.model
@@ -202,7 +205,7 @@ class LongTermForecast(Experiment):
 
 
 class ZeroShotForecast(LongTermForecast):
-    """A long-term forecaster tested on other series, each standardised by its own training rows."""
+    """A long-term forecaster tested on other series, each standardized by its own training rows."""
 
     def load_data(self) -> None:
         super().load_data()
@@ -232,10 +235,10 @@ class ZeroShotForecast(LongTermForecast):
         if data.frequency != self.data.frequency:
             notes.append(
                 f"WARNING: the step is {data.frequency} here and {self.data.frequency} in {self.data.source}: "
-                "the network meets another sampling frequency than it was trained on"
+                "the model meets another sampling frequency than it was trained on"
             )
         if data.columns != self.data.columns:
-            notes.append(f"its columns are {', '.join(data.columns)}; the network takes them in this order")
+            notes.append(f"its columns are {', '.join(data.columns)}; the model takes them in this order")
         windows = data.windows[Split.TEST]
         return [
             f"zero-shot test: {data.source}, {len(data.dates):,} rows, {len(windows):,} windows",

@@ -1,4 +1,4 @@
-"""The state of a training after an epoch, on disk: all that the next epoch depends on, in one file without code."""
+"""Save and restore a training between two epochs: all that the next epoch depends on, in one file without code."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from exp.runs import is_trained
 from models.base import Model
 from models.checkpoint import read_stored, write_checkpoint
 from utils.compute import Compute
-from utils.errors import UserError
+from utils.errors import UserError, shown_path
 from utils.files import save_tensors
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,9 @@ class TrainingState:
     """A training between two epochs.
 
     Attributes:
-        progress: everything else, as JSON. source: the folder it came from.
+        tensors: trained tensors, Adam's moments and states of random generators.
+        progress: everything else, as JSON.
+        source: the folder that it was read from.
     """
 
     tensors: dict[str, Tensor]
@@ -71,17 +73,13 @@ class TrainingState:
         return cls(tensors, progress)
 
     def save(self, folder: Path) -> None:
-        """Write it, whole or not at all."""
+        """Write the state, whole or not at all."""
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
         save_tensors(folder / STATE, tensors, {PROGRESS: json.dumps(self.progress)})
 
     @classmethod
     def load(cls, folder: Path) -> "TrainingState":
-        """Read it; no code from the file is run.
-
-        Raises:
-            UserError: it is damaged.
-        """
+        """Read the state in a folder, without running code from it; raise UserError where it is damaged."""
         path = folder / STATE
         try:
             with safe_open(path, "pt") as file:
@@ -92,14 +90,14 @@ class TrainingState:
                 raise ValueError("it holds no finished epoch")
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
-                f"{path} is damaged ({error}); --resume never begins the training anew, or restore the file."
+                f"{shown_path(path)} is damaged ({error}); --resume never begins anew, or restore the file."
             ) from error
         return cls(tensors, progress, folder)
 
     def restore(
         self, model: Model, optimizer: torch.optim.Adam, scheduler: Scheduler, compute: Compute, generators: Generators
     ) -> None:
-        """Put everything back where :meth:`of` found it.
+        """Put everything back where :meth:`of` collects it.
 
         Raises:
             UserError: something is missing or does not fit.
@@ -142,7 +140,7 @@ class TrainingState:
 def find_state(
     config: RunConfig, trained_on: str, fingerprints: Mapping[str, str], compute: Compute
 ) -> TrainingState | None:
-    """The state that a run goes on from, by its ``--resume``; None to begin anew.
+    """Return the state that a run goes on from, by its ``--resume``; None to begin anew.
 
     Raises:
         UserError: ``--resume`` names a folder without a usable state, or the run's own is damaged.
@@ -189,7 +187,7 @@ def _own_state(config: RunConfig, trained_on: str, fingerprints: Mapping[str, st
 def _misfit(
     state: TrainingState, config: RunConfig, trained_on: str, fingerprints: Mapping[str, str], free: tuple[str, ...]
 ) -> str | None:
-    """Why a run cannot go on from a state; None where it can."""
+    """Return why a run cannot go on from a state; None where it can."""
     here, there = config.values, state.progress["flags"]
     for name in sorted({*here, *there} - {*free}):
         if here.get(name) != there.get(name):
@@ -205,7 +203,7 @@ def _take_best(state: TrainingState, config: RunConfig) -> None:
     stored = read_stored(state.source)
     if stored.best != state.progress["best"] and len(state.progress["history"]) >= config.training.train_epochs:
         raise UserError(
-            f"--resume {state.source}: its network is of epoch {stored.best.get('epoch')}, which was not finished when "
+            f"--resume {state.source}: its model is of epoch {stored.best.get('epoch')}, which was not finished when "
             f"it was stopped; give more than --train_epochs {config.training.train_epochs}."
         )
     model = {"name": stored.name, "config": stored.config, "origin": stored.origin}

@@ -149,7 +149,7 @@ class ShortTermForecast(Experiment):
         return [record]
 
     def _forecast_all(self, before_end: int, name: str) -> np.ndarray:
-        """The forecasts (N, H) that follow the value ``before_end`` before the end of each training series."""
+        """Return the forecasts (N, H) that follow the value ``before_end`` before the end of each training series."""
         x = last_windows(self.series, max(self._m4.seq_len, self.model.lookback), before_end)
         predictor = self.predictor
         parts = x.split(predictor.batch_size)
@@ -177,7 +177,7 @@ class ShortTermForecast(Experiment):
         return {name: score(forecast, self.data.test, scale, reference) for name, forecast in forecasts.items()}
 
     def _draw(self, forecasts: Mapping[str, np.ndarray], path: Path) -> None:
-        """Series evenly spread over the file, with the values that the network saw."""
+        """Draw series evenly spread over the file, with the values that the model saw."""
         chosen = np.unique(np.linspace(0, len(self.data.ids) - 1, DRAWN).round().astype(int))
         selected = ", selected on test" if self._m4.selects_on_test else ""
         plot_series(
@@ -198,7 +198,7 @@ def _score_lines(record: Mapping[str, Any]) -> list[str]:
 
 
 def _report(record: Mapping[str, Any]) -> Iterator[str]:
-    """The scores of the pattern, and M4's table over all patterns run with the same seed and backbone."""
+    """Yield M4's table over all patterns run with one seed and backbone, and the verdict on this pattern."""
     found, _ = read_records(RESULTS)
     others = [other for other in found if family_of(other.content) == family_of(record)]
     others.sort(key=lambda other: other.modified)

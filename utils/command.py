@@ -138,9 +138,10 @@ def raise_if_stopped() -> None:
         raise Terminated if _received[-1] == signal.SIGTERM else KeyboardInterrupt
 
 
-def ignore_interrupts() -> None:
-    """Leave Ctrl-C, which a terminal sends to all processes of a command, to the process that this one works for."""
+def leave_stops_to_parent() -> None:
+    """Ignore Ctrl-C, which a terminal sends to all processes of a command, and hide connections that it cuts off."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = lambda *error: None  # of multiprocessing's thread; errors of the work go to the parent
 
 
 def typed(program: str, argv: Sequence[str] | None) -> str:

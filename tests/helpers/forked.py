@@ -104,7 +104,6 @@ def _run(
 
     import run
 
-    multiprocessing.set_start_method("fork", force=True)  # of loaders, as in a process of its own
     os.chdir(folder)
     os.environ.update(environment)
     with open(f"said{environment.get('RANK', '')}.txt", "a", encoding="utf-8") as said:
