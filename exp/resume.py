@@ -90,7 +90,7 @@ class TrainingState:
                 raise ValueError("it holds no finished epoch")
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
-                f"{shown_path(path)} is damaged ({error}); --resume never begins anew, or restore the file."
+                f"{shown_path(path)} is damaged ({error}); --resume never begins the training anew, or restore it."
             ) from error
         return cls(tensors, progress, folder)
 
