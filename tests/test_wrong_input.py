@@ -103,6 +103,22 @@ class TestWrongInput:
         assert message in capsys.readouterr().err
         assert {path: path.read_bytes() for path in load.iterdir()} == before
 
+    def test_another_precision_than_in_training_is_refused(
+        self, tiny: Tiny, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (record,) = succeed(tiny())
+        load = ["--is_training", "0", "--load", f"checkpoints/{record['run']['setting']}"]
+        for flags, message in ((["--use_amp"], "--use_amp is True here and False in"),
+                               (["--precision", "bf16"], "--precision is bf16 here and fp32 in")):  # fmt: skip
+            assert run.main([*load, *flags]) == 2
+            assert message in capsys.readouterr().err
+
+    def test_another_data_set_is_read_from_its_own_file(self, tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+        (record,) = succeed(tiny())
+        load = ["--is_training", "0", "--load", f"checkpoints/{record['run']['setting']}"]
+        assert run.main([*load, "--data", "sample"]) == 2
+        assert "the number of channels is 7 here and 3 there" in capsys.readouterr().err
+
     def test_a_checkpoint_of_other_columns_is_refused(
         self, tiny: Tiny, write_csv: WriteCsv, capsys: pytest.CaptureFixture[str]
     ) -> None:
