@@ -78,36 +78,33 @@ class Sample:
         return forecast
 
 
-def make_sample(rows: int = ROWS) -> Sample:
+@cache
+def make_sample() -> Sample:
     """Generate the sample, with equal numbers on every machine."""
     random = np.random.Generator(np.random.PCG64(SEED))
     offset = max(channel.lag for channel in CHANNELS)
-    hidden = _ar1(random.normal(0, HIDDEN_STEP, (offset + rows, 1)), SHARED_MEMORY)[:, 0]
+    hidden = _ar1(random.normal(0, HIDDEN_STEP, (offset + ROWS, 1)), SHARED_MEMORY)[:, 0]
     scales = np.array([channel.own_noise for channel in CHANNELS])
-    own = _ar1(random.normal(0, 1, (rows, len(CHANNELS))) * scales, OWN_MEMORY)
-    hours = np.arange(rows)
+    own = _ar1(random.normal(0, 1, (ROWS, len(CHANNELS))) * scales, OWN_MEMORY)
+    hours = np.arange(ROWS)
     expected = np.column_stack([_expected(channel, hours) for channel in CHANNELS])
-    shown = np.column_stack([channel.gain * hidden[offset - channel.lag :][:rows] for channel in CHANNELS])
-    dates = pd.date_range("2024-01-01", periods=rows, freq="h")
+    shown = np.column_stack([channel.gain * hidden[offset - channel.lag :][:ROWS] for channel in CHANNELS])
+    dates = pd.date_range("2024-01-01", periods=ROWS, freq="h")
     names = tuple(channel.name for channel in CHANNELS)
     frame = Frame(dates, expected + shown + own, names, "the embedded sample", "h")
     return Sample(frame, expected, hidden, own, offset)
 
 
-@cache
-def _sample() -> Sample:
-    return make_sample()
-
-
 def read_sample(config: DataConfig, spec: DatasetSpec) -> Frame:
     """Return the sample as if it had been read from a file."""
-    return _sample().frame
+    return make_sample().frame
 
 
 def best_forecast(columns: Sequence[str], origins: np.ndarray, pred_len: int) -> np.ndarray:
     """Return the best possible forecast (B, H, C) of some columns in the data's units from rows ``origins`` on."""
-    order = [_sample().frame.columns.index(name) for name in columns]
-    return _sample().best_forecast(origins, pred_len)[:, :, order]
+    sample = make_sample()
+    order = [sample.frame.columns.index(name) for name in columns]
+    return sample.best_forecast(origins, pred_len)[:, :, order]
 
 
 def _expected(channel: Channel, hours: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The embedded sample: the same numbers everywhere, and a best forecast that is the best and looks at no future."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -19,9 +20,17 @@ MEAN = (21.5030772679, 35.005375955, 10.5255679202, 52.9734443878, 8.00324346605
 STD = (2.68038792762, 3.29873216991, 1.96530405662, 4.50669852308, 1.30030772597, 6.86544703886, 2.54479860369)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def sample() -> Sample:
     return make_sample()
+
+
+@pytest.fixture
+def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """What changes the recipe; a sample that was made before or in this test does not count."""
+    make_sample.cache_clear()
+    yield monkeypatch
+    make_sample.cache_clear()
 
 
 def noise_floor(pred_len: int) -> np.ndarray:
@@ -79,17 +88,17 @@ def test_the_error_of_the_best_forecast_is_the_noise_floor(sample: Sample) -> No
     np.testing.assert_allclose(error.mean(0), floor.mean(0), rtol=0.2)
 
 
-def test_without_noise_the_best_forecast_is_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HIDDEN_STEP", 0.0)
-    monkeypatch.setattr(module, "CHANNELS", tuple(replace(channel, own_noise=0.0) for channel in CHANNELS))
-    quiet = make_sample(800)
+def test_without_noise_the_best_forecast_is_the_truth(changed: pytest.MonkeyPatch) -> None:
+    changed.setattr(module, "HIDDEN_STEP", 0.0)
+    changed.setattr(module, "CHANNELS", tuple(replace(channel, own_noise=0.0) for channel in CHANNELS))
+    quiet = make_sample()
     origins = np.arange(200, 700)
     np.testing.assert_allclose(quiet.best_forecast(origins, PRED_LEN), truth(quiet, origins), rtol=1e-12)
 
 
-def test_a_channel_without_noise_of_its_own_is_known_within_its_lag(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHANNELS", tuple(replace(channel, own_noise=0.0) for channel in CHANNELS))
-    shown = make_sample(800)
+def test_a_channel_without_noise_of_its_own_is_known_within_its_lag(changed: pytest.MonkeyPatch) -> None:
+    changed.setattr(module, "CHANNELS", tuple(replace(channel, own_noise=0.0) for channel in CHANNELS))
+    shown = make_sample()
     origins = np.arange(200, 700)
     error = np.abs(shown.best_forecast(origins, PRED_LEN) - truth(shown, origins)).max(0)
     for c, channel in enumerate(CHANNELS):
