@@ -55,12 +55,6 @@ def check_uncompressed(path: Path) -> None:
                 raise ValueError("it is compressed")
 
 
-def read_regular(path: Path, limit: int) -> bytes:
-    """Return the content of a regular file of at most ``limit`` bytes; errors are those of :func:`check_regular`."""
-    check_regular(path, limit)
-    return path.read_bytes()
-
-
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file.
 
@@ -75,8 +69,9 @@ def read_json(path: Path) -> Any:
             raise ValueError(f"{text[:20]} is not a finite number")
         return float(text)
 
+    check_regular(path, MOST_JSON)
     try:
-        return json.loads(read_regular(path, MOST_JSON), parse_float=number, parse_constant=number)
+        return json.loads(path.read_bytes(), parse_float=number, parse_constant=number)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from utils.errors import UserError, shown_path
-from utils.files import check_regular, read_regular, replacing, save_tensors, write_json, write_table, writing_array
+from utils.files import check_regular, read_json, replacing, save_tensors, write_json, write_table, writing_array
 
 
 @pytest.fixture(params=[0o022, 0o077], ids=oct)
@@ -197,14 +197,23 @@ def test_a_path_is_shown_as_printable_text(name: str, shown: str) -> None:
     assert shown.encode().decode().isprintable()
 
 
-def test_a_regular_file_is_read_up_to_the_limit(tmp_path: Path) -> None:
+def test_a_regular_file_is_accepted_up_to_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"12345")
-    assert read_regular(path, 5) == b"12345"
+    check_regular(path, 5)
     with pytest.raises(UserError, match="file has 5 bytes, more than 4"):
-        read_regular(path, 4)
+        check_regular(path, 4)
     with pytest.raises(FileNotFoundError):
-        read_regular(tmp_path / "nothing", 4)
+        check_regular(tmp_path / "nothing", 4)
+
+
+def test_json_is_read_from_a_file_that_is_not_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.json"
+    write_json(path, {"a": [1, 2.5]})
+    assert read_json(path) == {"a": [1, 2.5]}
+    monkeypatch.setattr("utils.files.MOST_JSON", 4)
+    with pytest.raises(UserError, match=r"x\.json has \d+ bytes, more than 4"):
+        read_json(path)
 
 
 def test_what_is_no_file_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
