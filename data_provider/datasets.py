@@ -66,11 +66,6 @@ class DatasetSpec:
         return self.best_forecast is not None
 
     @property
-    def is_csv(self) -> bool:
-        """Return whether the data are a CSV file."""
-        return self.read == DatasetSpec.read
-
-    @property
     def named_by_user(self) -> bool:
         """Return whether the data are a file that the user has to name."""
         return self.folder is None and not self.made

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from data_provider.config import data_file
-from data_provider.datasets import find_dataset
+from data_provider.datasets import DatasetSpec, find_dataset
 from data_provider.reading import Frame, read_frame, written_dates
 from exp.config import RunConfig
 from exp.forecaster import CSV, Forecast, Forecaster
@@ -63,7 +63,7 @@ def _one_thread() -> Iterator[None]:
 
 def _read(config: RunConfig, forecaster: Forecaster) -> Frame:
     spec = find_dataset(config.data.data)
-    if not spec.is_csv:
+    if spec.read != DatasetSpec.read:  # no CSV file
         frame = resolve_name(spec.read)(config.data, spec)
         if missing := [name for name in forecaster.columns if name not in frame.columns]:
             raise UserError(f"{frame.source} has no column {missing[0]!r}, which the model was trained on.")
