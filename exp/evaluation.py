@@ -22,7 +22,7 @@ from utils.compute import Compute
 from utils.conformal import Coverage
 from utils.files import writing_array
 from utils.metrics import ErrorSums
-from utils.plots import plot_forecast
+from utils.plots import first_and_last, plot_forecast
 from utils.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -188,12 +188,13 @@ class WindowTest:
         with self.predictor.evaluating():
             drawn = self.predictor.forecast(batch.x)[..., data.scored].cpu().numpy()
         for i, index in enumerate(chosen):
-            history, truth = (part[..., data.scored] for part in windows.window(index))
+            history, truth = (self._original_units(part[..., data.scored]) for part in windows.window(index))
             first = int(batch.origins[i]) - len(history)
             plot_forecast(
                 self.pictures / f"window_{index:05d}.png",
                 data.dates[first : first + len(history) + len(truth)],
-                *(self._original_units(part) for part in (history, truth, drawn[i])),
-                data.scored_columns,
+                history,
+                {"truth": truth, "forecast": self._original_units(drawn[i])},
+                first_and_last(data.scored_columns),
                 f"{self.title}, test window {index}",
             )

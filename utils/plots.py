@@ -25,23 +25,43 @@ INK, TRUTH, FORECAST, SIMPLE = "#555555", "#222222", "#d1495b", "#3d7ea6"
 Bands = Mapping[float, tuple[np.ndarray, np.ndarray]]
 
 
+def first_and_last(columns: Sequence[str]) -> dict[int, str]:
+    """Return the columns of a small picture by number: of more than seven the first six and the last, the target."""
+    left_out = range(MOST_CHANNELS - 1, len(columns) - 1)
+    return {c: name for c, name in enumerate(columns) if c not in left_out}
+
+
 def plot_forecast(
     path: Path,
     dates: pd.DatetimeIndex,
     history: np.ndarray,
-    truth: np.ndarray,
-    forecast: np.ndarray,
-    columns: Sequence[str],
+    ahead: Mapping[str, np.ndarray],
+    columns: Mapping[int, str],
     title: str,
+    bands: Bands | None = None,
 ) -> None:
-    """Draw history (L, C), truth and forecast (H, C) of one window over L + H dates, a panel per column.
+    """Draw a history (L, C) and lines (H, C) by name over L + H dates, a panel for each of some columns.
 
-    Of more than seven columns the first six and the last, the target, are drawn.
+    Args:
+        ahead: the lines: truth and forecast, or the forecast alone.
+        columns: the names of those that are drawn, by their number.
+        bands: lower and upper bounds (H, C) by nominal coverage, NaN where there are none.
     """
-    shown = dict(enumerate(columns))
-    if len(columns) > MOST_CHANNELS:
-        shown = {c: columns[c] for c in (*range(MOST_CHANNELS - 1), len(columns) - 1)}
-    _draw_columns(path, dates, history, {"truth": truth, "forecast": forecast}, {}, shown, title)
+    height = 1.5 + 1.7 * len(columns)
+    style = {"y": 1 - 0.15 / height, "verticalalignment": "top"}
+    with _figure(path, title, style, figsize=(10, height)) as figure:
+        # A layout engine would take as long as all else together.
+        figure.subplots_adjust(left=0.1, right=0.98, top=1 - 0.45 / height, bottom=0.95 / height, hspace=0.15)
+        axes = figure.subplots(len(columns), 1, sharex=True, squeeze=False)[:, 0]
+        for axis, (c, name) in zip(axes, columns.items(), strict=True):
+            column_bands = {level: (lower[:, c], upper[:, c]) for level, (lower, upper) in (bands or {}).items()}
+            _draw_lines(axis, dates, history[:, c], {label: one[:, c] for label, one in ahead.items()}, column_bands)
+            _label(axis, name)
+        locator = AutoDateLocator()
+        axes[-1].xaxis.set_major_locator(locator)
+        axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="lower right", ncols=5, frameon=False)
+        figure.align_ylabels()
 
 
 def plot_future(
@@ -53,17 +73,16 @@ def plot_future(
     columns: Sequence[str],
     title: str,
 ) -> list[Path]:
-    """Draw history (L, C) and forecast (H, C) over L + H dates, a panel per column; return the files.
+    """Draw history (L, C), forecast (H, C) and bands as :func:`plot_forecast` does; return the files.
 
     A file shows eight columns; there are eight at most: ``forecast.png`` in ``folder``, ``forecast_2.png`` and so on.
-    Bands are lower and upper bounds (H, C) by nominal coverage, NaN where there are none.
     """
     pages = []
     names = list(enumerate(columns[: MOST_PAGES * ON_A_PAGE]))
     for first in range(0, len(names), ON_A_PAGE):
         pages.append(folder / (f"forecast_{len(pages) + 1}.png" if pages else "forecast.png"))
         shown = dict(names[first : first + ON_A_PAGE])
-        _draw_columns(pages[-1], dates, history, {"forecast": forecast}, bands, shown, title)
+        plot_forecast(pages[-1], dates, history, {"forecast": forecast}, shown, title, bands)
     return pages
 
 
@@ -75,15 +94,9 @@ def plot_series(
     forecasts: Mapping[str, np.ndarray],
     title: str,
 ) -> None:
-    """Draw N series, a panel each with the end of the history, truth and forecasts.
+    """Draw N series, a panel each: N histories of any length, truths (N, H) and the forecasts (N, H) of two at most.
 
-    Args:
-        path: the file.
-        names: of the series.
-        histories: N arrays of any length.
-        truths: (N, H).
-        forecasts: (N, H) by name of the forecaster, the model first; two at most.
-        title: above the panels.
+    The forecasts are by name of the forecaster, the model first.
     """
     rows = (len(names) + 1) // 2
     with _figure(path, title, {}, figsize=(12, 1 + 2.2 * rows), layout="constrained") as figure:
@@ -123,33 +136,6 @@ def _figure(path: Path, title: str, style: Mapping[str, Any], **options: Any) ->
     with warnings.catch_warnings(), replacing(path) as temporary:
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # it is drawn as a box
         figure.savefig(temporary, format="png", dpi=110)
-
-
-def _draw_columns(
-    path: Path,
-    dates: pd.DatetimeIndex,
-    history: np.ndarray,
-    ahead: Mapping[str, np.ndarray],
-    bands: Bands,
-    columns: Mapping[int, str],
-    title: str,
-) -> None:
-    """Draw a panel per column, one above the other, over a common time axis."""
-    height = 1.5 + 1.7 * len(columns)
-    style = {"y": 1 - 0.15 / height, "verticalalignment": "top"}
-    with _figure(path, title, style, figsize=(10, height)) as figure:
-        # A layout engine would take as long as all else together.
-        figure.subplots_adjust(left=0.1, right=0.98, top=1 - 0.45 / height, bottom=0.95 / height, hspace=0.15)
-        axes = figure.subplots(len(columns), 1, sharex=True, squeeze=False)[:, 0]
-        for axis, (c, name) in zip(axes, columns.items(), strict=True):
-            column_bands = {level: (lower[:, c], upper[:, c]) for level, (lower, upper) in bands.items()}
-            _draw_lines(axis, dates, history[:, c], {label: one[:, c] for label, one in ahead.items()}, column_bands)
-            _label(axis, name)
-        locator = AutoDateLocator()
-        axes[-1].xaxis.set_major_locator(locator)
-        axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="lower right", ncols=5, frameon=False)
-        figure.align_ylabels()
 
 
 def _draw_lines(

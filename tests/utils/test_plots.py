@@ -11,14 +11,15 @@ import pytest
 from matplotlib.figure import Figure
 
 from utils import plots
-from utils.plots import plot_forecast, plot_future, plot_losses, plot_series
+from utils.plots import first_and_last, plot_forecast, plot_future, plot_losses, plot_series
 
 
 def draw(path: Path, columns: Sequence[str], title: str = "title") -> None:
     random = np.random.default_rng(0)
     dates = pd.date_range("2024-01-01", periods=12, freq="h")
     history, truth, forecast = (random.normal(size=(steps, len(columns))) for steps in (8, 4, 4))
-    plot_forecast(path, dates, history, truth, forecast, columns, title)
+    ahead = {"truth": truth, "forecast": forecast}
+    plot_forecast(path, dates, history, ahead, first_and_last(columns), title)
 
 
 @pytest.fixture
