@@ -1,7 +1,7 @@
 """Read the M4 competition's files as one flat array: ``<Pattern>-train.csv``, ``<Pattern>-test.csv`` and Naive2."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
@@ -51,35 +51,29 @@ def read_m4(config: M4Config, spec: DatasetSpec) -> M4Data:
         UserError: a file is missing or holds what cannot be used; the message says where
     """
     horizon, train = config.pattern.horizon, config.file("train")
-    values, ends = array("d"), [0]
+    ids, values, ends = [], array("d"), [0]
     needed = f"{config.pattern.name} takes {horizon + SHORTEST}, of which the last {horizon} are held out"
-    places: dict[str, int] = {}
     for line, name, cells in _rows(train):
-        if name in places:
-            raise UserError(f"{train}, line {line}: series {shown(name)} stands in line {places[name]} already.")
-        places[name] = line
+        ids.append(name)
         values.extend(_numbers(cells, train, line, name))
         ends.append(len(values))
-        if 0 < len(cells) < horizon + SHORTEST:
+        if len(cells) < horizon + SHORTEST:
             raise UserError(
                 f"{train}, line {line}: series {shown(name)} has {len(cells)} values; {needed} for validation."
             )
-    if not places:
+    if not ids:
         raise UserError(f"{train} has a header but no series.")
-    ids = tuple(places)
     test = _read_test(config.file("test"), ids, config)
     naive2, notes = _read_naive2(config.folder / NAIVE2, ids, horizon)
-    return M4Data(ids, np.frombuffer(values), np.array(ends), test, naive2, str(train), notes)
+    return M4Data(tuple(ids), np.frombuffer(values), np.array(ends), test, naive2, str(train), notes)
 
 
-def _read_test(path: Path, ids: tuple[str, ...], config: M4Config) -> np.ndarray:
+def _read_test(path: Path, ids: Sequence[str], config: M4Config) -> np.ndarray:
     found: dict[str, array] = {}
     for line, name, cells in _rows(path):
         if len(cells) != config.pred_len:
             problem = f"has {len(cells)} values; {config.pattern.name} forecasts {config.pred_len}"
             raise UserError(f"{path}, line {line}: series {shown(name)} {problem}.")
-        if name in found:
-            raise UserError(f"{path}, line {line}: series {shown(name)} stands in it twice.")
         found[name] = _numbers(cells, path, line, name)
     if found.keys() != set(ids):
         missing, unknown = [name for name in ids if name not in found], sorted(found.keys() - set(ids))
@@ -91,7 +85,7 @@ def _read_test(path: Path, ids: tuple[str, ...], config: M4Config) -> np.ndarray
     return np.array([found[name] for name in ids])
 
 
-def _read_naive2(path: Path, ids: tuple[str, ...], horizon: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def _read_naive2(path: Path, ids: Sequence[str], horizon: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Return the official Naive2 forecasts (N, H), or None and a note that says why."""
     if not path.is_file():
         return None, (f"{path} is not there: Naive2 is computed",)
@@ -109,6 +103,7 @@ def _read_naive2(path: Path, ids: tuple[str, ...], horizon: int) -> tuple[np.nda
 
 def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
     """Yield line number, series and filled cells of every row below the header, one at a time."""
+    places: dict[str, int] = {}
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = _cells(next(file, ""))
@@ -116,8 +111,14 @@ def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
                 raise UserError(f"{path}, line 1: there is no header; M4 files begin with V1, V2, …")
             for number, line in enumerate(file, start=2):
                 name, *cells = _cells(line)
-                if name or cells:
-                    yield number, name, cells
+                if not (name or cells):
+                    continue
+                if name in places:
+                    raise UserError(
+                        f"{path}, line {number}: series {shown(name)} stands in line {places[name]} already."
+                    )
+                places[name] = number
+                yield number, name, cells
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a UTF-8 text file; get it anew.") from error
 

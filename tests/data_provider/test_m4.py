@@ -85,7 +85,7 @@ class TestWrongFiles:
             ("train", 3, lambda s: '"Y2","1","2","3","4","5","6","7"', "series 'Y2' has 7 values; Yearly takes 8"),
             ("train", 1, lambda s: '"Y0","1","2"', "line 1: there is no header"),
             ("test", 2, lambda s: '"Y1","1","2"', "line 2: series 'Y1' has 2 values; Yearly forecasts 6"),
-            ("test", 2, lambda s: s.replace('"Y1"', '"Y2"'), "series 'Y2' stands in it twice"),
+            ("test", 2, lambda s: s.replace('"Y1"', '"Y2"'), "line 3: series 'Y2' stands in line 2 already"),
             ("test", 2, lambda s: s.replace('"Y1"', '"Y9"'), "lacks 1 of its 3 series .Y1. and has 1 others .Y9."),
             ("test", 2, lambda s: "", "lacks 1 of its 3 series .Y1. and has 0 others .none."),
         ],
@@ -120,6 +120,9 @@ class TestWrongFiles:
         write_m4(tmp_path, "Yearly", [13])
         (tmp_path / NAIVE2).write_text("id,F1,F2\nY1,1,2\n")
         with pytest.raises(UserError, match="line 2: series 'Y1' has 2 forecasts, not 6"):
+            read(tmp_path)
+        (tmp_path / NAIVE2).write_text("id,F1,F2\nY1,1,2,3,4,5,6\nY1,1,2,3,4,5,6\n")
+        with pytest.raises(UserError, match="line 3: series 'Y1' stands in line 2 already"):
             read(tmp_path)
 
 
