@@ -24,6 +24,7 @@ class ForecastData:
         scored: the channels that loss and metrics look at
         scaler: mean and population standard deviation per channel, of the full training split
         season: steps per season
+        has_season: whether a whole season lies before the first step to be tested
     """
 
     columns: tuple[str, ...]
@@ -33,16 +34,11 @@ class ForecastData:
     date_column: str
     frequency: str
     season: int
+    has_season: bool
     series: Series
     windows: dict[Split, WindowDataset]
     source: str
     notes: tuple[str, ...]
-
-    @property
-    def has_season(self) -> bool:
-        """Return whether a whole season lies before the first step to be tested."""
-        test = self.windows[Split.TEST]
-        return test.first + test.seq_len >= self.season
 
     @property
     def scored_columns(self) -> tuple[str, ...]:
@@ -71,12 +67,12 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
     borders = spec.split(len(frame.values), frame.source)
     scaler, series, constant = _standardize(frame, borders)
     season = season_length(frame.frequency)
+    has_season = season <= borders.val
     windows = {
         split: make_windows(series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source)
         for split in Split
     }
-    rows = f"a season takes {season} rows, more than lie before the test"
-    lacking = (f"there is no seasonal naive forecast: {rows}",) if season > borders.val else ()
+    lacking = f"there is no seasonal naive forecast: a season takes {season} rows, more than lie before the test"
     return ForecastData(
         columns=frame.columns,
         scored=slice(-1, None) if config.features == "MS" else slice(None),
@@ -85,10 +81,11 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
         date_column=frame.date_column,
         frequency=frame.frequency,
         season=season,
+        has_season=has_season,
         series=series,
         windows=windows,
         source=frame.source,
-        notes=(*frame.notes, *notes, *constant, *lacking),
+        notes=(*frame.notes, *notes, *constant, *(() if has_season else (lacking,))),
     )
 
 
