@@ -45,11 +45,7 @@ class Intervals:
     windows: int
 
     def at(self, levels: Sequence[float]) -> dict[float, np.ndarray]:
-        """Return the half widths (H, C) of some levels.
-
-        Raises:
-            UserError: a level is not among those of the file.
-        """
+        """Return the half widths (H, C) of some levels; raise UserError if one is not among those of the file."""
         found = {}
         for level in levels:
             nearest = np.abs(np.subtract(self.levels, level)).argsort(kind="stable")[:2]
@@ -181,11 +177,7 @@ class Coverage:
 
 
 def check_levels(levels: Iterable[Any]) -> tuple[float, ...]:
-    """Return nominal coverages as numbers, rising and each once.
-
-    Raises:
-        UserError: one is not between 0 and 1.
-    """
+    """Return nominal coverages as numbers, rising and each once; raise UserError for one not between 0 and 1."""
     found = set()
     for given in levels:
         try:

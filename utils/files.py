@@ -111,11 +111,7 @@ def _naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file, whole or not at all.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write a safetensors file, whole or not at all; raise OSError where it cannot be written."""
     with replacing(path) as temporary:
         try:
             save_file(tensors, temporary, metadata=metadata)
