@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.errors import UserError, shown_lines
+from utils.errors import UserError, shown_lines, shown_path
 from utils.files import in_turn, read_json, replacing, write_json
 
 RECORD, TEST = "metrics.json", "test.json"
@@ -55,11 +55,6 @@ def append_block(path: Path, lines: Iterable[str]) -> None:
 def format_metric(value: float) -> str:
     """Return a metric with four decimals; a small one, of which these would hide most, with four digits."""
     return f"{value:.4f}" if value == 0 or abs(value) >= 0.01 else f"{value:.4g}"
-
-
-def printable(text: str) -> str:
-    """Return a text from a file as one line that every terminal and every file can hold."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
 
 
 def comparison(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -201,7 +196,7 @@ def skill_lines(folder: Path) -> list[str]:
         return [f"{folder} has not been tested: {unknown}"]
     try:
         record = read_json(path)
-        lines = [f"  {printable(line)}" for line in verdict(record["metrics"], record["model"])]
+        lines = [f"  {shown_path(line)}" for line in verdict(record["metrics"], record["model"])]
         return [f"On the {int(record['windows']):,} windows of the test split:", *lines]
     except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
         return [f"{path} cannot be read: {unknown} Test the checkpoint again: --is_training 0 --load {folder}."]

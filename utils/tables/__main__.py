@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 
 from utils.command import Parser, run_command, typed
+from utils.errors import shown_path
 from utils.files import replacing
-from utils.results import printable
 from utils.tables.records import FEW_SHOT, LONG_TERM, M4, NOTHING, ZERO_SHOT, look_up, read_records
 from utils.tables.tables import AVERAGE, BASELINES, CELL, Tables, by_size, make_tables
 
@@ -53,9 +53,9 @@ COLUMNS = [
 def to_csv(tables: Tables) -> str:
     """Return one line for each row and metric, seeds with spaces between, empty where there is nothing."""
     blocks = pd.DataFrame([asdict(block) for block in tables.rows.block])
+    blocks = blocks.map(lambda value: shown_path(value) if isinstance(value, str) else value)
+    blocks = blocks.astype({"seq_len": object, "gpt_layers": object}).replace({"seq_len": 0, "gpt_layers": 0}, "")
     rows = pd.concat([blocks, tables.rows.drop(columns=["block", "table"])], axis=1)
-    for name in ("seq_len", "gpt_layers"):
-        rows[name] = rows[name].astype(object).where(rows[name] != 0, "")
     return rows.to_csv(columns=COLUMNS, index=False, lineterminator="\n")
 
 
@@ -76,7 +76,7 @@ def to_markdown(tables: Tables) -> str:
 
 def _titles(tables: Tables) -> dict[str, str]:
     """Return the titles of all sections: those with published figures, then one for each other task."""
-    tasks = {run.table: printable(run.record["task"]["title"]) for run in tables.runs.itertuples()}
+    tasks = {run.table: shown_path(run.record["task"]["title"]) for run in tables.runs.itertuples()}
     return TITLES | {name: tasks[name] for name in sorted(tasks.keys() - TITLES.keys())}
 
 
@@ -137,8 +137,7 @@ def _settings(shown: pd.DataFrame) -> Iterator[str]:
     """Yield the training flags that rows have in common, with the rows."""
     flags = []
     for settings in map(json.loads, shown.settings):
-        names = [name for name in settings if name.startswith("--") and name != "--data_path"]
-        flags.append(" ".join(f"{name} {settings[name]}" for name in names))
+        flags.append(" ".join(f"{name} {value}" for name, value in settings.items() if name.startswith("--")))
     places = [f"{block.model} on {block.title}" for block in shown.block]
     for text, runs in shown.assign(flags=flags, place=places).groupby("flags"):
         rows = runs.groupby("place").horizon.agg(_listed)
@@ -174,11 +173,11 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 def _line(texts: Iterable[str]) -> str:
-    return f"| {' | '.join(printable(text).replace('|', chr(92) + '|') for text in texts)} |"
+    return f"| {' | '.join(shown_path(text).replace('|', chr(92) + '|') for text in texts)} |"
 
 
 def _bullets(texts: Iterable[str]) -> Iterator[str]:
-    return (f"- {printable(text)}" for text in texts)
+    return (f"- {shown_path(text)}" for text in texts)
 
 
 def summary(tables: Tables) -> Iterator[str]:

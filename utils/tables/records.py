@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 from utils.errors import UserError
 from utils.m4.patterns import PATTERNS
 from utils.m4.scores import Scores
-from utils.results import FORMAT, RECORD, printable
+from utils.results import FORMAT, RECORD
 
 LONG_TERM, FEW_SHOT, ZERO_SHOT, M4 = "long_term", "few_shot", "zero_shot", "m4"
 NOTHING = "–"
@@ -19,11 +19,11 @@ KINDS = {str: "text", int: "a whole number", dict: "a group of values", list: "a
 # What a record holds, by dotted name; ``| None``: or lacks.
 RECORD_PARTS = {
     "task.name": str, "task.title": str, "task.metrics": list, "run.seed": int, "run.config": dict, "data.name": str,
-    "data.config": dict, "data.config.seq_len": int | None, "data.config.pred_len": int | None,
-    "data.config.percent": int | None, "data.config.features": str | None, "data.target_data": str | None,
-    "data.selected_on": str | None, "model.name": str, "model.config": dict, "model.config.gpt_layers": int | None,
-    "model.origin": dict, "model.origin.backbone": dict | None, "model.origin.backbone.name": str | None,
-    "model.origin.backbone.init": str | None, "scores.metrics": dict,
+    "data.digest": str, "data.config": dict, "data.config.file": str | None, "data.config.seq_len": int | None,
+    "data.config.pred_len": int | None, "data.config.percent": int | None, "data.config.features": str | None,
+    "data.target_data": str | None, "data.selected_on": str | None, "model.name": str, "model.config": dict,
+    "model.config.gpt_layers": int | None, "model.origin": dict, "model.origin.backbone": dict | None,
+    "model.origin.backbone.name": str | None, "model.origin.backbone.init": str | None, "scores.metrics": dict,
 }  # fmt: skip
 M4_REPORT = get_type_hints(Scores)
 # Flags that say which cell a run belongs to, how it is called, and where its data lie.
@@ -72,7 +72,7 @@ def read_records(folder: Path) -> tuple[list[Record], list[str]]:
             _check(record)
             records.append(record)
         except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or no record
-            notes.append(printable(f"{path}: {getattr(error, 'strerror', None) or error}"))
+            notes.append(f"{path}: {getattr(error, 'strerror', None) or error}")
     return records, notes
 
 
@@ -195,38 +195,35 @@ def cell_of(record: Record) -> tuple[Block, str]:
     flags, backbone = data["config"], model["origin"].get("backbone") or {}
     horizon = flags["seasonal_patterns"] if m4 else str(flags.get("pred_len", NOTHING))
     features = flags.get("features") or "M"
+    file = flags.get("file") if data["name"] == "custom" else None
     series = record.content["scores"]["metrics"][model["name"]]["series"] if m4 else 0
     block = Block(
-        table=printable(record.section),
-        data=printable(_tail(flags.get("file")) or "custom" if data["name"] == "custom" else data["name"]),
-        target=printable(data.get("target_data") or ""),
+        table=record.section,
+        data="/".join(Path(file).parts[-2:]) if file else data["name"],  # folder and file
+        target=data.get("target_data") or "",
         percent=flags.get("percent") or 100,
-        features=features if features == "M" else printable(f"{features} {flags.get('target')}"),
+        features=features if features == "M" else f"{features} {flags.get('target')}",
         seq_len=flags.get("seq_len") or 0,
         subset=m4 and series != PATTERNS[horizon].series,
-        selected_on=printable(data.get("selected_on") or ""),
-        model=printable(model["name"]),
-        backbone=printable(_portable(backbone.get("name") or "")),
-        init=printable(backbone.get("init") or ""),
+        selected_on=data.get("selected_on") or "",
+        model=model["name"],
+        backbone=_portable(backbone.get("name") or ""),
+        init=backbone.get("init") or "",
         gpt_layers=(model["config"].get("gpt_layers") or 0) if backbone else 0,
     )
     return block, horizon
 
 
 def settings(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a run was trained, by flag: all that its metrics depend on but its cell and its seed.
-
-    Files count by their contents where the record has them, else by name: the path differs between machines.
-    """
+    """Return how a run was trained, by flag: all that its metrics depend on but its cell and its seed."""
     data, backbone = content["data"], content["model"]["origin"].get("backbone") or {}
     flags = {**data["config"], **content["run"]["config"], **content["model"]["config"]}
     found = {f"--{name}": _portable(value) for name, value in flags.items() if name not in NO_SETTINGS}
-    found["contents of the data"] = digest = data.get("digest")
-    found["--data_path"] = None if digest else _tail(flags.get("file") or flags.get("root_path"))
+    found["contents of the data"] = data["digest"]  # the path differs between machines
     if backbone.get("init") == "pretrained":  # a random one differs from seed to seed
         found["fingerprint of the backbone"] = backbone.get("fingerprint")
     found["Naive2"] = data.get("naive2")  # OWA depends on it: official or computed
-    return {name: value for name, value in sorted(found.items()) if value is not None}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _portable(value: Any) -> Any:
@@ -234,8 +231,3 @@ def _portable(value: Any) -> Any:
     if isinstance(value, str) and Path(value).is_absolute():
         return Path(value).name
     return int(value) if isinstance(value, bool) else value
-
-
-def _tail(path: Any) -> str | None:
-    """Return folder and file, without the folders above."""
-    return "/".join(Path(path).parts[-2:]) if isinstance(path, str) else None

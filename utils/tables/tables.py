@@ -13,13 +13,12 @@ from utils.tables.records import FEW_SHOT, M4, Block, Record, cell_of, is_number
 
 PUBLISHED = Path(__file__).with_name("published.csv")
 PUBLISHED_MODELS = ("CALF", "")  # the second: rows of what is published and was not run
-BASELINES = ("naive", "seasonal_naive", "naive2")
-OURS, AVERAGE = "ours", "average"
+BASELINES = ["naive", "seasonal_naive", "naive2"]
+AVERAGE = "average"
 CELL = ["block", "horizon"]
 FIGURE = [*CELL, "metric"]
-SCORE = [*FIGURE, "seed", "forecaster", "value"]
 
-Row = tuple[Block, str, Sequence[str], str]  # block, horizon, the horizons or patterns behind it, and its gap
+Row = tuple[Block, str, Sequence[str], str]  # block, horizon, the parts that it is the mean of, and its gap
 
 
 class Tables(NamedTuple):
@@ -42,25 +41,33 @@ def make_tables(records: Iterable[Record], unread: Sequence[str] = ()) -> Tables
     """Return the tables of some records."""
     runs, published = choose_runs(records), read_published()
     shown = runs[runs.shown]
-    lines = _in_order(_rows(shown, published), published)
     metrics = {run.table: run.record["task"]["metrics"] for run in shown.itertuples()}
     metrics |= published.groupby("table").metric.unique()
-    cells = [(*row, metric) for row in lines for metric in metrics[row[0].table]]
-    rows = pd.DataFrame(cells, columns=[*CELL, "members", "gap", "metric"])
+    lines = [
+        (*row, metric) for row in _in_order(_rows(shown, published), published) for metric in metrics[row[0].table]
+    ]
+    rows = pd.DataFrame(lines, columns=[*CELL, "part", "gap", "metric"])
     rows["table"] = [block.table for block in rows.block]
     rows["protocol"] = [block.protocol if block.model in PUBLISHED_MODELS else None for block in rows.block]
-    keys = ["protocol", "horizon", "metric"]
-    rows = rows.merge(published[[*keys, "published"]], how="left", on=keys)
-    grouped = _scores(shown, lines).groupby([*FIGURE, "forecaster"], sort=False)
-    figures = grouped.value.agg(["mean", "std"], skipna=False)  # a seed without a score leaves no mean
-    figures["seeds"] = grouped.seed.agg(lambda seeds: " ".join(map(str, sorted(seeds))))
-    figures = figures.reset_index("forecaster")
-    rows = rows.join(figures[figures.forecaster == OURS].drop(columns="forecaster"), on=FIGURE)
-    for name in BASELINES:
-        rows = rows.join(figures["mean"][figures.forecaster == name].rename(name), on=FIGURE)
+    rows = rows.merge(published[["protocol", "horizon", "metric", "published"]], how="left")
+    rows = rows.join(_figures(rows, _scores(shown)), on=FIGURE)
     rows["difference"] = rows["mean"] - rows.published
     rows["gap"] = rows.gap.where(rows.seeds.isna(), "")
     return Tables(rows, runs, published, unread)
+
+
+def _figures(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return mean, deviation, seeds and baselines by row and metric; each seed is averaged over the parts first."""
+    parts = scores.merge(rows.assign(parts=rows.part.map(len)).explode("part"))
+    by_seed = parts.groupby([*FIGURE, "parts", "seed"], sort=False)
+    found = by_seed[["ours", *BASELINES]].mean(skipna=False).assign(there=by_seed.ours.count()).reset_index()
+    found = found[(found.parts == 1) | (found.there == found.parts)]  # an average needs all of its parts
+    grouped = found.groupby(FIGURE, sort=False)
+    figures = grouped[BASELINES].mean()
+    figures["mean"] = grouped.ours.mean(skipna=False)  # a seed without a score leaves no mean
+    figures["std"] = grouped.ours.std(skipna=False)
+    figures["seeds"] = grouped.seed.agg(lambda seeds: " ".join(map(str, sorted(seeds))))
+    return figures
 
 
 def read_published() -> pd.DataFrame:
@@ -121,7 +128,8 @@ def _rows(shown: pd.DataFrame, published: pd.DataFrame) -> Iterator[Row]:
         for horizon, members in (POOLS if block.table == M4 else groups).items():
             present = {*ours}.intersection(members)
             if present or (theirs and block.model in PUBLISHED_MODELS):
-                yield block, horizon, members, _gap(horizon, len(present), len(members))
+                parts = [horizon] if block.table == M4 else members  # M4's pools are no plain means
+                yield block, horizon, parts, _gap(horizon, len(present), len(members))
 
 
 def _gap(horizon: str, present: int, wanted: int) -> str:
@@ -134,57 +142,41 @@ def _gap(horizon: str, present: int, wanted: int) -> str:
 
 def _in_order(rows: Iterable[Row], published: pd.DataFrame) -> list[Row]:
     """Sort rows as in the tables: those of all models for one data set and horizon stand together."""
-    protocols = list(published.protocol.unique())
-    pairs = [(block.table, block.data, block.target) for block in protocols]
-
-    def rank(item: Any, order: Iterable[Any]) -> int:
-        return [*order, item].index(item)
+    blocks = published.protocol.unique()
+    data_sets = [(block.table, block.data, block.target) for block in blocks]
+    order = [*published.table.unique(), *data_sets, *blocks, *POOLS]
 
     def place(row: Row) -> tuple[Any, ...]:
         block, horizon, *_ = row
-        return (
-            rank(block.table, published.table.unique()), block.table,
-            rank((block.table, block.data, block.target), pairs), block.protocol not in protocols, block.protocol,
-            block.selected_on == "test", rank(horizon, POOLS), by_size(horizon), block,
-        )  # fmt: skip
+        parts = [block.table, (block.table, block.data, block.target), block.protocol, horizon]
+        table, data, protocol, pool = (order.index(part) if part in order else len(order) for part in parts)
+        selected = block.selected_on == "test"
+        return table, block.table, data, protocol, block.protocol, selected, pool, by_size(horizon), block
 
     return sorted(rows, key=place)
 
 
-def _scores(shown: pd.DataFrame, rows: Iterable[Row]) -> pd.DataFrame:
-    """Return one line per row, metric, seed and forecaster (``ours`` and the baselines).
-
-    Averages and pools are there for each seed that has all of their parts.
-    """
+def _scores(shown: pd.DataFrame) -> pd.DataFrame:
+    """Return one line per run or pool of M4, and metric: the scores of the model and of the baselines."""
     lines = []
     for run in shown[shown.table != M4].itertuples():
         scores = run.record["scores"]
-        found = _by_forecaster(run.record, scores, scores["metrics"])
-        lines += [(run.block, run.horizon, metric, run.seed, *one) for metric, *one in found]
+        lines += [(run.block, run.horizon, run.seed, *one) for one in _beside(run.record, scores, scores["metrics"])]
     for (block, seed), runs in shown[shown.table == M4].groupby(["block", "seed"], sort=False):
         record = runs.record.iloc[0]
         for group in pool_records(runs.record).values():
             if not group.missing:
                 scores = {name: asdict(one) for name, one in group.scores.items()}
-                found = _by_forecaster(record, scores[record["model"]["name"]], scores)
-                lines += [(block, group.name, metric, seed, *one) for metric, *one in found]
-    scores = pd.DataFrame(lines, columns=SCORE).astype({"value": float})
-    wanted = [(block, one, len(parts)) for block, horizon, parts, _ in rows if horizon == AVERAGE for one in parts]
-    parts = scores.merge(pd.DataFrame(wanted, columns=[*CELL, "wanted"]))
-    by_seed = parts.groupby(["block", "metric", "seed", "forecaster", "wanted"], sort=False).value
-    means = by_seed.agg(value="mean", count="count").reset_index().assign(horizon=AVERAGE)
-    return pd.concat([scores, means.loc[means["count"] == means.wanted, SCORE]], ignore_index=True)
+                found = _beside(record, scores[record["model"]["name"]], scores)
+                lines += [(block, group.name, seed, *one) for one in found]
+    scores = pd.DataFrame(lines, columns=["block", "part", "seed", "metric", "ours", *BASELINES])
+    return scores.astype(dict.fromkeys(["ours", *BASELINES], float))
 
 
-def _by_forecaster(
-    record: Mapping[str, Any], own: Mapping[str, Any], reports: Mapping[str, Any]
-) -> Iterator[tuple[str, str, float | None]]:
-    """Yield metric, forecaster and score, of the model and of each baseline; SeasonalNaive is a baseline itself."""
+def _beside(record: Mapping[str, Any], own: Mapping[str, Any], reports: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+    """Yield each metric, its score and those of the baselines; SeasonalNaive is a baseline itself."""
     model = record["model"]["name"]
+    rivals = [reports.get(model if model.lower() == name.replace("_", "") else name) for name in BASELINES]
     for metric in record["task"]["metrics"]:
-        yield metric, OURS, own.get(metric)
-        for name in BASELINES:
-            report = reports.get(model if model.lower() == name.replace("_", "") else name)
-            score = look_up(look_up(report, "standardised") or report, metric)
-            if is_number(score):
-                yield metric, name, score
+        scores = [look_up(look_up(report, "standardised") or report, metric) for report in rivals]
+        yield metric, own.get(metric), *(score if is_number(score) else None for score in scores)

@@ -105,6 +105,8 @@ def change(content: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
         ("run.seed", None, "run.seed is missing, not a whole number"),
         ("run.seed", 1.5, "run.seed is 1.5, not a whole number"),
         ("data.name", 3, "data.name is 3, not text"),
+        ("data.digest", None, "data.digest is missing, not text"),
+        ("data.config.file", 3, "data.config.file is 3, not text"),
         ("data.config.percent", "10", "data.config.percent is '10', not a whole number"),
         ("data.target_data", 5, "data.target_data is 5, not text"),
         ("model", "CALF", "model.name is missing, not text"),
