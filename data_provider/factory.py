@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from data_provider.config import DataConfig, data_file
 from data_provider.datasets import Borders, DatasetSpec, find_dataset
+from data_provider.marks import calendar_marks
 from data_provider.reading import Frame, Reading, describe, holes, read_frame, read_table, season_length
 from data_provider.windows import Series, Split, WindowDataset, make_windows
 from utils.errors import UserError
@@ -51,11 +52,12 @@ def read_csv(config: DataConfig, spec: DatasetSpec) -> Frame:
     return read_frame(data_file(config, spec), Reading.of(config, spec))
 
 
-def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
+def load_data(config: DataConfig, any_target: bool = False, marks: bool = False) -> ForecastData:
     """Read, check, standardize and window a data set.
 
     Args:
         any_target: leave the channels in order where all are forecast and none is called like the target
+        marks: add calendar marks to every window
 
     Raises:
         UserError: the data cannot be used; the message says where and why
@@ -66,6 +68,7 @@ def load_data(config: DataConfig, any_target: bool = False) -> ForecastData:
     frame = frame.select(config.features, target)
     borders = spec.split(len(frame.values), frame.source)
     scaler, series, constant = _standardize(frame, borders)
+    series.marks = calendar_marks(frame.dates) if marks else None
     season = season_length(frame.frequency)
     has_season = season <= borders.val
     windows = {

@@ -34,6 +34,7 @@ class Batch(NamedTuple):
         origins: (B,), the row of each y's first step in the series; None for samples of many series
         known: (B, H, C), False where y was filled in and is not scored; None where nothing was filled
         mask: (B, H, C), 0 where y lies beyond the end of its series, else 1; None where no y does
+        marks: (B, L, 4), calendar marks of the steps of x; None for models that read none
     """
 
     x: Tensor
@@ -41,10 +42,16 @@ class Batch(NamedTuple):
     origins: Tensor | None = None
     known: Tensor | None = None
     mask: Tensor | None = None
+    marks: Tensor | None = None
 
     @property
     def size(self) -> int:
         return len(self.x)
+
+    @property
+    def covariates(self) -> dict[str, Tensor]:
+        """Return what a model's forward takes beside x, by name."""
+        return {} if self.marks is None else {"marks": self.marks}
 
     def rows(self, rows: slice) -> "Batch":
         """Return some of the windows."""
@@ -56,12 +63,18 @@ class Batch(NamedTuple):
 
 
 class Series:
-    """A standardised series (T, C): float64 for exact figures, float32 for the model; ``known``: not filled."""
+    """A standardised series (T, C): float64 for exact figures, float32 for the model.
 
-    def __init__(self, values: np.ndarray, known: np.ndarray | None = None) -> None:
+    Args:
+        known: (T, C), False where a value was filled in; None where none was.
+        marks: (T, 4), calendar marks; None for models that read none.
+    """
+
+    def __init__(self, values: np.ndarray, known: np.ndarray | None = None, marks: Tensor | None = None) -> None:
         self.values = values
         self.tensor = torch.from_numpy(values.astype(np.float32))
         self.known = None if known is None else torch.from_numpy(known)
+        self.marks = marks
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +97,8 @@ class WindowDataset(Dataset):
         rows = origins[:, None] + torch.arange(-self.lookback, self.pred_len)  # (B, L + H)
         windows = self.series.tensor[rows]  # (B, L + H, C)
         known = None if self.series.known is None else self.series.known[rows[:, self.lookback :]]
-        return Batch(windows[:, : self.lookback], windows[:, self.lookback :], origins, known)
+        marks = None if self.series.marks is None else self.series.marks[rows[:, : self.lookback]]
+        return Batch(windows[:, : self.lookback], windows[:, self.lookback :], origins, known, marks=marks)
 
     def looking_back(self, steps: int, source: str) -> "WindowDataset":
         """Return the windows with at least ``steps`` rows of x; raise UserError if the series begins too late."""

@@ -212,7 +212,7 @@ class Experiment(Trainable):
         """Return the training loss of a batch, a mean over its windows."""
         batch = batch.to(self.device)
         with self.compute.autocast():
-            return self.model.training_loss(batch.x, batch.y, batch.mask, self.scored)
+            return self.model.training_loss(batch.x, batch.y, batch.mask, self.scored, **batch.covariates)
 
     @property
     def predictor(self) -> Predictor:

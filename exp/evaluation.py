@@ -57,14 +57,15 @@ class Predictor:
         finally:
             self.model.train(training)
 
-    def forecast(self, x: Tensor) -> Tensor:
+    def forecast(self, x: Tensor, **covariates: Tensor) -> Tensor:
         """Return the forecast (B, H, C) of windows (B, L, C), in float32 on the device."""
+        here = {name: part.to(self.compute.device, non_blocking=True) for name, part in covariates.items()}
         with torch.inference_mode(), self.compute.autocast():
-            return self.model(x.to(self.compute.device, non_blocking=True)).forecast.float()
+            return self.model(x.to(self.compute.device, non_blocking=True), **here).forecast.float()
 
-    def forecast_sharded(self, x: Tensor) -> Tensor:
+    def forecast_sharded(self, x: Tensor, **covariates: Tensor) -> Tensor:
         """Return the forecast on the CPU, the rows sharded over all processes; a call of every rank."""
-        return self.compute.map_rows(self.forecast, x).cpu()
+        return self.compute.map_rows(self.forecast, x, **covariates).cpu()
 
     def batches(self, data: ForecastData, split: Split, name: str) -> Iterator[tuple[Batch, Tensor]]:
         """Yield every batch of a split with its forecast (B, H, scored channels), on the CPU in float32.
@@ -79,7 +80,7 @@ class Predictor:
         )
         with self.evaluating():
             for batch in Progress(loader, name, len(loader)):
-                forecast = self.forecast_sharded(batch.x)[..., data.scored]
+                forecast = self.forecast_sharded(batch.x, **batch.covariates)[..., data.scored]
                 if self.compute.is_main:
                     yield batch, forecast
 
@@ -186,7 +187,7 @@ class WindowTest:
         chosen = sorted({0, len(windows) // 2, len(windows) - 1})
         batch = windows.__getitems__(chosen)
         with self.predictor.evaluating():
-            drawn = self.predictor.forecast(batch.x)[..., data.scored].cpu().numpy()
+            drawn = self.predictor.forecast(batch.x, **batch.covariates)[..., data.scored].cpu().numpy()
         for i, index in enumerate(chosen):
             history, truth = (self._original_units(part[..., data.scored]) for part in windows.window(index))
             first = int(batch.origins[i]) - len(history)

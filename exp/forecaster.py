@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 
 import models
+from data_provider.marks import calendar_marks
 from data_provider.reading import Frame, Reading, aware_dates, frame_from, future_dates, same_step, written_dates
 from exp.trained_series import TrainedSeries
 from models.base import Model, check_finite
@@ -177,7 +178,8 @@ class Forecaster:
         rows = (frame.values[-self.lookback :] - series.mean) / series.scale
         frame.check_distance(rows)
         dates = future_dates(frame.dates[-1], frame.frequency, steps)
-        ahead = self._roll(torch.from_numpy(rows.astype(np.float32))[None], steps)[0].double().cpu()
+        seen = frame.dates[-self.lookback :].append(dates)
+        ahead = self._roll(torch.from_numpy(rows.astype(np.float32))[None], seen, steps)[0].double().cpu()
         check_finite(ahead[:, series.scored], frame.source)
         forecast = (ahead.numpy() * series.scale + series.mean)[:, series.scored]  # (H, C)
         half_widths = self._half_widths(steps, levels)
@@ -214,13 +216,19 @@ class Forecaster:
                 f"go beyond its {config.pred_len} steps; train with a longer --pred_len."
             )
 
-    def _roll(self, window: torch.Tensor, steps: int) -> torch.Tensor:
-        """Return the forecast (1, steps, C) of a window (1, L, C), each part from the window and all parts before."""
-        window = window.to(self.device)
+    def _roll(self, window: torch.Tensor, dates: pd.DatetimeIndex, steps: int) -> torch.Tensor:
+        """Return the forecast (1, steps, C) of a window (1, L, C), each part from the window and all parts before.
+
+        Args:
+            dates: of the window and of the steps to forecast.
+        """
+        window, length = window.to(self.device), window.shape[1]
+        marks = calendar_marks(dates).to(self.device)[None] if self.model.config.reads_marks else None
         parts = []
         with torch.inference_mode(), self._autocast():
-            for _ in range(0, steps, self.model.config.pred_len):
-                parts.append(self.model(window).forecast.float())
+            for first in range(0, steps, self.model.config.pred_len):
+                covariates = {} if marks is None else {"marks": marks[:, first : first + length]}
+                parts.append(self.model(window, **covariates).forecast.float())
                 window = torch.cat([window, parts[-1]], dim=1)[:, -window.shape[1] :]
         return torch.cat(parts, dim=1)[:, :steps]
 

@@ -33,7 +33,7 @@ class LongTermForecast(Experiment):
     data: ForecastData
 
     def load_data(self) -> None:
-        self.data = load_data(self.config.data)
+        self.data = load_data(self.config.data, marks=self.config.model_config.reads_marks)
         self._train_loader = make_loader(
             self.data.windows[Split.TRAIN],
             self.config.training.batch_size * self.config.training.accumulate,
@@ -220,7 +220,7 @@ class ZeroShotForecast(LongTermForecast):
     def _load_target(self, config: DataConfig) -> ForecastData:
         """Read a target."""
         try:
-            data = load_data(config, any_target=True)
+            data = load_data(config, any_target=True, marks=self.config.model_config.reads_marks)
         except UserError as error:
             raise of_target(error) from error
         if len(data.columns) != len(self.data.columns):

@@ -44,6 +44,8 @@ class ShortTermForecast(Experiment):
 
     def load_data(self) -> None:
         config = self._m4
+        if self.config.model_config.reads_marks:
+            raise UserError("--marks 1: the series of M4 have no dates; leave it out.")
         self.pattern = config.pattern
         spec = find_dataset(config.data)
         self.data: M4Data = resolve_name(spec.read)(config, spec)

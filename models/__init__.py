@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 MODELS = {
     "CALF": "models.calf:CALF",
     "DLinear": "models.dlinear:DLinear",
+    "PatchTST": "models.patchtst:PatchTST",
+    "iTransformer": "models.itransformer:iTransformer",
+    "TimesNet": "models.timesnet:TimesNet",
+    "PAttn": "models.pattn:PAttn",
     "Naive": "models.naive:Naive",
     "SeasonalNaive": "models.naive:SeasonalNaive",
 }

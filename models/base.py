@@ -48,7 +48,7 @@ class Model(StorableModel):
     """A forecaster of windows. The flags that it reads are fields of its ``Config``."""
 
     def forward(self, x: Tensor) -> Output:
-        """Forecast (B, H, C) windows ``x`` (B, L, C)."""
+        """Forecast (B, H, C) windows ``x`` (B, L, C). A model whose flag ``marks`` is on takes ``marks`` (B, L, 4)."""
         raise NotImplementedError
 
     @property
@@ -56,14 +56,17 @@ class Model(StorableModel):
         """Return how many of the last steps the model reads: L, or what a model without training needs."""
         return self.config.seq_len
 
-    def training_loss(self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None)) -> Tensor:
+    def training_loss(
+        self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None), **covariates: Tensor
+    ) -> Tensor:
         """Return the loss of a batch, a mean over its windows ``x`` (B, L, C) with truth ``y`` (B, H, C).
 
         Args:
             mask: (B, H, C), 1 where the truth is known; None where all is.
             scored: the channels that count.
+            covariates: what ``forward`` takes beside x.
         """
-        forecast = self(x).forecast[..., scored]
+        forecast = self(x, **covariates).forecast[..., scored]
         return compare(self.config.task_loss, forecast, y[..., scored], self.masked(x, mask, scored))
 
     def masked(self, x: Tensor, mask: Tensor | None, scored: slice) -> Masked | None:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from utils.errors import UserError
-from utils.flags import choice, flag, whole
+from utils.flags import SHARE, choice, flag, whole
 
 FEATURE_LOSSES = ("l1", "smooth_l1", "mse")
 FORECAST_LOSSES = (*FEATURE_LOSSES, "smape", "mape", "mase")
 SIZES = ("seq_len", "pred_len", "channels", "season")  # follow from the data
+PATCH_HELP, STRIDE_HELP = "steps of a patch", "steps from the start of one patch to that of the next"
+MARKS_HELP = "1: reads hour, weekday, day of month and day of year of the steps it sees"
 LOSS_HELP = "forecast against truth: l1, smooth_l1, mse; of m4 also smape, mape, mase"
 
 _SIZE = whole(high=1_000_000)  # as the flags: larger numbers come from damaged files
@@ -41,6 +43,35 @@ class ModelConfig:
                 raise UserError(f"{name} {str(value)[:40]} is not {_SIZE.wanted}.")
 
     @property
+    def reads_marks(self) -> bool:
+        """Return whether ``forward`` takes calendar marks."""
+        return bool(getattr(self, "marks", False))
+
+    @property
     def slug(self) -> str:
         """Return what tells this configuration from others in the name of a run; empty for nothing."""
         return ""
+
+
+_WIDTH = whole(high=100_000)
+
+
+@dataclass(frozen=True)
+class EncoderConfig(ModelConfig):
+    """What forecasters of Transformer encoder layers are built from."""
+
+    d_model: int = flag(512, _WIDTH, "width of the tokens")
+    d_ff: int = flag(2048, _WIDTH, "width between the two maps of a feed-forward part")
+    n_heads: int = flag(8, whole(high=10_000), "heads of each attention")
+    e_layers: int = flag(2, whole(high=1000), "encoder layers")
+    dropout: float = flag(0.1, SHARE, "dropout in training")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_heads(self.d_model, self.n_heads)
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Raise UserError where a width cannot be shared among attention heads."""
+    if width % heads:
+        raise UserError(f"--d_model {width} cannot be shared among {heads} heads (--n_heads): choose a multiple.")

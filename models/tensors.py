@@ -54,6 +54,16 @@ def fill_model(model: nn.Module, state: Mapping[str, Tensor], source: str) -> No
             raise UserError(f"{source}: {name} differs from another tensor that it is one with here.")
 
 
+def renamed(tensors: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
+    """Return tensors under other names: each first part of a name that is a key of ``names`` becomes its value."""
+
+    def rename(name: str) -> str:
+        part = max((public for public in names if name.startswith(f"{public}.")), key=len, default="")
+        return names[part] + name[len(part) :] if part else name
+
+    return {rename(name): tensor for name, tensor in tensors.items()}
+
+
 def read_public(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read sizes and tensors of a public implementation; raise UserError where a file is missing or damaged."""
     try:

@@ -112,7 +112,7 @@ def test_help_shows_the_flags_of_the_chosen_model() -> None:
     assert "the model DLinear:" in shown
     assert "--moving_avg N" in shown and "--individual" in shown
     assert "--llm " not in shown.partition("options:")[2]
-    assert "--moving_avg" not in unread and "--d_model" in unread
+    assert "--moving_avg" not in unread and "--enc_in" in unread
 
 
 # --- flags without effect ---

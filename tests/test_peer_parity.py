@@ -42,6 +42,16 @@ def test_the_forecast_equals_the_public_one(case: Path) -> None:
 
 
 @per_case
+def test_the_forecast_with_calendar_marks_equals_the_public_one(case: Path) -> None:
+    model, arrays, _ = load(case)
+    if "x_mark" not in arrays:
+        pytest.skip("the public model reads no calendar marks")
+    with torch.no_grad():
+        forecast = model(arrays["x"], arrays["x_mark"]).forecast
+    torch.testing.assert_close(forecast, arrays["y_hat_marks"], rtol=0, atol=FORECAST)
+
+
+@per_case
 def test_the_number_of_parameters_equals_the_public_one(case: Path) -> None:
     model, _, config = load(case)
     assert sum(p.numel() for p in model.parameters()) == config["parameters"]["total"]
@@ -50,18 +60,23 @@ def test_the_number_of_parameters_equals_the_public_one(case: Path) -> None:
 
 
 @per_case
-def test_the_gradient_norm_of_every_parameter_equals_the_public_one(case: Path) -> None:
+@pytest.mark.parametrize("marks", ["", "_marks"], ids=["values", "with marks"])
+def test_the_gradient_norm_of_every_parameter_equals_the_public_one(case: Path, marks: str) -> None:
     model, arrays, _ = load(case)
     recorded = json.loads((case / "grads.json").read_text())
-    loss = torch.nn.functional.mse_loss(model(arrays["x"]).forecast, arrays["y"])
+    if f"loss{marks}" not in recorded:
+        pytest.skip("the public model reads no calendar marks")
+    seen = (arrays["x"], arrays["x_mark"]) if marks else (arrays["x"],)
+    loss = torch.nn.functional.mse_loss(model(*seen).forecast, arrays["y"])
     loss.backward()
-    assert loss.item() == pytest.approx(recorded["loss"], abs=1e-5)
+    assert loss.item() == pytest.approx(recorded[f"loss{marks}"], abs=1e-5)
     public = load_file(case / "weights.safetensors")
     # Every element carries the number of the public tensor that it comes from, whatever is rearranged.
     numbers = {name: torch.full_like(tensor, i) for i, (name, tensor) in enumerate(public.items())}
-    origins, gradients = model.translate_public(numbers), dict(model.named_parameters())
+    translated, parameters = model.translate_public(numbers), dict(model.named_parameters())
+    origins = {name: origin for name, origin in translated.items() if name in parameters}
     for i, name in enumerate(public):
-        parts = [gradients[own].grad[origin == i] for own, origin in origins.items() if own in gradients]
-        norm = torch.cat(parts).norm().item()
-        if recorded["grad_norms"].get(name) is not None:
-            assert norm == pytest.approx(recorded["grad_norms"][name], rel=1e-4, abs=1e-5), name
+        if (norm := recorded[f"grad_norms{marks}"].get(name)) is None:
+            continue
+        parts = [parameters[own].grad[origin == i] for own, origin in origins.items() if (origin == i).any()]
+        assert torch.cat(parts).norm().item() == pytest.approx(norm, rel=1e-4, abs=1e-5), name

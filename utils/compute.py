@@ -68,14 +68,15 @@ class Compute:
         first, last = (count * i // self.processes for i in (rank, rank + 1))
         return Shard(slice(first, last) if first < last else slice(0, 1), (last - first) / count)
 
-    def map_rows(self, work: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """Return ``work(x)``, the rows (dimension 0) sharded over all processes; every rank gets it whole."""
+    def map_rows(self, work: Callable[..., Tensor], x: Tensor, **others: Tensor) -> Tensor:
+        """Return ``work(x, **others)``, rows (dimension 0) sharded over all processes; every rank gets it whole."""
         if self.processes == 1:
-            return work(x)
+            return work(x, **others)
         size = math.ceil(len(x) / self.processes)
-        own = torch.arange(size) + self.accelerator.process_index * size
         # What the last process has too few of is padded with the last row, and cut off again.
-        return self.accelerator.gather(work(x[own.clamp(max=len(x) - 1)]).contiguous())[: len(x)]
+        own = (torch.arange(size) + self.accelerator.process_index * size).clamp(max=len(x) - 1)
+        done = work(x[own], **{name: part[own] for name, part in others.items()})
+        return self.accelerator.gather(done.contiguous())[: len(x)]
 
     def all_reduce(self, parameters: Sequence[nn.Parameter], loss: Tensor) -> Tensor:
         """Sum gradients (in place) and the loss over all processes; return the loss of the whole batch."""

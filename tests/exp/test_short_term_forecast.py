@@ -215,6 +215,7 @@ class TestWrongInput:
             (["--m4_protocol", "mine"], "--m4_protocol mine: choose one of holdout, release."),
             (["--zero_shot", "1", "--target_data", "ETTh1"], "--zero_shot 1 does not go with --task_name short_term"),
             (["--m4_draws", "10000"], "--m4_draws 10000: 40,000 samples an epoch, more than 30,000"),
+            (["--model", "iTransformer", "--marks", "1"], "--marks 1: the series of M4 have no dates"),
             (["--data", "sample"], "--task_name short_term_forecast does not go with --data sample"),
             (["--task_name", "long_term_forecast"], "--task_name long_term_forecast does not go with --data m4"),
         ],
