@@ -12,8 +12,6 @@ one_run() {
     for seed in ${SEEDS:-2021}; do
         attempt "$python" run.py \
             --is_training 1 \
-            --model CALF \
-            --gpt_layers 6 \
             --seed "$seed" \
             "$@"
     done
@@ -25,6 +23,8 @@ four_horizons() {
     shift
     for pred_len in 96 192 336 720; do
         one_run \
+            --model CALF \
+            --gpt_layers 6 \
             --task_name long_term_forecast \
             --model_id "${data}_CALF_96_$pred_len" \
             --data "$data" \

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import models
 import pca
 from data_provider import download
 from data_provider.datasets import DATASETS
@@ -23,6 +24,7 @@ from utils.tables import __main__ as tables
 LONG_TERM, FEW_SHOT, ZERO_SHOT = (
     sorted((ROOT / "scripts" / f"{task}_forecasting").glob("*.sh")) for task in ("long_term", "few_shot", "zero_shot")
 )
+PEERS = sorted(path for path in (ROOT / "scripts" / "peers").glob("*.sh") if path.stem in models.MODELS)
 FOUR_HORIZONS = [*LONG_TERM, *FEW_SHOT, *ZERO_SHOT]
 M4 = ROOT / "scripts" / "short_term_forecasting" / "m4.sh"
 ALL = sorted((ROOT / "scripts").rglob("*.sh"))
@@ -96,9 +98,50 @@ def test_runs_all_four_horizons_at_the_published_settings(script: Path, shell: S
         assert args.data in DATASETS
 
 
-@pytest.mark.parametrize("script", [*FOUR_HORIZONS, M4], ids=name_of)
+def test_every_model_but_calf_has_a_script() -> None:
+    assert {script.stem for script in PEERS} == models.MODELS.keys() - {"CALF"}
+
+
+@pytest.mark.parametrize("script", PEERS, ids=name_of)
+def test_a_peer_runs_the_named_data_sets_at_four_horizons(script: Path, shell: Shell) -> None:
+    shell.run(script, "ETTm2", "traffic", "--des", "two words").check_returncode()
+    runs = [(args.data, args.pred_len) for args in shell.parsed]
+    assert runs == [(data, pred_len) for data in ("ETTm2", "traffic") for pred_len in (96, 192, 336, 720)]
+    for args in shell.parsed:
+        assert (args.model, args.task_name, args.seq_len) == (script.stem, "long_term_forecast", 96)
+        assert (args.des, args.seed) == ("two words", 2021)
+
+
+def test_a_peer_runs_every_data_set_on_disk(shell: Shell) -> None:
+    shell.run(PEERS[0], present=["ETTh1", "illness", "m4/Yearly", "weather"]).check_returncode()
+    assert {args.data for args in shell.parsed} == {"ETTh1", "weather"}
+
+
+@pytest.mark.parametrize(
+    ("model", "pred_len", "settings"),
+    [
+        ("PatchTST", 96, {"e_layers": 1, "n_heads": 2, "d_model": 512, "d_ff": 2048, "batch_size": 32}),
+        ("PatchTST", 720, {"e_layers": 1, "n_heads": 16, "lradj": "type4", "decay_fac": 0.5, "cos": 0}),
+        ("iTransformer", 96, {"e_layers": 2, "d_model": 256, "d_ff": 256, "n_heads": 8, "marks": 1}),
+        ("iTransformer", 336, {"d_model": 512, "d_ff": 512, "learning_rate": 1e-4}),
+        ("TimesNet", 192, {"e_layers": 2, "d_model": 16, "d_ff": 32, "top_k": 5, "num_kernels": 6, "marks": 1}),
+        ("PAttn", 96, {"d_model": 768, "batch_size": 512, "learning_rate": 5e-5, "task_loss": "l1", "tmax": 20}),
+        ("GPT4TS", 96, {"gpt_layers": 6, "patch_len": 16, "stride": 8, "learning_rate": 1e-4}),
+        ("DLinear", 96, {"batch_size": 32, "train_epochs": 10, "patience": 3, "moving_avg": 25}),
+    ],
+)
+def test_a_peer_trains_on_etth1_by_its_published_settings(
+    model: str, pred_len: int, settings: dict[str, object], shell: Shell
+) -> None:
+    shell.run(ROOT / "scripts" / "peers" / f"{model}.sh", "ETTh1").check_returncode()
+    (found,) = (vars(args) for args in shell.parsed if args.pred_len == pred_len)
+    assert settings.items() <= found.items()
+
+
+@pytest.mark.parametrize("script", [*FOUR_HORIZONS, *PEERS, M4], ids=name_of)
 def test_gives_no_flag_that_has_no_effect(script: Path, shell: Shell) -> None:
-    shell.run(script)
+    shell.run(script, *(("ETTh1", "ETTm1", "weather", "traffic") if script in PEERS else ()))
+    assert shell.runs
     assert [line for flags in shell.runs for line in idle(flags)] == []
 
 

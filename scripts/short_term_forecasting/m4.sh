@@ -9,6 +9,8 @@ set -eu
 
 for pattern in ${PATTERNS:-$m4_patterns}; do
     one_run \
+        --model CALF \
+        --gpt_layers 6 \
         --task_name short_term_forecast \
         --model_id "m4_$pattern" \
         --data m4 \
