@@ -1,8 +1,9 @@
 #!/bin/sh
 # Runs the published experiments for which there are data on disk, with several seeds, and writes results/tables.md.
 #
-#   sh scripts/reproduce.sh [--only TASKS] [--datasets NAMES] [--seeds N] [FLAGS of run.py …]
+#   sh scripts/reproduce.sh [--models NAMES] [--only TASKS] [--datasets NAMES] [--seeds N] [FLAGS of run.py …]
 #
+#   --models    some of the models with commas between; CALF if left out. The others are run on long_term alone
 #   --only      some of long_term,few_shot,zero_shot,m4 with commas between
 #   --datasets  some of the data sets with commas between; m4, or one of its frequencies, means M4
 #   --seeds     how many seeds, from 2021 on; 3 if left out
@@ -28,13 +29,6 @@ has() {
     return 1
 }
 
-# sources TASK: the data sets that there is a script for.
-sources() {
-    for script in scripts/"$1"_forecasting/*.sh; do
-        basename "$script" .sh
-    done
-}
-
 # chosen FLAG VALUE CHOICES: the words of a value with commas, each of which must be one of the choices.
 chosen() {
     set -f
@@ -45,8 +39,16 @@ chosen() {
     echo "$words"
 }
 
+# scripts_of FOLDER: the names that there is a script for.
+scripts_of() {
+    for script in scripts/"$1"/*.sh; do
+        [ ! -x "$script" ] || basename "$script" .sh
+    done
+}
+
 tasks="long_term few_shot zero_shot m4"
 only=$tasks
+models=CALF
 datasets=
 seeds=3
 unread=$#
@@ -55,8 +57,8 @@ while [ "$unread" -gt 0 ]; do
     shift
     unread=$((unread - 1))
     case $flag in
-        --only=* | --datasets=* | --seeds=*) value=${flag#*=} ;;
-        --only | --datasets | --seeds)
+        --models=* | --only=* | --datasets=* | --seeds=*) value=${flag#*=} ;;
+        --models | --only | --datasets | --seeds)
             [ "$unread" -gt 0 ] || refuse "$flag needs a value."
             value=$1
             shift
@@ -73,8 +75,9 @@ while [ "$unread" -gt 0 ]; do
             ;;
     esac
     case $flag in
+        --models*) models=$(chosen --models "$value" "CALF $(echo $(scripts_of peers))") ;;
         --only*) only=$(chosen --only "$value" "$tasks") ;;
-        --datasets*) datasets=$(chosen --datasets "$value" "$(echo $(sources long_term) m4 "$m4_patterns")") ;;
+        --datasets*) datasets=$(chosen --datasets "$value" "$(echo $(scripts_of long_term_forecasting) m4 "$m4_patterns")") ;;
         --seeds*)
             case $value in
                 '' | 0* | *[!0-9]* | ????*) refuse "--seeds $value: choose 1 to 999." ;;
@@ -112,21 +115,28 @@ add() {
 
 for task in long_term few_shot zero_shot; do
     has "$only" "$task" || continue
-    for data in $(sources "$task"); do
+    for data in $(scripts_of "${task}_forecasting"); do
         wanted "$data" && on_disk "$data" "$task $data" || continue
-        if [ "$task" != zero_shot ]; then
-            add "$task" "$data"
+        if [ "$task" = long_term ]; then
+            for model in $models; do
+                add long_term "$data" "$model"
+            done
+            continue
+        fi
+        has "$models" CALF || continue
+        if [ "$task" = few_shot ]; then
+            add few_shot "$data"
             continue
         fi
         targets=
-        for target in $(sources zero_shot); do
+        for target in $(scripts_of zero_shot_forecasting); do
             [ "$target" != "$data" ] && on_disk "$target" "zero_shot $data to $target" || continue
             targets="$targets,$target"
         done
         [ -z "$targets" ] || add zero_shot "$data" to "${targets#,}"
     done
 done
-if has "$only" m4; then
+if has "$only" m4 && has "$models" CALF; then
     for pattern in $m4_patterns; do
         { wanted m4 || wanted "$pattern"; } && on_disk "m4/$pattern" "m4 $pattern" || continue
         add m4 "$pattern"
@@ -165,16 +175,21 @@ end() {
 trap end EXIT
 trap 'exit 130' INT
 
-while read -r task data _ targets <&3; do
+while read -r task data model targets <&3; do
     PATTERNS=
-    echo "=== $task $data"
+    echo "=== $task $data $model $targets"
     case $task in
         m4)
             PATTERNS=$data
             attempt sh scripts/short_term_forecasting/m4.sh "$@"
             ;;
         zero_shot) attempt sh "scripts/zero_shot_forecasting/$data.sh" --target_data "$targets" "$@" ;;
-        *) attempt sh "scripts/${task}_forecasting/$data.sh" "$@" ;;
+        *)
+            case $model in
+                '' | CALF) attempt sh "scripts/${task}_forecasting/$data.sh" "$@" ;;
+                *) attempt sh "scripts/peers/$model.sh" "$data" "$@" ;;
+            esac
+            ;;
     esac
 done 3<<END
 ${plan%?}

@@ -73,6 +73,26 @@ def test_what_is_run_can_be_narrowed_down(shell: Shell, flags: list[str], expect
     assert experiments(shell) == expected
 
 
+def test_several_models_stand_beside_each_other_in_long_term_forecasting(shell: Shell) -> None:
+    flags = ("--models", "CALF,DLinear,SeasonalNaive", "--seeds", "2", "--datasets", "ETTh1")
+    done = shell.run(REPRODUCE, *flags, present=("ETTh1", "ETTh2"))
+    assert done.returncode == 0
+    runs = Counter((args.model, args.percent, args.data) for args in shell.parsed if not args.zero_shot)
+    assert runs == {
+        ("CALF", 100, "ETTh1"): 8,
+        ("DLinear", 100, "ETTh1"): 8,
+        ("SeasonalNaive", 100, "ETTh1"): 8,
+        ("CALF", 10, "ETTh1"): 8,
+    }
+    assert "=== long_term ETTh1 DLinear" in done.stdout
+
+
+def test_without_calf_its_other_tasks_are_left_out(shell: Shell) -> None:
+    shell.run(REPRODUCE, "--models=PatchTST", "--seeds", "1", present=("ETTh1", "ETTm1", "m4/Hourly"))
+    assert experiments(shell) == {"long_term ETTh1": 4, "long_term ETTm1": 4}
+    assert {args.model for args in shell.parsed} == {"PatchTST"}
+
+
 def test_other_flags_go_to_every_run_in_their_order(shell: Shell) -> None:
     shell.run(REPRODUCE, "--des", "two  words", "--only", "m4", "--lora", "0", present=["m4/Hourly"])
     assert all(flags[-4:] == ["--des", "two  words", "--lora", "0"] for flags in shell.runs)
@@ -155,6 +175,7 @@ def test_without_knowing_what_is_on_disk_nothing_is_run(shell: Shell) -> None:
         (["--only"], "--only needs a value."),
         (["--datasets", "ETTh1,ETTh9"], "--datasets ETTh1,ETTh9: choose some of ETTh1, ETTh2, ETTm1, ETTm2, elec"),
         (["--datasets", "*"], "--datasets *: choose some of"),
+        (["--models", "CALF,GPT5"], "--models CALF,GPT5: choose some of CALF, DLinear, GPT4TS, "),
         (["--seeds", "0"], "--seeds 0: choose 1 to 999."),
         (["--seeds", "many"], "--seeds many: choose 1 to 999."),
         (["--seeds="], "--seeds : choose 1 to 999."),
@@ -172,5 +193,5 @@ def test_flags_that_cannot_be_meant_are_refused(shell: Shell, flags: list[str], 
 def test_help_says_what_the_flags_mean(shell: Shell) -> None:
     done = shell.run(REPRODUCE, "--help")
     assert done.returncode == 0
-    assert all(flag in done.stdout for flag in ("--only", "--datasets", "--seeds"))
+    assert all(flag in done.stdout for flag in ("--models", "--only", "--datasets", "--seeds"))
     assert "#" not in done.stdout
