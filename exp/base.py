@@ -16,7 +16,7 @@ from data_provider.windows import Batch
 from exp.config import RunConfig
 from exp.evaluation import Predictor, evaluation_batch_size
 from exp.experiments import TASKS
-from exp.header import describe_model, describe_training
+from exp.header import count_parameters, describe_model, describe_training
 from exp.runs import digest_to_train, digests_of_outcomes, is_trained, stored_identity, trained_config
 from exp.targets import name_of_file
 from exp.trackers import check_log
@@ -263,7 +263,12 @@ class Experiment(Trainable):
                 "environment": environment(self.device),
             },
             "data": described | dict(data or {}) | ({"target_data": elsewhere} if elsewhere else {}),
-            "model": {"name": config.model, "config": asdict(self.model.config), "origin": self.model.origin},
+            "model": {
+                "name": config.model,
+                "config": asdict(self.model.config),
+                "origin": self.model.origin,
+                "parameters": count_parameters(self.model),
+            },
             "scores": dict(scores),
         }
 

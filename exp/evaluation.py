@@ -1,6 +1,7 @@
 """Forecast windows with a trained model, and score it on every window beside the forecasts that need no training."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ from models.naive import Naive, SeasonalNaive
 from utils.compute import Compute
 from utils.conformal import Coverage
 from utils.files import writing_array
-from utils.metrics import ErrorSums
+from utils.metrics import ErrorSums, window_errors
 from utils.plots import first_and_last, plot_forecast
 from utils.progress import Progress
+from utils.results import ERRORS
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +43,15 @@ def evaluation_batch_size(channels: int, pred_len: int) -> int:
 
 
 class Predictor:
-    """Forecasts windows with a model."""
+    """Forecasts windows with a model.
+
+    Attributes:
+        seconds: that all forecasts of ``batches`` took.
+    """
 
     def __init__(self, model: Model, compute: Compute, batch_size: int, workers: int = 0) -> None:
         self.model, self.compute, self.batch_size, self.workers = model, compute, batch_size, workers
+        self.seconds = 0.0
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -80,7 +87,9 @@ class Predictor:
         )
         with self.evaluating():
             for batch in Progress(loader, name, len(loader)):
+                started = time.perf_counter()
                 forecast = self.forecast_sharded(batch.x, **batch.covariates)[..., data.scored]
+                self.seconds += time.perf_counter() - started
                 if self.compute.is_main:
                     yield batch, forecast
 
@@ -161,10 +170,13 @@ class WindowTest:
             if self.save_arrays and self.predictor.compute.is_main:
                 paths = [self.results / f"{name}.npy" for name in ("pred", "true")]
                 arrays = [stack.enter_context(writing_array(path, shape)) for path in paths]
+            if self.predictor.compute.is_main:
+                keep = stack.enter_context(writing_array(self.results / ERRORS, (len(windows), 2)))
             for batch, forecast in self.predictor.batches(data, Split.TEST, "test"):
                 check_finite(forecast, data.source)
                 truth, known = batch.y[..., data.scored], scored_targets(batch, data)
                 sums[self.name].add(forecast, truth, known)
+                keep(window_errors(forecast, truth, known).numpy())
                 coverage.add(forecast, truth, known)
                 for name, reference in self.references.items():
                     sums[name].add(reference(batch.origins), truth, known)

@@ -22,6 +22,12 @@ def describe_model(model: Model) -> Iterator[str]:
         yield ROW.format("frozen", len(frozen), sum(tensor.numel() for tensor in frozen))
 
 
+def count_parameters(model: Model) -> dict[str, int]:
+    """Return how many numbers a model has, and how many of them train."""
+    trained = (p for group in model.parameter_groups() for p in group.parameters)
+    return {"total": sum(p.numel() for p in model.parameters()), "trained": sum(p.numel() for p in trained)}
+
+
 def describe_training(config: RunConfig, model: Model, compute: Compute, eval_batch_size: int) -> Iterator[str]:
     """Yield loss, learning rate, precision, batches and patience."""
     if not config.model_config.trains:

@@ -20,6 +20,7 @@ from exp.targets import of_target, zero_shot_folder
 from exp.trained_series import TrainedSeries
 from models.base import check_finite
 from utils.conformal import Intervals, Residuals
+from utils.device import peak_memory
 from utils.errors import UserError, shown_path
 from utils.metrics import ErrorSums
 from utils.results import RECORD, comparison, coverage_lines, save_metrics, save_skill, verdict
@@ -110,8 +111,9 @@ class LongTermForecast(Experiment):
         results, pictures = self.config.results, self.config.pictures
         if target:
             results, pictures = (zero_shot_folder(folder, target) for folder in (results, pictures))
+        predictor = self.predictor
         tested = WindowTest(
-            predictor=self.predictor,
+            predictor=predictor,
             data=data,
             name=name,
             references=references(data, config.data, config.pred_len, name),
@@ -131,6 +133,8 @@ class LongTermForecast(Experiment):
         if coverage:
             scores["intervals"] = coverage
         record = self.record(results / RECORD, scores, tested_on=target)
+        seconds = predictor.seconds / reports[name]["windows"]
+        record["run"]["cost"] = {"milliseconds_per_forecast": 1e3 * seconds, "peak_memory": peak_memory(self.device)}
         if keep:
             self._keep(lambda: save_skill(keep, record))
         save_metrics(results, own)

@@ -28,7 +28,10 @@ class TestARun:
             f"checkpoints/{setting}/config.json",
             f"checkpoints/{setting}/model.safetensors",
             *(f"checkpoints/{setting}/{name}" for name in ("training.json", "test.json", "intervals.safetensors")),
-            *(f"results/{setting}/{name}" for name in ("metrics.json", "metrics.npy", "pred.npy", "true.npy")),
+            *(
+                f"results/{setting}/{name}"
+                for name in ("metrics.json", "metrics.npy", "errors.npy", "pred.npy", "true.npy")
+            ),
             *(f"results/{setting}/{name}" for name in ("log.csv", "loss.png")),
             *(f"test_results/{setting}/window_{index:05d}.png" for index in (0, 36, 72)),
             "results_long_term_forecast.txt",

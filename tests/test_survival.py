@@ -25,7 +25,7 @@ from tests.helpers.commands import succeed
 from tests.helpers.forked import finish, kill, signal_all, start, wait_until
 
 KILLS = 30
-SAME = ("model.safetensors", "pred.npy", "true.npy", "metrics.npy", "intervals.safetensors")
+SAME = ("model.safetensors", "pred.npy", "true.npy", "metrics.npy", "errors.npy", "intervals.safetensors")
 
 
 def files(folder: Path) -> dict[str, Path]:

@@ -10,6 +10,14 @@ from torch import Tensor
 QUARTERS = 4
 
 
+def window_errors(forecast: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
+    """Return MSE and MAE (B, 2) of each window (B, H, C); NaN where no target of a window is known."""
+    error = (forecast - target).to(torch.float64)
+    if known is not None:
+        error = torch.where(known, error, torch.nan)
+    return torch.stack([error.square().nanmean((1, 2)), error.abs().nanmean((1, 2))], dim=1)
+
+
 class ErrorSums:
     """Squared and absolute errors summed per horizon step and channel (H, C), in float64."""
 

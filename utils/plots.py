@@ -20,6 +20,7 @@ from utils.files import replacing
 MOST_CHANNELS = 7
 ON_A_PAGE, MOST_PAGES = 8, 8
 MOST_LETTERS = 200  # of a name or a title: matplotlib fails on a picture with a text of millions
+MARKERS = "osD^vP*X"
 INK, TRUTH, FORECAST, SIMPLE = "#555555", "#222222", "#d1495b", "#3d7ea6"
 
 Bands = Mapping[float, tuple[np.ndarray, np.ndarray]]
@@ -109,6 +110,32 @@ def plot_series(
             axis.set_visible(False)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
         figure.supxlabel("steps after the end of the training series")
+
+
+Bounded = tuple[float, float | None, float | None]
+
+
+def plot_differences(path: Path, points: Mapping[str, Mapping[str, Bounded]], title: str) -> None:
+    """Draw differences with their intervals, a row for each place; models differ by marker and grey, not by colour.
+
+    Args:
+        points: by model, then by place: difference, lower and upper bound, None where there is no interval.
+    """
+    places = list(dict.fromkeys(place for of_model in points.values() for place in of_model))
+    height = 1.2 + len(places) * (0.25 + 0.16 * len(points))
+    with _figure(path, title, {}, figsize=(9, height), layout="constrained") as figure:
+        axis = figure.subplots()
+        axis.axvline(0, color=INK, linewidth=0.8)
+        for i, (model, of_model) in enumerate(points.items()):
+            style = {"color": str(0.55 * i / max(1, len(points) - 1)), "marker": MARKERS[i % len(MARKERS)]}
+            rows = [places.index(place) + 0.7 * ((i + 0.5) / len(points) - 0.5) for place in of_model]
+            values, lower, upper = (np.array(part, dtype=float) for part in zip(*of_model.values(), strict=True))
+            reach = np.nan_to_num(np.stack([values - lower, upper - values]))
+            axis.errorbar(values, rows, xerr=reach, label=model, linestyle="", capsize=2, markersize=5, **style)
+        axis.set_yticks(range(len(places)), places)
+        axis.invert_yaxis()
+        axis.set_xlabel("difference, 95 % interval")
+        axis.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def plot_losses(path: Path, history: Sequence[Mapping[str, float]], score: str, title: str) -> None:

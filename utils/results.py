@@ -14,6 +14,7 @@ from utils.errors import UserError, shown_lines, shown_path
 from utils.files import in_turn, read_json, replacing, write_json
 
 RECORD, TEST = "metrics.json", "test.json"
+ERRORS = "errors.npy"  # (W, 2), MSE and MAE of each test window in float32, in order of time
 FORMAT = 2  # of the record; increased when its keys change
 MOST_CHANNELS = 21  # printed; the record has them all
 MOST_LOST = 12  # columns named in a verdict

@@ -17,8 +17,11 @@ import pandas as pd
 from utils.command import Parser, run_command, typed
 from utils.errors import shown_path
 from utils.files import replacing
+from utils.tables.comparison import Pair, compare_pairs
+from utils.tables.comparison_text import describe_comparison, describe_published, plot_pairs
+from utils.tables.markdown import bullets, joined, number, numbers, table_line, whole_table
 from utils.tables.records import FEW_SHOT, LONG_TERM, M4, NOTHING, ZERO_SHOT, look_up, read_records
-from utils.tables.tables import AVERAGE, BASELINES, CELL, Tables, by_size, make_tables
+from utils.tables.tables import AVERAGE, BASELINES, CELL, PAPER, Tables, by_size, make_tables
 
 logger = logging.getLogger("calf")
 
@@ -59,18 +62,34 @@ def to_csv(tables: Tables) -> str:
     return rows.to_csv(columns=COLUMNS, index=False, lineterminator="\n")
 
 
-def to_markdown(tables: Tables) -> str:
+def differences_csv(pairs: Iterable[Pair]) -> str:
+    """Return one line for each pair of models, data set, horizon and metric."""
+    lines = [{**asdict(pair.protocol), **pair._asdict()} for pair in pairs]
+    columns = ["table", "data", "target", "percent", "features", "seq_len", *Pair._fields[1:]]
+    return pd.DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n")
+
+
+def to_markdown(tables: Tables, pairs: Sequence[Pair] = ()) -> str:
     """Return a section for each table with its notes; then the runs left out and the files not read."""
     lines, titles = ["# CALF: figures of the runs here beside the published ones", ""], _titles(tables)
     if tables.runs.empty:
         lines += [NO_RUNS.format("`", "`"), ""]
     for name, title in titles.items():
         lines += [f"## {title}", "", *_table(name, tables.rows[tables.rows.table == name]), ""]
-        lines += [*_bullets(_notes(name, tables)), ""]
+        lines += [*bullets(_notes(name, tables)), ""]
+        if name != M4:
+            lines += describe_comparison(tables, name, [pair for pair in pairs if pair.protocol.table == name])
+        if name == LONG_TERM:
+            lines += [
+                "### Published averages",
+                "",
+                *describe_published(tables.published, name),
+                "",
+            ]
     if left_out := [*_left_out(tables.runs, titles)]:
-        lines += ["## Left out", "", "Runs that stand behind others of the same cell:", "", *_bullets(left_out), ""]
+        lines += ["## Left out", "", "Runs that stand behind others of the same cell:", "", *bullets(left_out), ""]
     if tables.unread:
-        lines += ["## Not read", "", *_bullets(tables.unread), ""]
+        lines += ["## Not read", "", *bullets(tables.unread), ""]
     return "\n".join(lines)
 
 
@@ -90,26 +109,27 @@ def _table(name: str, rows: pd.DataFrame) -> Iterator[str]:
         baselines = BASELINES if name == M4 else BASELINES[:2]
     rivals = [baseline.replace("_", " ") for baseline in baselines]
     titles = ["data set", "pattern" if name == M4 else "horizon", *ours, *rivals, "seeds", "model, backbone"]
-    yield _line(titles)
-    yield _line(["---"] * len(titles))
+    yield from whole_table(titles, ())
     for (block, horizon), row in rows.groupby(CELL, sort=False):
         deviations = ["" if pd.isna(std) else f" ± {std:.{digits}f}" for std in row["std"]]
-        ours = [_number(mean, digits) + std for mean, std in zip(row["mean"], deviations, strict=True)]
+        ours = [number(mean, digits) + std for mean, std in zip(row["mean"], deviations, strict=True)]
         gap, seeds = row.gap.iloc[0], row.seeds.iloc[0]
         if published:
-            ours = [gap or _joined(ours), _numbers(row.published, 3), _numbers(row.difference, digits, "+")]
+            ours = [gap or joined(ours), numbers(row.published, 3), numbers(row.difference, digits, "+")]
         elif gap:
             ours = [gap] * len(ours)
-        rivals = [_numbers(row[baseline], digits) for baseline in baselines]
+        rivals = [numbers(row[baseline], digits) for baseline in baselines]
         count = NOTHING if pd.isna(seeds) else str(len(seeds.split()))
-        yield _line([block.title, horizon, *ours, *rivals, count, block.network or NOTHING])
+        yield table_line([block.title, horizon, *ours, *rivals, count, block.network or NOTHING])
 
 
 def _notes(name: str, tables: Tables) -> Iterator[str]:
     """Yield the notes below one table: protocol, sources of published figures, and how our figures came about."""
     yield from [PROTOCOLS[name], SEEDS + DIFFERENCE] if name in PROTOCOLS else [SEEDS]
     printed = tables.published[tables.published.table == name]
-    yield from (f"Published, with the pretrained GPT-2: {source}." for source in printed.source.unique() if source)
+    backbone = "with the pretrained GPT-2: "
+    papers = printed[(printed.model == PAPER) & (printed.source != "")]
+    yield from (f"Published, {backbone}{source}." for source in papers.source.unique())
     yield from (f"{note}." for note in printed.note.unique() if note)
     shown = tables.runs[tables.runs.shown & (tables.runs.table == name)]
     for network, runs in shown.groupby("network"):
@@ -159,27 +179,6 @@ def _listed(values: Iterable[Any]) -> str:
     return ", ".join(sorted({str(value) for value in values if value is not None}, key=by_size)) or "unknown"
 
 
-def _number(value: float, digits: int, sign: str = "") -> str:
-    return NOTHING if pd.isna(value) else f"{value:{sign}.{digits}f}"
-
-
-def _numbers(values: Iterable[float], digits: int, sign: str = "") -> str:
-    return _joined(_number(value, digits, sign) for value in values)
-
-
-def _joined(texts: Iterable[str]) -> str:
-    parts = list(texts)
-    return NOTHING if set(parts) == {NOTHING} else " / ".join(parts)
-
-
-def _line(texts: Iterable[str]) -> str:
-    return f"| {' | '.join(shown_path(text).replace('|', chr(92) + '|') for text in texts)} |"
-
-
-def _bullets(texts: Iterable[str]) -> Iterator[str]:
-    return (f"- {shown_path(text)}" for text in texts)
-
-
 def summary(tables: Tables) -> Iterator[str]:
     """Yield lines that say how much of the paper has been run, and which runs and files were passed over."""
     for name, title in _titles(tables).items():
@@ -205,7 +204,8 @@ def build_parser() -> Parser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--results", default="results", help="folder below which the runs' figures lie")
-    parser.add_argument("--output", default="results", help="folder for tables.md and tables.csv")
+    parser.add_argument("--output", default="results", help="folder for tables.md, tables.csv and differences.csv")
+    parser.add_argument("--plot", action="store_true", help="draw the differences of each table, differences_*.png")
     return parser
 
 
@@ -214,12 +214,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
 
     def work() -> None:
-        tables = make_tables(*read_records(Path(args.results)))
-        texts = {Path(args.output, "tables.md"): to_markdown(tables), Path(args.output, "tables.csv"): to_csv(tables)}
-        for path, text in texts.items():
-            with replacing(path) as temporary:
+        tables, folder = make_tables(*read_records(Path(args.results))), Path(args.output)
+        pairs = {name: [*compare_pairs(tables, name)] for name in tables.runs.table.unique() if name != M4}
+        every = [pair for found in pairs.values() for pair in found]
+        texts = {"tables.md": to_markdown(tables, every), "tables.csv": to_csv(tables)}
+        texts["differences.csv"] = differences_csv(every)
+        for name, text in texts.items():
+            with replacing(folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-        for line in (*summary(tables), *(f"written: {path}" for path in texts)):
+        written = [folder / name for name in texts]
+        for name, found in pairs.items() if args.plot else ():
+            written += plot_pairs(folder / f"differences_{name}.png", found)
+        for line in (*summary(tables), *(f"written: {path}" for path in written)):
             logger.info("%s", line)
 
     return run_command(work, typed("-m utils.tables", argv))

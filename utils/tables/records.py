@@ -23,6 +23,9 @@ RECORD_PARTS = {
     "data.config.pred_len": int | None, "data.config.percent": int | None, "data.config.features": str | None,
     "data.target_data": str | None, "data.selected_on": str | None, "model.name": str, "model.config": dict,
     "model.config.gpt_layers": int | None, "model.origin": dict, "model.origin.backbone": dict | None,
+    "model.parameters.total": int | None, "model.parameters.trained": int | None,
+    "run.cost.milliseconds_per_forecast": float | None, "run.cost.peak_memory": int | None,
+    "run.training.seconds": float | None, "run.training.epochs": list | None,
     "model.origin.backbone.name": str | None, "model.origin.backbone.init": str | None, "scores.metrics": dict,
 }  # fmt: skip
 M4_REPORT = get_type_hints(Scores)
@@ -35,10 +38,17 @@ NO_SETTINGS = frozenset(
 
 
 class Record(NamedTuple):
-    """What one run left behind: when its file was written, in seconds of the clock, and the checked content."""
+    """What one run left behind.
+
+    Attributes:
+        modified: when its file was written, in seconds of the clock.
+        content: of the file, checked.
+        folder: where it lies.
+    """
 
     modified: float
     content: dict[str, Any]
+    folder: Path = Path()
 
     @property
     def section(self) -> str:
@@ -68,7 +78,7 @@ def read_records(folder: Path) -> tuple[list[Record], list[str]]:
         try:
             if not path.is_file():
                 raise ValueError("not a regular file")  # one without an end, or that waits for a writer
-            record = Record(path.stat().st_mtime, json.loads(path.read_text(encoding="utf-8")))
+            record = Record(path.stat().st_mtime, json.loads(path.read_text(encoding="utf-8")), path.parent)
             _check(record)
             records.append(record)
         except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or no record

@@ -12,7 +12,8 @@ from utils.m4.scores import POOLS, pool_records
 from utils.tables.records import FEW_SHOT, M4, Block, Record, cell_of, is_number, look_up, settings
 
 PUBLISHED = Path(__file__).with_name("published.csv")
-PUBLISHED_MODELS = ("CALF", "")  # the second: rows of what is published and was not run
+PAPER = "CALF"
+PUBLISHED_MODELS = (PAPER, "")  # the second: rows of what is published and was not run
 BASELINES = ["naive", "seasonal_naive", "naive2"]
 AVERAGE = "average"
 CELL = ["block", "horizon"]
@@ -40,16 +41,15 @@ class Tables(NamedTuple):
 def make_tables(records: Iterable[Record], unread: Sequence[str] = ()) -> Tables:
     """Return the tables of some records."""
     runs, published = choose_runs(records), read_published()
-    shown = runs[runs.shown]
+    shown, papers = runs[runs.shown], published[published.model == PAPER]
     metrics = {run.table: run.record["task"]["metrics"] for run in shown.itertuples()}
-    metrics |= published.groupby("table").metric.unique()
-    lines = [
-        (*row, metric) for row in _in_order(_rows(shown, published), published) for metric in metrics[row[0].table]
-    ]
+    metrics |= papers.groupby("table").metric.unique()
+    lines = [(*row, metric) for row in _in_order(_rows(shown, papers), papers) for metric in metrics[row[0].table]]
     rows = pd.DataFrame(lines, columns=[*CELL, "part", "gap", "metric"])
     rows["table"] = [block.table for block in rows.block]
-    rows["protocol"] = [block.protocol if block.model in PUBLISHED_MODELS else None for block in rows.block]
-    rows = rows.merge(published[["protocol", "horizon", "metric", "published"]], how="left")
+    rows["protocol"] = [block.protocol for block in rows.block]
+    rows["model"] = [block.model or PAPER for block in rows.block]
+    rows = rows.merge(published[["protocol", "model", "horizon", "metric", "published"]], how="left")
     rows = rows.join(_figures(rows, _scores(shown)), on=FIGURE)
     rows["difference"] = rows["mean"] - rows.published
     rows["gap"] = rows.gap.where(rows.seeds.isna(), "")
@@ -73,17 +73,23 @@ def _figures(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 def read_published() -> pd.DataFrame:
     """Return the published figures, with their averages over the horizons of each data set.
 
-    Columns are those of the file and ``protocol``, the block of rows that a figure can be compared with.
+    Columns are those of the file and ``protocol``, the block of rows that a figure can be compared with; it has a
+    negative seq_len where the look-back is not known, so that no run is compared with the figure.
     """
     figures = pd.read_csv(PUBLISHED, dtype=str, keep_default_na=False).astype({"value": float})
     figures = figures.rename(columns={"value": "published"})
     figures["protocol"] = [
-        Block(table, data, target, percent=10 if table == FEW_SHOT else 100, seq_len=0 if table == M4 else 96)
-        for table, data, target in zip(figures.table, figures.data, figures.target, strict=True)
+        Block(table, data, target, 10 if table == FEW_SHOT else 100, seq_len=_steps(table, look_back))
+        for table, data, target, look_back in figures[["table", "data", "target", "look_back"]].itertuples(index=False)
     ]
-    windows = figures[figures.table != M4].groupby(["table", "protocol", "metric"], sort=False, as_index=False)
-    averages = windows.published.mean().assign(horizon=AVERAGE, source="", note="")
+    windows = figures[(figures.table != M4) & (figures.horizon != AVERAGE)]
+    groups = windows.groupby(["table", "model", "look_back", "data", "protocol", "metric"], sort=False, as_index=False)
+    averages = groups.published.mean().assign(horizon=AVERAGE, source="", note="")
     return pd.concat([figures, averages], ignore_index=True)
+
+
+def _steps(table: str, look_back: str) -> int:
+    return 0 if table == M4 else int(look_back) if look_back.isdigit() else -1
 
 
 def choose_runs(records: Iterable[Record]) -> pd.DataFrame:
@@ -94,10 +100,10 @@ def choose_runs(records: Iterable[Record]) -> pd.DataFrame:
     """
     lines = [
         (*cell_of(record), record.content["run"]["seed"], json.dumps(settings(record.content), sort_keys=True),
-         record.modified, record.content)
+         record.modified, record.content, record.folder)
         for record in records
     ]  # fmt: skip
-    runs = pd.DataFrame(lines, columns=[*CELL, "seed", "settings", "modified", "record"])
+    runs = pd.DataFrame(lines, columns=[*CELL, "seed", "settings", "modified", "record", "folder"])
     for name in ("table", "network"):
         runs[name] = [getattr(block, name) for block in runs.block]
     alike = runs.groupby([*CELL, "settings"], sort=False)
