@@ -37,7 +37,7 @@ class TrainingState:
     """A training between two epochs.
 
     Attributes:
-        tensors: trained tensors, Adam's moments and states of random generators.
+        tensors: trained tensors and buffers of the model, Adam's moments and states of random generators.
         progress: everything else, as JSON.
         source: the folder that it was read from.
     """
@@ -52,7 +52,7 @@ class TrainingState:
     ) -> "TrainingState":
         """Collect the state of a training; a call of every rank, as on CUDA each has random numbers of its own."""
         adam = optimizer.state_dict()
-        tensors = {f"model.{name}": tensor for name, tensor in _trained(model).items()}
+        tensors = {f"model.{name}": tensor for name, tensor in model.trained_state().items()}
         for index, moments in adam["state"].items():
             tensors |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
         tensors |= {f"random.{name}": generator.get_state() for name, generator in generators.items()}
@@ -103,7 +103,7 @@ class TrainingState:
             UserError: something is missing or does not fit.
         """
         try:
-            for name, tensor in _trained(model).items():
+            for name, tensor in model.trained_state().items():
                 stored = self.tensors[f"model.{name}"]
                 if stored.shape != tensor.shape:
                     raise ValueError(f"{name} has another size")
@@ -210,7 +210,3 @@ def _take_best(state: TrainingState, config: RunConfig) -> None:
     tensors = dict(stored.values({name: torch.empty(shape, device="meta") for name, shape in stored.shapes.items()}))
     extras = {**stored.extras, "run": {**stored.extras["run"], "config": config.identity["run"]}}
     write_checkpoint(config.checkpoint, model, tensors, extras, stored.best)
-
-
-def _trained(model: Model) -> dict[str, Tensor]:
-    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MODELS = {
     "CALF": "models.calf:CALF",
+    "GPT4TS": "models.gpt4ts:GPT4TS",
     "DLinear": "models.dlinear:DLinear",
     "PatchTST": "models.patchtst:PatchTST",
     "iTransformer": "models.itransformer:iTransformer",

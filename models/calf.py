@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from layers.backbone import Stack, check_backbone_record, check_same, empty_backbone, load_backbone, plain_config
+from layers.backbone import Stack, empty_backbone, load_backbone, plain_config
 from layers.branches import run_branch, split_branches
 from layers.cross_modal_match import CrossModalMatch
 from layers.instance_norm import denormalize, normalize
@@ -25,14 +25,15 @@ from layers.lora import LoRA, empty_adapters, is_adapted, merge_adapters, merged
 from layers.recomputing import recompute_in_backward
 from layers.token_embedding import ChannelTokenEmbedding
 from layers.word_embeddings import choose_word_embeddings, load_word_embeddings
-from models.base import Model, Output, ParameterGroup
+from models.base import Output, ParameterGroup
 from models.calf_release import lora_rank, read_release
 from models.checkpoint import Stored
-from models.config import FEATURE_LOSSES, FORECAST_LOSSES, LOSS_HELP, ModelConfig
+from models.config import FEATURE_LOSSES, FORECAST_LOSSES, LOSS_HELP, BackboneConfig
+from models.on_backbone import OnBackbone
 from models.tensors import check_state, fill_model
 from utils.errors import UserError, shown_path
 from utils.fingerprint import fingerprint
-from utils.flags import FILE, MODEL_NAME, SHARE, SWITCH, WEIGHT, NonZero, choice, flag, from_json, whole
+from utils.flags import FILE, SHARE, SWITCH, WEIGHT, NonZero, choice, flag, from_json, whole
 from utils.losses import CALFLoss
 
 ALIGNMENT_RATE = 1e-4
@@ -55,7 +56,7 @@ class CALFOutput(Output):
     text_features: tuple[Tensor, ...] = ()
 
 
-class CALF(Model):
+class CALF(OnBackbone):
     """The dual-branch model of section 3.
 
     Args:
@@ -67,12 +68,9 @@ class CALF(Model):
     """
 
     @dataclass(frozen=True)
-    class Config(Model.Config):
+    class Config(BackboneConfig):
         """Sizes, backbone, adapters and the three losses."""
 
-        llm: str = flag("gpt2", MODEL_NAME, "the GPT-2: a hub name or a local folder; gpt2-tiny for trials")
-        llm_init: str = flag("pretrained", choice("pretrained", "random"), "pretrained weights, or random ones")
-        gpt_layers: int = flag(6, whole(high=1000), "blocks of it to use", aliases=("gpt_layer",))
         word_embedding_path: str | None = flag(None, FILE, "principal word embeddings (pca.py); made when missing")
         lora: int = flag(1, SWITCH, "1 adds LoRA to the time branch; 0 leaves it out")
         r: int = flag(8, whole(high=10_000), "LoRA rank", needs={"lora": (1,)})
@@ -101,10 +99,6 @@ class CALF(Model):
             super().__post_init__()
             if not (self.task_w or self.output_w or self.feature_w):
                 raise UserError("--task_w, --output_w and --feature_w are all 0: nothing is left to train on.")
-
-        @property
-        def slug(self) -> str:
-            return f"{Path(self.llm).name}-{self.llm_init}{self.gpt_layers}"
 
     def __init__(self, config: "CALF.Config", gpt2: PreTrainedModel, words: Tensor) -> None:
         super().__init__(config)
@@ -137,25 +131,13 @@ class CALF(Model):
         return model
 
     @classmethod
-    def empty(cls, config: "CALF.Config", origin: Mapping[str, Any]) -> "CALF":
-        check_backbone_record(origin.get("backbone"))
+    def on(cls, config: "CALF.Config", backbone: PreTrainedModel, origin: Mapping[str, Any]) -> "CALF":
         words = origin.get("word_embeddings")
         if not isinstance(words, dict) or not whole().fits(words.get("count")):
             raise UserError("it does not say how many word embeddings it has")
         if not all(isinstance(value, str | None) for name, value in words.items() if name != "count"):
             raise UserError("it does not say properly where its word embeddings come from")
-        gpt2 = empty_backbone(origin["backbone"]["config"])
-        return cls(config, gpt2, torch.zeros(words["count"], Stack(gpt2).width))
-
-    @classmethod
-    def restore(cls, config: "CALF.Config", origin: Mapping[str, Any]) -> "CALF":
-        """Load the backbone that a checkpoint only names; raise UserError if it is not the one trained on."""
-        backbone = origin["backbone"]
-        if backbone["stored"]:
-            return cls.empty(config, origin)
-        loaded = load_backbone(backbone["name"], "pretrained", config.gpt_layers, token_table=False)
-        check_same(backbone, loaded.fingerprint)
-        return cls(config, loaded.model, torch.zeros(origin["word_embeddings"]["count"], loaded.width))
+        return cls(config, backbone, torch.zeros(words["count"], Stack(backbone).width))
 
     @classmethod
     def from_stored(cls, stored: Stored, merge: bool = False) -> "CALF":
@@ -182,11 +164,6 @@ class CALF(Model):
             self.origin = {"backbone": {**named, **whole}, "word_embeddings": {"count": len(self.match.words)}}
         super().save(folder, extras, best)
 
-    def stored_state(self) -> dict[str, Tensor]:
-        """Return what was trained, the words, and the frozen blocks where nobody else has them."""
-        whole = not self.origin or self.origin["backbone"]["stored"]
-        return self.trained_state() | (self.frozen_state() if whole else {})
-
     def training_loss(self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None)) -> Tensor:
         """Return the weighted sum of task, output and feature loss (section 3.3); arguments as in ``Model``."""
         output = self(x, text_branch=self.loss.needs_text_branch)
@@ -204,7 +181,7 @@ class CALF(Model):
             f"rank {config.r}, alpha {config.lora_alpha}, dropout {config.lora_dropout:g}" if config.lora else "off"
         )
         return [
-            f"backbone: {self._backbone_in_words()}, {config.gpt_layers} blocks",
+            *super().describe(),
             f"word embeddings: {len(self.match.words)} words, {origin}",
             f"LoRA: {adapters}",
         ]
@@ -212,11 +189,7 @@ class CALF(Model):
     def origin_in_words(self) -> list[str]:
         """Return backbone and origin of the word embeddings, for the line of a summary."""
         words = self.origin["word_embeddings"].get("llm") or "unknown origin"
-        return [f"backbone {self._backbone_in_words()}", f"words of {words}"]
-
-    def _backbone_in_words(self) -> str:
-        backbone = self.origin["backbone"]
-        return f"{backbone['name']} ({backbone['init']}, {backbone['fingerprint']})"
+        return [*super().origin_in_words(), f"words of {words}"]
 
     def describe_loss(self) -> str:
         """Return the three losses and their weights, in words."""
@@ -229,7 +202,7 @@ class CALF(Model):
     def frozen_parts(self) -> dict[str, str]:
         """Return the fingerprints of backbone and word embeddings."""
         words = fingerprint({"words": self.match.words})
-        return {"backbone": self.origin["backbone"]["fingerprint"], "word embeddings": words}
+        return super().frozen_parts() | {"word embeddings": words}
 
     def forward(self, x: Tensor, text_branch: bool | None = None) -> CALFOutput:
         """Forecast windows ``x`` (B, L, C); the text branch is for the training losses, else computed on request."""
@@ -371,7 +344,7 @@ def attention_heads(width: int, backbone_heads: int) -> int:
     return RELEASED_HEADS if width % RELEASED_HEADS == 0 else backbone_heads
 
 
-def _check_fit(config: ModelConfig, stack: Stack, words: Tensor) -> None:
+def _check_fit(config: BackboneConfig, stack: Stack, words: Tensor) -> None:
     width, positions = stack.width, stack.positions
     if words.ndim != 2 or len(words) == 0 or words.shape[1] != width:
         raise UserError(

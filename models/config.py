@@ -1,10 +1,11 @@
 """Describe what every forecaster is configured by. Light: ``--help`` reads it without PyTorch."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from utils.errors import UserError
-from utils.flags import SHARE, choice, flag, whole
+from utils.flags import MODEL_NAME, SHARE, choice, flag, whole
 
 FEATURE_LOSSES = ("l1", "smooth_l1", "mse")
 FORECAST_LOSSES = (*FEATURE_LOSSES, "smape", "mape", "mase")
@@ -69,6 +70,19 @@ class EncoderConfig(ModelConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_heads(self.d_model, self.n_heads)
+
+
+@dataclass(frozen=True)
+class BackboneConfig(ModelConfig):
+    """What forecasters on the first blocks of a language model are built from."""
+
+    llm: str = flag("gpt2", MODEL_NAME, "the GPT-2: a hub name or a local folder; gpt2-tiny for trials")
+    llm_init: str = flag("pretrained", choice("pretrained", "random"), "pretrained weights, or random ones")
+    gpt_layers: int = flag(6, whole(high=1000), "blocks of it to use", aliases=("gpt_layer",))
+
+    @property
+    def slug(self) -> str:
+        return f"{Path(self.llm).name}-{self.llm_init}{self.gpt_layers}"
 
 
 def check_heads(width: int, heads: int) -> None:

@@ -72,9 +72,10 @@ class StorableModel(
         return cls.empty(config, origin)
 
     def trained_state(self) -> dict[str, Tensor]:
-        """Return the trained tensors and all buffers."""
-        state = {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
-        return state | dict(self.named_buffers())
+        """Return the trained tensors, and the buffers that are part of the model."""
+        trained = {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
+        kept = self.state_dict().keys()  # without buffers that follow from the sizes
+        return trained | {name: buffer for name, buffer in self.named_buffers() if name in kept}
 
     def frozen_state(self) -> dict[str, Tensor]:
         """Return the tensors that do not train, each once."""
@@ -95,11 +96,18 @@ class StorableModel(
         known = {one.name: sizes.get(one.name, one.default) for one in fields(cls.Config)}
         known = {name: int(v) if isinstance(v, bool) else v for name, v in known.items() if v is not MISSING}
         config, state = from_json(cls.Config, known), cls.translate_public(tensors)
+        origin = cls.public_origin(sizes, tensors)
         with torch.device("meta"):  # sizes that a file claims take no memory before they are compared
-            check_state(cls.empty(config, {}), state, WEIGHTS)
-        model = cls.build(config)
+            check_state(cls.empty(config, origin), state, WEIGHTS)
+        model = cls.empty(config, origin)
+        model.origin = origin
         fill_model(model, state, WEIGHTS)
         return model.eval()
+
+    @classmethod
+    def public_origin(cls, sizes: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Return ``origin`` of a model with the weights of a public implementation."""
+        return {}
 
     @classmethod
     def translate_public(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

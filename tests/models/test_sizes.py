@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2Model
 
 import models
 from tests.helpers.places import GOLDEN
@@ -28,8 +29,16 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "TimesNet d16 ff32 e2 top5 k6 (ETTh1, TSLib)": (
         "TimesNet", {"d_model": 16, "d_ff": 32, "e_layers": 2, "top_k": 5, "num_kernels": 6, "marks": 1}
     ),
+    "GPT4TS GPT-2 6 layers d768, seq_len 96, P16 S8": ("GPT4TS", {}),
     "PAttn d768 (ETTh, authors)": ("PAttn", {"d_model": 768}),
 }  # fmt: skip
+
+
+def without_token_table(config: GPT2Config) -> GPT2Model:
+    model = GPT2Model(config)
+    model.set_input_embeddings(None)
+    return model
+
 
 pytestmark = pytest.mark.skipif(not FILE.is_file(), reason=f"no {FILE} (CALF_GOLDEN)")
 
@@ -38,7 +47,11 @@ pytestmark = pytest.mark.skipif(not FILE.is_file(), reason=f"no {FILE} (CALF_GOL
 def test_a_model_has_as_many_parameters_as_the_public_one(name: str) -> None:
     recorded = json.loads(FILE.read_text())["peers at H 96, C 7 (seq_len 96 unless named)"][name]
     kind, flags = models.find_model(PUBLISHED[name][0]), PUBLISHED[name][1]
+    config, parts = kind.Config(96, 96, 7, **flags), {}
+    if name.startswith("GPT4TS"):
+        parts = {"gpt2": GPT2Config(n_layer=6)}
     with torch.device("meta"):
-        model = kind(kind.Config(96, 96, 7, **flags))
-    assert sum(p.numel() for p in model.parameters()) == recorded["total"]
+        model = kind(config, **{name: without_token_table(part) for name, part in parts.items()})
+    token_table = 50257 * 768 if parts else 0  # which no forecast reads
+    assert sum(p.numel() for p in model.parameters()) + token_table == recorded["total"]
     assert sum(p.numel() for group in model.parameter_groups() for p in group.parameters) == recorded["trainable"]

@@ -155,9 +155,10 @@ def _costs(tables: Tables, table: str) -> Iterator[str]:
     for one in costs(tables, table).itertuples():
         counts = [NOTHING if pd.isna(count) else f"{int(count):,}" for count in (one.trained, one.total)]
         protocol: Block = one.protocol
+        milliseconds = NOTHING if pd.isna(one.milliseconds) else f"{one.milliseconds:.3g}"
         rows.append(
             [protocol.title, str(protocol.seq_len), one.horizon, one.network, str(one.seeds), *counts,
-             number(one.seconds_per_epoch, 1), NOTHING if pd.isna(one.milliseconds) else f"{one.milliseconds:.3g}", number(one.gib, 2), one.machine]
+             number(one.seconds_per_epoch, 1), milliseconds, number(one.gib, 2), one.machine]
         )  # fmt: skip
     titles = ["data set", "look-back", "horizon", "model, backbone", "seeds", "trained", "parameters", "s / epoch",
               "ms / forecast", "peak GiB", "machine"]  # fmt: skip

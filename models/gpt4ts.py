@@ -1,0 +1,96 @@
+"""GPT4TS: the first blocks of GPT-2 on the patches of a channel, of which norms and positions alone are trained.
+
+Zhou et al., "One Fits All: Power General Time Series Analysis by Pretrained LM", NeurIPS 2023, arXiv 2302.11939,
+section 3. Shapes: B batch, L seq_len, H pred_len, C channels, N patches, P patch_len, D width.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from einops import rearrange
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from layers.backbone import Stack, load_backbone
+from layers.instance_norm import denormalize, normalize
+from layers.patching import count_patches, cut_patches
+from layers.recomputing import recompute_in_backward
+from models.base import Output
+from models.config import PATCH_HELP, STRIDE_HELP, BackboneConfig
+from models.on_backbone import OnBackbone
+from models.tensors import renamed
+from utils.errors import UserError
+from utils.fingerprint import fingerprint
+from utils.flags import flag, whole
+
+
+class GPT4TS(OnBackbone):
+    """Embed patches as tokens of GPT-2, and map its states together to the channel's future (section 3.2).
+
+    Args:
+        gpt2: the first blocks of a GPT-2 of width D, without token table. It becomes part of the model.
+
+    Raises:
+        UserError: there are more patches than positions, or another number of blocks than ``--gpt_layers``.
+    """
+
+    @dataclass(frozen=True)
+    class Config(BackboneConfig):
+        """Backbone, and sizes of the patches."""
+
+        patch_len: int = flag(16, whole(high=100_000), PATCH_HELP)
+        stride: int = flag(8, whole(high=100_000), STRIDE_HELP)
+
+    def __init__(self, config: "GPT4TS.Config", gpt2: PreTrainedModel) -> None:
+        super().__init__(config)
+        stack, patches = Stack(gpt2), count_patches(config.seq_len, config.patch_len, config.stride)
+        if stack.depth != config.gpt_layers:
+            raise UserError(f"--gpt_layers is {config.gpt_layers}, but the backbone has {stack.depth} blocks.")
+        if stack.positions is not None and patches > stack.positions:
+            raise UserError(
+                f"{patches} patches, but the backbone has {stack.positions} positions: choose a longer --stride."
+            )
+        self.embedding = nn.Linear(config.patch_len, stack.width)
+        self.gpt2 = gpt2.requires_grad_(False)
+        for part in (*stack.norms, *stack.position_tables):
+            part.requires_grad_(True)
+        self.head = nn.Linear(patches * stack.width, config.pred_len)
+
+    @classmethod
+    def build(cls, config: "GPT4TS.Config", write: bool = True) -> "GPT4TS":
+        """Make an untrained model from the current torch seed; nothing is written."""
+        backbone = load_backbone(config.llm, config.llm_init, config.gpt_layers, token_table=False)
+        described = backbone.describe()
+        model = cls(config, backbone.model)
+        model.origin = {"backbone": described}
+        return model
+
+    def forward(self, x: Tensor) -> Output:
+        """Forecast (B, H, C) windows ``x`` (B, L, C)."""
+        normal, statistics = normalize(x)
+        tokens = self.embedding(cut_patches(normal, self.config.patch_len, self.config.stride))  # (B·C, N, D)
+        states = self.gpt2(inputs_embeds=tokens, use_cache=False).last_hidden_state
+        steps = self.head(rearrange(states, "s n d -> s (n d)"))  # (B·C, H)
+        return Output(denormalize(rearrange(steps, "(b c) h -> b h c", b=len(x)), statistics))
+
+    def recompute_activations(self) -> None:
+        """Keep only the inputs of the blocks while training."""
+        for block in Stack(self.gpt2).blocks:
+            recompute_in_backward(block)
+
+    @classmethod
+    def public_origin(cls, sizes: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Describe the GPT-2 whose sizes and tensors lie beside those of the public model."""
+        names = {"d_model": "n_embd", "gpt_layers": "n_layer", "n_heads": "n_head", "n_positions": "n_positions"}
+        own = {name: tensor for name, tensor in tensors.items() if name.startswith("gpt2.")}
+        config = {ours: sizes[theirs] for theirs, ours in names.items() if theirs in sizes}
+        described = {"name": str(sizes.get("backbone", "gpt2")), "init": "pretrained", "fingerprint": fingerprint(own)}
+        return {"backbone": {**described, "stored": True, "config": {"model_type": "gpt2", **config}}}
+
+    @classmethod
+    def translate_public(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return tensors of the authors' code under our names, but for the token table, which no forecast reads."""
+        state = renamed(tensors, {"in_layer": "embedding", "out_layer": "head"})
+        state.pop("gpt2.wte.weight", None)
+        return state
