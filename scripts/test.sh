@@ -10,4 +10,4 @@ make_environment requirements-test.txt
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 # Two processes of one thread each: the networks of the tests are too small to share among threads.
-CUDA_VISIBLE_DEVICES= HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 "$python" -m pytest -n 2 --dist loadfile "$@"
+CUDA_VISIBLE_DEVICES= HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 "$python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
