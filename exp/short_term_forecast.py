@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from pkgutil import resolve_name
@@ -22,7 +22,7 @@ from exp.evaluation import BASELINES
 from exp.experiments import TASKS
 from exp.training import Score
 from models.base import check_finite
-from models.config import ModelConfig
+from models.config import SIZES, ModelConfig
 from utils.errors import UserError
 from utils.files import write_table
 from utils.m4.naive2 import naive2
@@ -144,7 +144,8 @@ class ShortTermForecast(Experiment):
             {**own, "metrics": {name: asdict(s) for name, s in scores.items()}},
             {"selected_on": self._selected_on, "naive2": "computed" if self.data.naive2 is None else "official"},
         )
-        said = (*_report(record), f"forecasts: {path}", f"picture: {picture}")
+        may_differ = {*SIZES, *self.config.training_flags}
+        said = (*_report(record, may_differ), f"forecasts: {path}", f"picture: {picture}")
         self.save(self.config.results / RECORD, record, _score_lines(record), said)
         return [record]
 
@@ -197,10 +198,10 @@ def _score_lines(record: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _report(record: Mapping[str, Any]) -> Iterator[str]:
+def _report(record: Mapping[str, Any], may_differ: Container[str]) -> Iterator[str]:
     """Yield M4's table over all patterns run with one seed and backbone, and the verdict on this pattern."""
     found, _ = read_records(RESULTS)
-    others = [other for other in found if family_of(other.content) == family_of(record)]
+    others = [other for other in found if family_of(other.content, may_differ) == family_of(record, may_differ)]
     others.sort(key=lambda other: other.modified)
     selected = ", selected on test" if record["data"]["selected_on"] == "test" else ""
     yield ""

@@ -94,10 +94,10 @@ def _table(name: str, rows: pd.DataFrame) -> Iterator[str]:
     yield _line(["---"] * len(titles))
     for (block, horizon), row in rows.groupby(CELL, sort=False):
         deviations = ["" if pd.isna(std) else f" ± {std:.{digits}f}" for std in row["std"]]
-        ours = [_number(mean, digits) + std for mean, std in zip(row["mean"], deviations, strict=True)]
+        ours = [_numbers([mean], digits) + std for mean, std in zip(row["mean"], deviations, strict=True)]
         gap, seeds = row.gap.iloc[0], row.seeds.iloc[0]
         if published:
-            ours = [gap or _joined(ours), _numbers(row.published, 3), _numbers(row.difference, digits, "+")]
+            ours = [gap or " / ".join(ours), _numbers(row.published, 3), _numbers(row.difference, digits, "+")]
         elif gap:
             ours = [gap] * len(ours)
         rivals = [_numbers(row[baseline], digits) for baseline in baselines]
@@ -113,24 +113,22 @@ def _notes(name: str, tables: Tables) -> Iterator[str]:
     yield from (f"{note}." for note in printed.note.unique() if note)
     shown = tables.runs[tables.runs.shown & (tables.runs.table == name)]
     for network, runs in shown.groupby("network"):
-        yield f"{network}: {'; '.join(_origin(runs.record))}."
+        origins = pd.DataFrame(map(_origin, runs.record))
+        yield f"{network}: {'; '.join(f'{name} {_listed(values.dropna())}' for name, values in origins.items())}."
     yield from sorted(_settings(shown))
 
 
-def _origin(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield where the figures of one network come from."""
-
-    def listed(name: str) -> str:
-        return _listed(look_up(record, name) for record in records)
-
-    yield f"seeds {listed('run.seed')}"
-    if any("word_embeddings" in record["model"]["origin"] for record in records):
-        yield f"word embeddings of {listed('model.origin.word_embeddings.llm')}"
-    machines = [(look_up(one, "run.environment.device"), look_up(one, "run.environment.torch")) for one in records]
-    yield f"machines {_listed(device and f'{device} (PyTorch {torch})' for device, torch in machines)}"
-    yield f"commits {listed('run.environment.commit')}"
-    if any("naive2" in record["data"] for record in records):
-        yield f"Naive2 {listed('data.naive2')}"
+def _origin(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the figures of a run come from, by its name in the notes."""
+    device, torch = look_up(record, "run.environment.device"), look_up(record, "run.environment.torch")
+    found = {"seeds": record["run"]["seed"]}
+    if "word_embeddings" in record["model"]["origin"]:
+        found["word embeddings of"] = look_up(record, "model.origin.word_embeddings.llm")
+    found["machines"] = device and f"{device} (PyTorch {torch})"
+    found["commits"] = look_up(record, "run.environment.commit")
+    if "naive2" in record["data"]:
+        found["Naive2"] = record["data"]["naive2"]
+    return found
 
 
 def _settings(shown: pd.DataFrame) -> Iterator[str]:
@@ -156,19 +154,12 @@ def _left_out(runs: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[str]:
 
 def _listed(values: Iterable[Any]) -> str:
     """Return each value once, numbers by size."""
-    return ", ".join(sorted({str(value) for value in values if value is not None}, key=by_size)) or "unknown"
-
-
-def _number(value: float, digits: int, sign: str = "") -> str:
-    return NOTHING if pd.isna(value) else f"{value:{sign}.{digits}f}"
+    return ", ".join(sorted(set(map(str, values)), key=by_size)) or "unknown"
 
 
 def _numbers(values: Iterable[float], digits: int, sign: str = "") -> str:
-    return _joined(_number(value, digits, sign) for value in values)
-
-
-def _joined(texts: Iterable[str]) -> str:
-    parts = list(texts)
+    """Return numbers with slashes between; a dash for one that is not there, and for all if none is."""
+    parts = [NOTHING if pd.isna(value) else f"{value:{sign}.{digits}f}" for value in values]
     return NOTHING if set(parts) == {NOTHING} else " / ".join(parts)
 
 

@@ -122,9 +122,8 @@ def _rows(shown: pd.DataFrame, published: pd.DataFrame) -> Iterator[Row]:
     run |= {block: [] for block in printed.index if block not in done}
     for block, ours in run.items():
         theirs = list(printed.get(block.protocol, []))
-        horizons = sorted({*theirs, *ours}, key=by_size)
-        averaged = theirs or horizons
-        groups = {horizon: [horizon] for horizon in horizons} | ({AVERAGE: averaged} if len(averaged) > 1 else {})
+        averaged = theirs or ours
+        groups = {one: [one] for one in (*theirs, *ours)} | ({AVERAGE: averaged} if len(averaged) > 1 else {})
         for horizon, members in (POOLS if block.table == M4 else groups).items():
             present = {*ours}.intersection(members)
             if present or (theirs and block.model in PUBLISHED_MODELS):
