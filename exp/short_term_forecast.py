@@ -207,10 +207,10 @@ def _report(record: Mapping[str, Any], may_differ: Container[str]) -> Iterator[s
     yield ""
     yield f"M4, seed {record['run']['seed']}{selected}"
     yield f"  {'':<10}{'forecast':<16}{'sMAPE':>10}{'MASE':>10}{'MAPE':>10}{'OWA':>10}"
-    for group in pool_records([*(other.content for other in others), record]).values():
+    for pool, group in pool_records([*(other.content for other in others), record]).items():
         for i, (name, scores) in enumerate(group.scores.items()):
             figures = "".join(f"{_shown(value):>10}" for value in (scores.smape, scores.mase, scores.mape, scores.owa))
-            yield f"  {'' if i else group.name:<10}{name.replace('_', ' '):<16}{figures}"
+            yield f"  {'' if i else pool:<10}{name.replace('_', ' '):<16}{figures}"
         if group.missing:
             yield f"  {'':<10}without {', '.join(group.missing)}: not run with this seed and backbone"
     yield ""

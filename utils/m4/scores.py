@@ -40,7 +40,6 @@ class Scores:
 class Group(NamedTuple):
     """One row of M4's table: scores by forecaster, and the patterns that belong to the group and were not scored."""
 
-    name: str
     scores: dict[str, Scores]
     missing: tuple[str, ...]
 
@@ -120,7 +119,7 @@ def pool_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Group]:
             shared = [one for one in present[0] if all(one in reports for reports in present)]
             pooled = {one: _pool([Scores(**reports[one]) for reports in present]) for one in shared}
             scores = {one: _with_owa(found, pooled.get(NAIVE2)) for one, found in pooled.items()}
-            groups[name] = Group(name, scores, missing)
+            groups[name] = Group(scores, missing)
     return groups
 
 

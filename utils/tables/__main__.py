@@ -133,9 +133,8 @@ def _origin(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _settings(shown: pd.DataFrame) -> Iterator[str]:
     """Yield the training flags that rows have in common, with the rows."""
-    flags = []
-    for settings in map(json.loads, shown.settings):
-        flags.append(" ".join(f"{name} {value}" for name, value in settings.items() if name.startswith("--")))
+    settings = [json.loads(text).items() for text in shown.settings]
+    flags = [" ".join(f"{name} {value}" for name, value in one if name.startswith("--")) for one in settings]
     places = [f"{block.model} on {block.title}" for block in shown.block]
     for text, runs in shown.assign(flags=flags, place=places).groupby("flags"):
         rows = runs.groupby("place").horizon.agg(_listed)

@@ -75,8 +75,7 @@ def read_published() -> pd.DataFrame:
 
     Columns are those of the file and ``protocol``, the block of rows that a figure can be compared with.
     """
-    figures = pd.read_csv(PUBLISHED, dtype=str, keep_default_na=False).astype({"value": float})
-    figures = figures.rename(columns={"value": "published"})
+    figures = pd.read_csv(PUBLISHED, dtype=str, keep_default_na=False).astype({"published": float})
     figures["protocol"] = [
         Block(table, data, target, percent=10 if table == FEW_SHOT else 100, seq_len=0 if table == M4 else 96)
         for table, data, target in zip(figures.table, figures.data, figures.target, strict=True)
@@ -163,11 +162,11 @@ def _scores(shown: pd.DataFrame) -> pd.DataFrame:
         lines += [(run.block, run.horizon, run.seed, *one) for one in _beside(run.record, scores, scores["metrics"])]
     for (block, seed), runs in shown[shown.table == M4].groupby(["block", "seed"], sort=False):
         record = runs.record.iloc[0]
-        for group in pool_records(runs.record).values():
+        for pool, group in pool_records(runs.record).items():
             if not group.missing:
                 scores = {name: asdict(one) for name, one in group.scores.items()}
                 found = _beside(record, scores[record["model"]["name"]], scores)
-                lines += [(block, group.name, seed, *one) for one in found]
+                lines += [(block, pool, seed, *one) for one in found]
     scores = pd.DataFrame(lines, columns=["block", "part", "seed", "metric", "ours", *BASELINES])
     return scores.astype(dict.fromkeys(["ours", *BASELINES], float))
 
