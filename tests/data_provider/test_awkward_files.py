@@ -142,6 +142,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "gap in month ends": (text(without(every("ME", form="%Y-%m-%d"), 5, 6)), r"2 step\(s\) of ME are missing in 1 gap"),
     "gap in quarters": (text(without(every("QE", form="%Y-%m-%d"), 5)), r"1 step\(s\) of QE-DEC are missing"),
     "gap in years": (text(without(every("YS", "1980-01-01", "%Y"), 5)), r"1 step\(s\) of YS-JAN are missing"),
+    "gap in third Fridays": (text(without(every("WOM-3FRI", form="%Y-%m-%d"), 5)), r"1 step\(s\) of WOM-3FRI are missing"),
     "missing hour on a Saturday": (text(without(every("h", "2024-03-30"), 2)), r"1 step\(s\) of h are missing"),
     "missing hour on a Sunday in March when no clock is changed": (text(without(every("h", "2024-03-17"), 3)), r"1 step\(s\) of h are missing"),
     "missing hour on a Sunday in June": (text(without(every("h", "2024-06-02"), 2)), r"1 step\(s\) of h are missing"),
