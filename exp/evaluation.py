@@ -80,7 +80,7 @@ class Predictor:
         with self.evaluating():
             for batch in Progress(loader, name, len(loader)):
                 forecast = self.forecast_sharded(batch.x)[..., data.scored]
-                if self.compute.is_main:
+                if self.compute.is_main_process:
                     yield batch, forecast
 
 
@@ -144,7 +144,7 @@ class WindowTest:
         """
         coverage = Coverage(self.half_widths)
         sums = self._score(coverage)
-        if not self.predictor.compute.is_main:
+        if not self.predictor.compute.is_main_process:
             return None
         self._draw_pictures()
         columns, scale = self.data.scored_columns, self._scale
@@ -157,7 +157,7 @@ class WindowTest:
         sums = {name: ErrorSums(*shape[1:]) for name in (self.name, *self.references)}
         with ExitStack() as stack:
             arrays = []
-            if self.save_arrays and self.predictor.compute.is_main:
+            if self.save_arrays and self.predictor.compute.is_main_process:
                 paths = [self.results / f"{name}.npy" for name in ("pred", "true")]
                 arrays = [stack.enter_context(writing_array(path, shape)) for path in paths]
             for batch, forecast in self.predictor.batches(data, Split.TEST, "test"):

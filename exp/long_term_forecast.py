@@ -85,7 +85,7 @@ class LongTermForecast(Experiment):
         sums = ErrorSums(self.config.data.pred_len, len(self.data.scored_columns))
         for batch, forecast in self.predictor.batches(self.data, Split.VAL, "validation"):
             sums.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
-        return sums.mse if self.compute.is_main else math.nan
+        return sums.mse if self.compute.is_main_process else math.nan
 
     def test(self) -> list[dict[str, Any]]:
         keep = self.folder if self._on_own_data else None
@@ -173,7 +173,7 @@ class LongTermForecast(Experiment):
         for batch, forecast in self.predictor.batches(self.data, Split.VAL, "calibration"):
             check_finite(forecast, self.data.source)
             residuals.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
-        if not self.compute.is_main:
+        if not self.compute.is_main_process:
             return None
         intervals = residuals.intervals(self.config.runtime.levels)
         for level, half_width in intervals.at(self.config.runtime.levels).items():

@@ -61,8 +61,8 @@ class TrainingState:
         tensors["random.numpy"] = torch.from_numpy(keys[1].astype(np.int64))
         if compute.device.type == "cuda":
             own = torch.cuda.get_rng_state(compute.device)
-            tensors["random.cuda"] = compute.accelerator.gather(own[None].to(compute.device)).cpu()
-        scaler = compute.accelerator.scaler
+            tensors["random.cuda"] = compute.gather(own[None].to(compute.device)).cpu()
+        scaler = compute.scaler
         progress = {
             "groups": adam["param_groups"],
             "scheduler": scheduler.state_dict(),
@@ -116,8 +116,8 @@ class TrainingState:
                     moments.setdefault(int(index), {})[moment] = tensor
             optimizer.load_state_dict({"state": moments, "param_groups": self.progress["groups"]})
             scheduler.load_state_dict(self.progress["scheduler"])
-            if compute.accelerator.scaler is not None and self.progress["scaler"]:
-                compute.accelerator.scaler.load_state_dict(self.progress["scaler"])
+            if compute.scaler is not None and self.progress["scaler"]:
+                compute.scaler.load_state_dict(self.progress["scaler"])
             self._restore_random(compute, generators)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise UserError(
@@ -132,7 +132,7 @@ class TrainingState:
         np.random.set_state((name, self.tensors["random.numpy"].numpy().astype(np.uint32), *rest))
         version, numbers, following = self.progress["python"]
         random.setstate((version, tuple(numbers), following))
-        cards, rank = self.tensors.get("random.cuda"), compute.accelerator.process_index
+        cards, rank = self.tensors.get("random.cuda"), compute.process_index
         if compute.device.type == "cuda" and cards is not None and rank < len(cards):
             torch.cuda.set_rng_state(cards[rank], compute.device)
 
@@ -162,7 +162,7 @@ def find_state(
         raise UserError(f"--resume {resume}: {done} epochs are finished there, more than --train_epochs {most}.")
     if own is not None and len(own.progress["history"]) >= done:
         return own  # this run went on from there before, and was stopped itself
-    if folder.resolve() != config.checkpoint.resolve() and compute.is_main:
+    if folder.resolve() != config.checkpoint.resolve() and compute.is_main_process:
         _take_best(state, config)
     return state
 

@@ -126,7 +126,7 @@ class ShortTermForecast(Experiment):
 
     def test(self) -> list[dict[str, Any]]:
         forecast = self._forecast_all(0, "test")
-        if not self.compute.is_main:
+        if not self.compute.is_main_process:
             return []
         check_finite(torch.from_numpy(forecast), self.data.source)
         forecasts = {self.config.model: forecast, **self._baselines()}

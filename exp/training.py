@@ -112,10 +112,10 @@ class Training:
             stop.add_note(self._where_it_stands())
             raise
         folder = self.config.checkpoint
-        if self.compute.is_main:
+        if self.compute.is_main_process:
             plot_losses(self.config.results / LOSSES, self.history, self.score.key, self.config.setting)
         record = save_training(self.trainable, self.seconds, self.history)
-        if self.compute.is_main:
+        if self.compute.is_main_process:
             clear_state(folder)
         logger.info("best epoch %d, %s %.5f", self.stopping.best_epoch + 1, self.score.name, self.stopping.best)
         logger.info("checkpoint: %s", shown_path(folder))
@@ -131,7 +131,7 @@ class Training:
                 "to be a folder that all nodes share."
             )
         if state is None:
-            if self.compute.is_main:
+            if self.compute.is_main_process:
                 clear_state(self.config.checkpoint)
             return
         state.restore(self.model, self.optimizer, self.scheduler, self.compute, self.trainable.generators())
@@ -143,7 +143,7 @@ class Training:
 
     def _train(self) -> None:
         done, most = self.epochs_saved, self.plan.train_epochs
-        with EpochLog(self.config, done) if self.compute.is_main else nullcontext() as log:
+        with EpochLog(self.config, done) if self.compute.is_main_process else nullcontext() as log:
             epochs = Progress(range(done, most), "epochs", most, lines=False, initial=done)
             for epoch in epochs:
                 if self.stopping.should_stop:
@@ -204,7 +204,7 @@ class Training:
             loss += self._backward(batch.rows(rows), (rows.stop - rows.start) / count)
         loss = self.compute.all_reduce(self.parameters, loss)
         losses.add(loss)
-        scaler = self.compute.accelerator.scaler
+        scaler = self.compute.scaler
         if scaler is None:
             self.optimizer.step()
         else:
@@ -213,9 +213,9 @@ class Training:
 
     def _backward(self, batch: Batch, weight: float) -> Tensor:
         """Add the gradients of this rank's rows, and return their part of the loss."""
-        shard = self.compute.shard(batch.size)
-        loss = self.trainable.batch_loss(batch.rows(shard.rows)) * (shard.weight * weight)
-        scaler = self.compute.accelerator.scaler
+        rows, share = self.compute.shard(batch.size)
+        loss = self.trainable.batch_loss(batch.rows(rows)) * (share * weight)
+        scaler = self.compute.scaler
         (loss if scaler is None else scaler.scale(loss)).backward()
         return loss.detach()
 
@@ -234,7 +234,7 @@ class Training:
             "data_digest": self.trainable.trained_on,
             "fingerprints": self.frozen,
         }
-        if self.compute.is_main:
+        if self.compute.is_main_process:
             state.save(self.config.checkpoint)
         self.epochs_saved = epoch + 1
 
@@ -257,10 +257,10 @@ def save_training(trainable: Trainable, seconds: float, epochs: list[dict[str, A
     record = {
         "seconds": seconds,
         "data_digest": trainable.trained_on,
-        "environment": {**environment(compute.device), "processes": compute.processes},
+        "environment": {**environment(compute.device), "processes": compute.num_processes},
         "best": trainable.best,
         "epochs": epochs,
     }
-    if compute.is_main:
+    if compute.is_main_process:
         write_json(trainable.config.checkpoint / TRAINING, record)
     return record

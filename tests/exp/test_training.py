@@ -121,7 +121,7 @@ class Scaled(LongTermForecast):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
-        self.compute.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=self.SCALE, growth_interval=10**6)
+        self.compute.scaler = torch.amp.GradScaler("cpu", init_scale=self.SCALE, growth_interval=10**6)
 
 
 def test_scaled_losses_train_as_plain_ones(tiny: Tiny) -> None:
@@ -133,7 +133,7 @@ def test_scaled_losses_train_as_plain_ones(tiny: Tiny) -> None:
 def test_a_step_whose_scaled_gradients_overflow_is_left_out_and_the_scale_lowered(tiny: Tiny) -> None:
     experiment = prepared(tiny(task_w=1e5), Scaled)
     training = Training(experiment)
-    scaler = experiment.compute.accelerator.scaler
+    scaler = experiment.compute.scaler
     scaler.scale(torch.ones(()))  # it is made at its first use
     scaler._scale.fill_(1e38)
     before = [parameter.detach().clone() for parameter in training.parameters]
