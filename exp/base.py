@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 import models
-from data_provider.windows import Batch
 from exp.config import RunConfig
 from exp.evaluation import Predictor, evaluation_batch_size
 from exp.experiments import TASKS
@@ -52,7 +50,6 @@ class Experiment(Trainable):
     """
 
     folder: Path
-    scored = slice(None)
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
@@ -197,7 +194,6 @@ class Experiment(Trainable):
         self.training = save_training(self, seconds=0.0, epochs=[])
 
     def save_best(self, epoch: int, score: float) -> None:
-        """Keep the model as it is now."""
         self.best = {"epoch": epoch + 1, self.score.key: score}
         extras = {
             "data": {"config": self.identity["data"], **self.data_record()},
@@ -207,12 +203,6 @@ class Experiment(Trainable):
             self.model.save(self.config.checkpoint, extras, self.best)
             for name in SIDE_FILES:  # of an earlier training
                 (self.config.checkpoint / name).unlink(missing_ok=True)
-
-    def batch_loss(self, batch: Batch) -> Tensor:
-        """Return the training loss of a batch, a mean over its windows."""
-        batch = batch.to(self.device)
-        with self.compute.autocast():
-            return self.model.training_loss(batch.x, batch.y, batch.mask, self.scored)
 
     @property
     def predictor(self) -> Predictor:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from data_provider.config import M4Config
 from data_provider.datasets import find_dataset
@@ -62,7 +61,7 @@ class ShortTermForecast(Experiment):
                 f"--m4_draws {config.samples_per_series}: {len(samples):,} samples an epoch, more than "
                 f"{MOST_SAMPLES:,}; choose fewer."
             )
-        self._train_loader = make_loader(
+        self.train_loader = make_loader(
             samples,
             self.config.training.batch_size * self.config.training.accumulate,
             shuffle_seed=self.config.seed,
@@ -103,16 +102,10 @@ class ShortTermForecast(Experiment):
         return [
             f"data: {self.data.source}, {len(lengths):,} series of {lengths.min():,} to {lengths.max():,} values",
             f"windows of {config.seq_len} -> {pattern.horizon}, season {pattern.season}; "
-            f"{len(self._train_loader)} training batches, {config.samples_per_series} sample(s) of each series",
+            f"{len(self.train_loader)} training batches, {config.samples_per_series} sample(s) of each series",
             f"the best epoch is chosen on {chosen_on}",
             *(f"note: {note}" for note in self.data.notes),
         ]
-
-    def train_batches(self) -> DataLoader:
-        return self._train_loader
-
-    def generators(self) -> dict[str, torch.Generator]:
-        return {"order": self._train_loader.generator, "cuts": self._train_loader.dataset.generator}
 
     def validate(self) -> float:
         forecast = self._forecast_all(self._held_out, "validation")
