@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 import models
-from data_provider.windows import Batch
 from exp.config import RunConfig
 from exp.evaluation import Predictor, evaluation_batch_size
 from exp.experiments import TASKS
@@ -52,7 +50,6 @@ class Experiment(Trainable):
     """
 
     folder: Path
-    scored = slice(None)
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
@@ -100,7 +97,7 @@ class Experiment(Trainable):
         with self._alone(config.checkpoint, config.results, config.pictures):
             if overwrite or not self.compute.broadcast(is_trained(config)):  # by another run, meanwhile
                 self.fit()
-            self.compute.wait()  # until the best epoch lies on disk
+            self.compute.wait_for_everyone()  # until the best epoch lies on disk
             return_freed()  # a test of many channels takes what training took before
             raise_if_stopped()
             self.restore(config.checkpoint)
@@ -117,7 +114,7 @@ class Experiment(Trainable):
 
     def _alone(self, *folders: Path) -> AbstractContextManager:
         """Keep other runs out of these folders within the block; rank 0 sees to it."""
-        return alone_in(*folders) if self.compute.is_main else nullcontext()
+        return alone_in(*folders) if self.compute.is_main_process else nullcontext()
 
     def prepare(self, write: bool = True) -> None:
         """Build an untrained model from the run's seed. Without ``write`` nothing lands on disk."""
@@ -126,11 +123,11 @@ class Experiment(Trainable):
         check_log(runtime.log)
         data = self.config.data
         config = kind.Config(seq_len=data.seq_len, pred_len=data.pred_len, **self.sizes(), **self.config.network)
-        with self.compute.main_first():
+        with self.compute.main_process_first():
             seed_everything(self.config.seed, self.device)
             self.model = kind.build(config, write)
         if self.device.type == "cuda":  # dropout of its own on each card
-            torch.cuda.manual_seed(self.config.seed + self.compute.accelerator.process_index)
+            torch.cuda.manual_seed(self.config.seed + self.compute.process_index)
         if runtime.grad_checkpoint and self._can("recompute_activations", "grad_checkpoint"):
             self.model.recompute_activations()
         self._place()
@@ -197,22 +194,15 @@ class Experiment(Trainable):
         self.training = save_training(self, seconds=0.0, epochs=[])
 
     def save_best(self, epoch: int, score: float) -> None:
-        """Keep the model as it is now."""
         self.best = {"epoch": epoch + 1, self.score.key: score}
         extras = {
             "data": {"config": self.identity["data"], **self.data_record()},
             "run": {"config": self.identity["run"]},
         }
-        if self.compute.is_main:
+        if self.compute.is_main_process:
             self.model.save(self.config.checkpoint, extras, self.best)
             for name in SIDE_FILES:  # of an earlier training
                 (self.config.checkpoint / name).unlink(missing_ok=True)
-
-    def batch_loss(self, batch: Batch) -> Tensor:
-        """Return the training loss of a batch, a mean over its windows."""
-        batch = batch.to(self.device)
-        with self.compute.autocast():
-            return self.model.training_loss(batch.x, batch.y, batch.mask, self.scored, **batch.covariates)
 
     @property
     def predictor(self) -> Predictor:
@@ -222,7 +212,7 @@ class Experiment(Trainable):
     @property
     def eval_batch_size(self) -> int:
         """Return the windows per batch of validation and test, over all processes."""
-        size = evaluation_batch_size(self.sizes()["channels"], self.config.data.pred_len) * self.compute.processes
+        size = evaluation_batch_size(self.sizes()["channels"], self.config.data.pred_len) * self.compute.num_processes
         return self.config.runtime.eval_batch_size or size
 
     @property

@@ -90,7 +90,7 @@ class Predictor:
                 started = time.perf_counter()
                 forecast = self.forecast_sharded(batch.x, **batch.covariates)[..., data.scored]
                 self.seconds += time.perf_counter() - started
-                if self.compute.is_main:
+                if self.compute.is_main_process:
                     yield batch, forecast
 
 
@@ -154,7 +154,7 @@ class WindowTest:
         """
         coverage = Coverage(self.half_widths)
         sums = self._score(coverage)
-        if not self.predictor.compute.is_main:
+        if not self.predictor.compute.is_main_process:
             return None
         self._draw_pictures()
         columns, scale = self.data.scored_columns, self._scale
@@ -167,10 +167,10 @@ class WindowTest:
         sums = {name: ErrorSums(*shape[1:]) for name in (self.name, *self.references)}
         with ExitStack() as stack:
             arrays = []
-            if self.save_arrays and self.predictor.compute.is_main:
+            if self.save_arrays and self.predictor.compute.is_main_process:
                 paths = [self.results / f"{name}.npy" for name in ("pred", "true")]
                 arrays = [stack.enter_context(writing_array(path, shape)) for path in paths]
-            if self.predictor.compute.is_main:
+            if self.predictor.compute.is_main_process:
                 keep = stack.enter_context(writing_array(self.results / ERRORS, (len(windows), 2)))
             for batch, forecast in self.predictor.batches(data, Split.TEST, "test"):
                 check_finite(forecast, data.source)

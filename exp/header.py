@@ -49,7 +49,7 @@ def describe_training(config: RunConfig, model: Model, compute: Compute, eval_ba
             "later starts, which find its code in a cache"
         )
     summed = "" if plan.accumulate == 1 else f", {plan.accumulate} of them a step"
-    divided = "" if compute.processes == 1 else f", divided among {compute.processes} processes"
+    divided = "" if compute.num_processes == 1 else f", divided among {compute.num_processes} processes"
     yield (
         f"at most {plan.train_epochs} epochs of batches of {plan.batch_size}{summed}{divided}, patience "
         f"{plan.patience}; evaluation in batches of {eval_batch_size}"

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch.utils.data import DataLoader
 
 from data_provider.config import DataConfig
 from data_provider.datasets import find_dataset
@@ -35,18 +33,14 @@ class LongTermForecast(Experiment):
 
     def load_data(self) -> None:
         self.data = load_data(self.config.data, marks=self.config.model_config.reads_marks)
-        self._train_loader = make_loader(
+        self.scored = self.data.scored
+        self.train_loader = make_loader(
             self.data.windows[Split.TRAIN],
             self.config.training.batch_size * self.config.training.accumulate,
             shuffle_seed=self.config.seed,
             workers=self.config.runtime.num_workers,
             pin=self.device.type == "cuda",
         )
-
-    @property
-    def scored(self) -> slice:
-        """Return the channels that loss and metrics look at."""
-        return self.data.scored
 
     def sizes(self) -> dict[str, int]:
         return {"channels": len(self.data.columns), "season": self.data.season}
@@ -71,22 +65,16 @@ class LongTermForecast(Experiment):
         return [
             f"data: {data.source}, {len(data.dates):,} rows, {data.dates[0]} to {data.dates[-1]} ({data.frequency})",
             f"channels: {len(data.columns)} ({config.features}), target {config.target}",
-            f"windows of {config.seq_len} -> {config.pred_len}: {counts}; {len(self._train_loader)} training batches"
+            f"windows of {config.seq_len} -> {config.pred_len}: {counts}; {len(self.train_loader)} training batches"
             f"{few_shot}",
             *(f"note: {note}" for note in data.notes),
         ]
-
-    def train_batches(self) -> DataLoader:
-        return self._train_loader
-
-    def generators(self) -> dict[str, torch.Generator]:
-        return {"order": self._train_loader.generator}
 
     def validate(self) -> float:
         sums = ErrorSums(self.config.data.pred_len, len(self.data.scored_columns))
         for batch, forecast in self.predictor.batches(self.data, Split.VAL, "validation"):
             sums.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
-        return sums.mse if self.compute.is_main else math.nan
+        return sums.mse if self.compute.is_main_process else math.nan
 
     def test(self) -> list[dict[str, Any]]:
         keep = self.folder if self._on_own_data else None
@@ -177,7 +165,7 @@ class LongTermForecast(Experiment):
         for batch, forecast in self.predictor.batches(self.data, Split.VAL, "calibration"):
             check_finite(forecast, self.data.source)
             residuals.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
-        if not self.compute.is_main:
+        if not self.compute.is_main_process:
             return None
         intervals = residuals.intervals(self.config.runtime.levels)
         for level, half_width in intervals.at(self.config.runtime.levels).items():

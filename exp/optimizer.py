@@ -1,4 +1,4 @@
-"""Make the optimizer and its schedule, and watch the losses that it lowers."""
+"""Make the optimizer, set its rates, and watch the losses that it lowers."""
 
 import math
 
@@ -18,19 +18,11 @@ def build_optimizer(groups: list[ParameterGroup], learning_rate: float) -> torch
     return torch.optim.Adam(parameters, fused=True)
 
 
-def build_scheduler(
-    optimizer: torch.optim.Adam, groups: list[ParameterGroup], schedule: Schedule
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """Make a scheduler that steps once an epoch; groups with a constant rate keep it."""
-
-    def constant(epoch: int) -> float:
-        return 1.0
-
-    def scheduled(epoch: int) -> float:
-        return schedule.rate(epoch) / schedule.learning_rate
-
-    factors = [constant if group.constant_rate else scheduled for group in groups]
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
+def set_rates(optimizer: torch.optim.Adam, groups: list[ParameterGroup], schedule: Schedule, epoch: int) -> None:
+    """Give each group its rate in an epoch, counted from 0: the scheduled one, or its own constant one."""
+    factor = schedule.rate(epoch) / schedule.learning_rate
+    for part, group in zip(optimizer.param_groups, groups, strict=True):
+        part["lr"] = group.constant_rate or schedule.learning_rate * factor
 
 
 class FiniteLoss:

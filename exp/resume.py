@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from exp.config import RunConfig
 from exp.runs import is_trained
@@ -27,9 +28,6 @@ STATE = "resume.safetensors"
 PROGRESS = "progress"
 # What may differ between a stopped training and the one that goes on from its folder.
 FREE = ("train_epochs", "patience", "model_id", "des")
-
-Scheduler = torch.optim.lr_scheduler.LambdaLR
-Generators = Mapping[str, torch.Generator]
 
 
 @dataclass
@@ -47,25 +45,22 @@ class TrainingState:
     source: Path | None = None
 
     @classmethod
-    def of(
-        cls, model: Model, optimizer: torch.optim.Adam, scheduler: Scheduler, compute: Compute, generators: Generators
-    ) -> "TrainingState":
+    def of(cls, model: Model, optimizer: torch.optim.Adam, compute: Compute, loader: DataLoader) -> "TrainingState":
         """Collect the state of a training; a call of every rank, as on CUDA each has random numbers of its own."""
         adam = optimizer.state_dict()
         tensors = {f"model.{name}": tensor for name, tensor in model.trained_state().items()}
         for index, moments in adam["state"].items():
             tensors |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
-        tensors |= {f"random.{name}": generator.get_state() for name, generator in generators.items()}
+        tensors |= {f"random.{name}": generator.get_state() for name, generator in _generators(loader).items()}
         keys = np.random.get_state()
         tensors["random.torch"] = torch.get_rng_state()
         tensors["random.numpy"] = torch.from_numpy(keys[1].astype(np.int64))
         if compute.device.type == "cuda":
             own = torch.cuda.get_rng_state(compute.device)
-            tensors["random.cuda"] = compute.accelerator.gather(own[None].to(compute.device)).cpu()
-        scaler = compute.accelerator.scaler
+            tensors["random.cuda"] = compute.gather(own[None].to(compute.device)).cpu()
+        scaler = compute.scaler
         progress = {
             "groups": adam["param_groups"],
-            "scheduler": scheduler.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "python": random.getstate(),
             "numpy": [keys[0], *keys[2:]],
@@ -94,9 +89,7 @@ class TrainingState:
             ) from error
         return cls(tensors, progress, folder)
 
-    def restore(
-        self, model: Model, optimizer: torch.optim.Adam, scheduler: Scheduler, compute: Compute, generators: Generators
-    ) -> None:
+    def restore(self, model: Model, optimizer: torch.optim.Adam, compute: Compute, loader: DataLoader) -> None:
         """Put everything back where :meth:`of` collects it.
 
         Raises:
@@ -115,24 +108,23 @@ class TrainingState:
                     index, _, moment = rest.partition(".")
                     moments.setdefault(int(index), {})[moment] = tensor
             optimizer.load_state_dict({"state": moments, "param_groups": self.progress["groups"]})
-            scheduler.load_state_dict(self.progress["scheduler"])
-            if compute.accelerator.scaler is not None and self.progress["scaler"]:
-                compute.accelerator.scaler.load_state_dict(self.progress["scaler"])
-            self._restore_random(compute, generators)
+            if compute.scaler is not None and self.progress["scaler"]:
+                compute.scaler.load_state_dict(self.progress["scaler"])
+            self._restore_random(compute, loader)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise UserError(
                 f"{self.source / STATE} does not fit this run ({error}); --resume never begins the training anew."
             ) from error
 
-    def _restore_random(self, compute: Compute, generators: Generators) -> None:
-        for name, generator in generators.items():
+    def _restore_random(self, compute: Compute, loader: DataLoader) -> None:
+        for name, generator in _generators(loader).items():
             generator.set_state(self.tensors[f"random.{name}"])
         torch.set_rng_state(self.tensors["random.torch"])
         name, *rest = self.progress["numpy"]
         np.random.set_state((name, self.tensors["random.numpy"].numpy().astype(np.uint32), *rest))
         version, numbers, following = self.progress["python"]
         random.setstate((version, tuple(numbers), following))
-        cards, rank = self.tensors.get("random.cuda"), compute.accelerator.process_index
+        cards, rank = self.tensors.get("random.cuda"), compute.process_index
         if compute.device.type == "cuda" and cards is not None and rank < len(cards):
             torch.cuda.set_rng_state(cards[rank], compute.device)
 
@@ -162,7 +154,7 @@ def find_state(
         raise UserError(f"--resume {resume}: {done} epochs are finished there, more than --train_epochs {most}.")
     if own is not None and len(own.progress["history"]) >= done:
         return own  # this run went on from there before, and was stopped itself
-    if folder.resolve() != config.checkpoint.resolve() and compute.is_main:
+    if folder.resolve() != config.checkpoint.resolve() and compute.is_main_process:
         _take_best(state, config)
     return state
 
@@ -210,3 +202,9 @@ def _take_best(state: TrainingState, config: RunConfig) -> None:
     tensors = dict(stored.values({name: torch.empty(shape, device="meta") for name, shape in stored.shapes.items()}))
     extras = {**stored.extras, "run": {**stored.extras["run"], "config": config.identity["run"]}}
     write_checkpoint(config.checkpoint, model, tensors, extras, stored.best)
+
+
+def _generators(loader: DataLoader) -> dict[str, torch.Generator]:
+    """Return the random generators that training batches depend on: their order, and cuts that a data set makes."""
+    found = {"order": loader.generator, "cuts": getattr(loader.dataset, "generator", None)}
+    return {name: generator for name, generator in found.items() if generator}

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from pkgutil import resolve_name
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from data_provider.config import M4Config
 from data_provider.datasets import find_dataset
@@ -22,7 +21,7 @@ from exp.evaluation import BASELINES
 from exp.experiments import TASKS
 from exp.training import Score
 from models.base import check_finite
-from models.config import ModelConfig
+from models.config import SIZES, ModelConfig
 from utils.errors import UserError
 from utils.files import write_table
 from utils.m4.naive2 import naive2
@@ -64,7 +63,7 @@ class ShortTermForecast(Experiment):
                 f"--m4_draws {config.samples_per_series}: {len(samples):,} samples an epoch, more than "
                 f"{MOST_SAMPLES:,}; choose fewer."
             )
-        self._train_loader = make_loader(
+        self.train_loader = make_loader(
             samples,
             self.config.training.batch_size * self.config.training.accumulate,
             shuffle_seed=self.config.seed,
@@ -105,16 +104,10 @@ class ShortTermForecast(Experiment):
         return [
             f"data: {self.data.source}, {len(lengths):,} series of {lengths.min():,} to {lengths.max():,} values",
             f"windows of {config.seq_len} -> {pattern.horizon}, season {pattern.season}; "
-            f"{len(self._train_loader)} training batches, {config.samples_per_series} sample(s) of each series",
+            f"{len(self.train_loader)} training batches, {config.samples_per_series} sample(s) of each series",
             f"the best epoch is chosen on {chosen_on}",
             *(f"note: {note}" for note in self.data.notes),
         ]
-
-    def train_batches(self) -> DataLoader:
-        return self._train_loader
-
-    def generators(self) -> dict[str, torch.Generator]:
-        return {"order": self._train_loader.generator, "cuts": self._train_loader.dataset.generator}
 
     def validate(self) -> float:
         forecast = self._forecast_all(self._held_out, "validation")
@@ -128,7 +121,7 @@ class ShortTermForecast(Experiment):
 
     def test(self) -> list[dict[str, Any]]:
         forecast = self._forecast_all(0, "test")
-        if not self.compute.is_main:
+        if not self.compute.is_main_process:
             return []
         check_finite(torch.from_numpy(forecast), self.data.source)
         forecasts = {self.config.model: forecast, **self._baselines()}
@@ -146,7 +139,8 @@ class ShortTermForecast(Experiment):
             {**own, "metrics": {name: asdict(s) for name, s in scores.items()}},
             {"selected_on": self._selected_on, "naive2": "computed" if self.data.naive2 is None else "official"},
         )
-        said = (*_report(record), f"forecasts: {path}", f"picture: {picture}")
+        may_differ = {*SIZES, *self.config.training_flags}
+        said = (*_report(record, may_differ), f"forecasts: {path}", f"picture: {picture}")
         self.save(self.config.results / RECORD, record, _score_lines(record), said)
         return [record]
 
@@ -199,19 +193,19 @@ def _score_lines(record: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _report(record: Mapping[str, Any]) -> Iterator[str]:
+def _report(record: Mapping[str, Any], may_differ: Container[str]) -> Iterator[str]:
     """Yield M4's table over all patterns run with one seed and backbone, and the verdict on this pattern."""
     found, _ = read_records(RESULTS)
-    others = [other for other in found if family_of(other.content) == family_of(record)]
+    others = [other for other in found if family_of(other.content, may_differ) == family_of(record, may_differ)]
     others.sort(key=lambda other: other.modified)
     selected = ", selected on test" if record["data"]["selected_on"] == "test" else ""
     yield ""
     yield f"M4, seed {record['run']['seed']}{selected}"
     yield f"  {'':<10}{'forecast':<16}{'sMAPE':>10}{'MASE':>10}{'MAPE':>10}{'OWA':>10}"
-    for group in pool_records([*(other.content for other in others), record]).values():
+    for pool, group in pool_records([*(other.content for other in others), record]).items():
         for i, (name, scores) in enumerate(group.scores.items()):
             figures = "".join(f"{_shown(value):>10}" for value in (scores.smape, scores.mase, scores.mape, scores.owa))
-            yield f"  {'' if i else group.name:<10}{name.replace('_', ' '):<16}{figures}"
+            yield f"  {'' if i else pool:<10}{name.replace('_', ' '):<16}{figures}"
         if group.missing:
             yield f"  {'':<10}without {', '.join(group.missing)}: not run with this seed and backbone"
     yield ""

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from data_provider.windows import Batch
 from exp.config import RunConfig
-from exp.optimizer import FiniteLoss, build_optimizer, build_scheduler, not_finite
+from exp.optimizer import FiniteLoss, build_optimizer, not_finite, set_rates
 from exp.resume import TrainingState, clear_state, find_state
 from exp.trackers import EpochLog
 from models.base import Model
@@ -42,27 +42,25 @@ class Trainable(ABC):
     """What the loop needs of whatever it trains.
 
     Attributes:
+        train_loader: of batches of ``--batch_size`` times ``--accumulate`` windows, shuffled anew at each iteration.
+        scored: the channels that loss and metrics look at.
         score: what ``validate`` returns.
     """
 
     config: RunConfig
     compute: Compute
     model: Model
+    train_loader: DataLoader
+    scored = slice(None)
     score = Score("val MSE", "validation_mse")
     best: dict[str, Any]
     trained_on: str
 
-    @abstractmethod
-    def train_batches(self) -> DataLoader:
-        """Return batches of ``--batch_size`` times ``--accumulate`` windows, shuffled anew at each iteration."""
-
-    @abstractmethod
-    def generators(self) -> dict[str, torch.Generator]:
-        """Return the random generators that the training batches depend on, by name."""
-
-    @abstractmethod
     def batch_loss(self, batch: Batch) -> Tensor:
         """Return the training loss of a batch, a mean over its windows."""
+        batch = batch.to(self.compute.device)
+        with self.compute.autocast():
+            return self.model.training_loss(batch.x, batch.y, batch.mask, self.scored)
 
     @abstractmethod
     def validate(self) -> float:
@@ -83,9 +81,8 @@ class Training:
     def __init__(self, trainable: Trainable) -> None:
         self.trainable, self.config, self.compute = trainable, trainable.config, trainable.compute
         self.model, self.score = trainable.model, trainable.score
-        groups, schedule = self.model.parameter_groups(), self.config.schedule
-        self.optimizer = build_optimizer(groups, schedule.learning_rate)
-        self.scheduler = build_scheduler(self.optimizer, groups, schedule)
+        self.groups = self.model.parameter_groups()
+        self.optimizer = build_optimizer(self.groups, self.config.schedule.learning_rate)
         self.plan = self.config.training
         self.frozen = self.model.frozen_parts()
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
@@ -112,10 +109,10 @@ class Training:
             stop.add_note(self._where_it_stands())
             raise
         folder = self.config.checkpoint
-        if self.compute.is_main:
+        if self.compute.is_main_process:
             plot_losses(self.config.results / LOSSES, self.history, self.score.key, self.config.setting)
         record = save_training(self.trainable, self.seconds, self.history)
-        if self.compute.is_main:
+        if self.compute.is_main_process:
             clear_state(folder)
         logger.info("best epoch %d, %s %.5f", self.stopping.best_epoch + 1, self.score.name, self.stopping.best)
         logger.info("checkpoint: %s", shown_path(folder))
@@ -131,10 +128,10 @@ class Training:
                 "to be a folder that all nodes share."
             )
         if state is None:
-            if self.compute.is_main:
+            if self.compute.is_main_process:
                 clear_state(self.config.checkpoint)
             return
-        state.restore(self.model, self.optimizer, self.scheduler, self.compute, self.trainable.generators())
+        state.restore(self.model, self.optimizer, self.compute, self.trainable.train_loader)
         self.stopping = EarlyStopping(self.plan.patience, **state.progress["stopping"])
         self.history, self.log = state.progress["history"], state.progress["log"]
         self.seconds, self.epochs_saved = state.progress["seconds"], len(self.history)
@@ -143,7 +140,7 @@ class Training:
 
     def _train(self) -> None:
         done, most = self.epochs_saved, self.plan.train_epochs
-        with EpochLog(self.config, done) if self.compute.is_main else nullcontext() as log:
+        with EpochLog(self.config, done) if self.compute.is_main_process else nullcontext() as log:
             epochs = Progress(range(done, most), "epochs", most, lines=False, initial=done)
             for epoch in epochs:
                 if self.stopping.should_stop:
@@ -156,20 +153,21 @@ class Training:
     def _epoch(self, epoch: int, log: EpochLog | None) -> None:
         """Train, validate, log and save one epoch."""
         config, score, started = self.config, self.score, time.monotonic()
-        rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
+        set_rates(self.optimizer, self.groups, config.schedule, epoch)
         train_loss, samples = self._pass(epoch)
         training_seconds = time.monotonic() - started
+        self.compute.average_statistics(self.model)
         value = self.compute.broadcast(self.trainable.validate())
         if not math.isfinite(value):
             raise UserError(not_finite("validation error", epoch, None, self.plan.precision))
-        self.scheduler.step()
         best = self.stopping.update(value, epoch)
         self.seconds += time.monotonic() - started
         figures = {"epoch": epoch + 1, "train_loss": train_loss, score.key: value, "rate": config.schedule.rate(epoch)}
         speed = samples / training_seconds
         pace = {"seconds": self.seconds, "samples_per_second": speed, "memory": peak_memory(self.compute.device)}
         self.history.append(figures)
-        self.log.append({**figures, **{f"rate_{name}": rate for name, rate in rates.items()}, **pace})
+        rates = {f"rate_{group['name']}": group["lr"] for group in self.optimizer.param_groups}
+        self.log.append({**figures, **rates, **pace})
         if log:
             log.write(self.log)  # before the state: what a kill leaves too much is dropped later
         self._save(epoch, value, best)
@@ -183,7 +181,7 @@ class Training:
     def _pass(self, epoch: int) -> tuple[float, int]:
         """Train on every batch once; return the mean loss and the number of windows."""
         self.model.train()
-        batches = self.trainable.train_batches()
+        batches = self.trainable.train_loader
         losses, samples = FiniteLoss(epoch, self.compute.device, self.plan.precision), 0
         progress = Progress(batches, f"epoch {epoch + 1}", len(batches))
         for batch in progress:
@@ -204,7 +202,7 @@ class Training:
             loss += self._backward(batch.rows(rows), (rows.stop - rows.start) / count)
         loss = self.compute.all_reduce(self.parameters, loss)
         losses.add(loss)
-        scaler = self.compute.accelerator.scaler
+        scaler = self.compute.scaler
         if scaler is None:
             self.optimizer.step()
         else:
@@ -213,9 +211,9 @@ class Training:
 
     def _backward(self, batch: Batch, weight: float) -> Tensor:
         """Add the gradients of this rank's rows, and return their part of the loss."""
-        shard = self.compute.shard(batch.size)
-        loss = self.trainable.batch_loss(batch.rows(shard.rows)) * (shard.weight * weight)
-        scaler = self.compute.accelerator.scaler
+        rows, share = self.compute.shard(batch.size)
+        loss = self.trainable.batch_loss(batch.rows(rows)) * (share * weight)
+        scaler = self.compute.scaler
         (loss if scaler is None else scaler.scale(loss)).backward()
         return loss.detach()
 
@@ -223,7 +221,7 @@ class Training:
         """Save the model if it is the best so far, then the state to go on from."""
         if best:
             self.trainable.save_best(epoch, value)
-        state = TrainingState.of(self.model, self.optimizer, self.scheduler, self.compute, self.trainable.generators())
+        state = TrainingState.of(self.model, self.optimizer, self.compute, self.trainable.train_loader)
         state.progress |= {
             "stopping": {name: getattr(self.stopping, name) for name in ("best", "best_epoch", "epochs_without")},
             "history": self.history,
@@ -234,7 +232,7 @@ class Training:
             "data_digest": self.trainable.trained_on,
             "fingerprints": self.frozen,
         }
-        if self.compute.is_main:
+        if self.compute.is_main_process:
             state.save(self.config.checkpoint)
         self.epochs_saved = epoch + 1
 
@@ -257,10 +255,10 @@ def save_training(trainable: Trainable, seconds: float, epochs: list[dict[str, A
     record = {
         "seconds": seconds,
         "data_digest": trainable.trained_on,
-        "environment": {**environment(compute.device), "processes": compute.processes},
+        "environment": {**environment(compute.device), "processes": compute.num_processes},
         "best": trainable.best,
         "epochs": epochs,
     }
-    if compute.is_main:
+    if compute.is_main_process:
         write_json(trainable.config.checkpoint / TRAINING, record)
     return record

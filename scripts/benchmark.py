@@ -116,7 +116,7 @@ class Bench:
             torch.compiler.reset()  # what other sizes compiled counts towards a limit
             self.model.compile_parts(self.compiled)
         self.compute = Compute(device, precision_of(mode))
-        self.scaler = self.compute.accelerator.scaler or GradScaler(enabled=False)
+        self.scaler = self.compute.scaler or GradScaler(enabled=False)
         trained = [parameter for group in self.model.parameter_groups() for parameter in group.parameters]
         self.optimizer = torch.optim.Adam(trained, fused=True) if trained else None
 

@@ -195,7 +195,7 @@ def test_runs_in_the_root_wherever_it_is_called_from(house: Path, script: Script
 
 def test_the_tests_see_no_gpu(house: Path, script: Script) -> None:
     assert script("scripts/test.sh", "-x", CUDA_VISIBLE_DEVICES="0").returncode == 0
-    assert calls(house, "-m pytest") == ["house python -m pytest -n 2 --dist loadfile -x cuda="]
+    assert calls(house, "-m pytest") == ["house python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -x cuda="]
 
 
 @pytest.mark.parametrize("code", ["0", "1", "5"])

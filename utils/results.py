@@ -4,7 +4,7 @@ import errno
 import math
 import os
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ SIMPLE = {
     "naive": ("naive forecast", "repeat the last value"),
     "seasonal_naive": ("seasonal naive forecast", "repeat the last season"),
 }
+
+Figure = tuple[str, int, Callable[[float], str]]  # title, width and form of a column
 
 
 def save_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
@@ -63,50 +65,43 @@ def comparison(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
     The reports are those of ``ErrorSums`` by name of the forecast, the model first.
     """
-    for scale, title in SCALES.items():
-        forecasts = [report[scale] for report in reports.values()]
-        channels, rows = list(forecasts[0]["per_channel"]), [("all", forecasts)]
-        for i, (first, last) in enumerate(quarter["steps"] for quarter in forecasts[0]["per_quarter"]):
-            rows.append((f"steps {first}-{last}", [one["per_quarter"][i] for one in forecasts]))
-        rows += [(name, [one["per_channel"][name] for one in forecasts]) for name in channels[:MOST_CHANNELS]]
-        width = max(18, *(len(name) + 2 for name, _ in rows))
-        yield ""
-        yield f"Test errors in {title}"
-        yield " " * width + "".join(f"{name.replace('_', ' '):>24}" for name in reports)
-        yield " " * width + f"{'MSE':>14}{'MAE':>10}" * len(reports)
-        for name, cells in rows:
-            numbers = "".join(f"{_shown(cell['mse']):>14}{_shown(cell['mae']):>10}" for cell in cells)
-            yield f"  {name:<{width - 2}}{numbers}"
-        if len(channels) > MOST_CHANNELS:
-            yield f"  … and {len(channels) - MOST_CHANNELS} more channels in metrics.json"
     yield ""
+    for scale, title in SCALES.items():
+        yield f"Test errors in {title}"
+        found = {name.replace("_", " "): report[scale] for name, report in reports.items()}
+        yield from _table("all", found, {"mse": ("MSE", 14, _error), "mae": ("MAE", 10, _error)})
 
 
 def coverage_lines(report: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield the lines of a table of a ``Coverage.report``: coverage and mean width by nominal level."""
     if not report:
         return
-    levels = list(report.values())
-    columns, rows = list(levels[0]["per_channel"]), [("all (standardised)", levels)]
-    rows += [(name, [one["per_channel"][name] for one in levels]) for name in columns[:MOST_CHANNELS]]
-    width = max(len(name) + 4 for name, _ in rows)
     yield "Prediction intervals on the test split: share of the truth inside, mean width (columns in their own units)"
-    yield " " * width + "".join(f"{'nominal ' + level:>24}" for level in report)
-    yield " " * width + f"{'inside':>10}{'mean width':>14}" * len(report)
-    for name, cells in rows:
-        numbers = "".join(f"{_shown(cell['coverage'], '.3f'):>10}{_shown(cell['width'], '.5g'):>14}" for cell in cells)
-        yield f"  {name:<{width - 2}}{numbers}"
-    if len(columns) > MOST_CHANNELS:
-        yield f"  … and {len(columns) - MOST_CHANNELS} more columns in metrics.json"
+    figures = {"coverage": ("inside", 10, "{:.3f}".format), "width": ("mean width", 14, "{:.5g}".format)}
+    yield from _table("all (standardised)", {f"nominal {level}": one for level, one in report.items()}, figures)
+
+
+def _error(value: float) -> str:
+    return format_metric(value) if abs(value) < 10_000 else f"{value:.3g}"
+
+
+def _table(overall: str, reports: Mapping[str, Mapping[str, Any]], figures: Mapping[str, Figure]) -> Iterator[str]:
+    """Yield the lines of a table of some figures by key: overall, per quarter of the horizon if known, per channel."""
+    first = next(iter(reports.values()))
+    steps, channels = [quarter["steps"] for quarter in first.get("per_quarter", [])], list(first["per_channel"])
+    names = [overall, *(f"steps {start}-{end}" for start, end in steps), *channels[:MOST_CHANNELS]]
+    columns = [(one, *one.get("per_quarter", []), *one["per_channel"].values()) for one in reports.values()]
+    width = max(18, *(len(name) + 2 for name in names))
+    yield " " * width + "".join(f"{name:>24}" for name in reports)
+    yield " " * width + "".join(f"{title:>{size}}" for title, size, _ in figures.values()) * len(reports)
+    for name, *cells in zip(names, *columns, strict=False):
+        numbers = [(cell[key], size, form) for cell in cells for key, (_, size, form) in figures.items()]
+        # None where every target was filled in, or there is no interval.
+        texts = (f"{'none' if value is None else form(value):>{size}}" for value, size, form in numbers)
+        yield f"  {name:<{width - 2}}{''.join(texts)}"
+    if len(channels) > MOST_CHANNELS:
+        yield f"  … and {len(channels) - MOST_CHANNELS} more channels in {RECORD}"
     yield ""
-
-
-def _shown(value: float | None, form: str | None = None) -> str:
-    if value is None:
-        return "none"  # every target was filled in, or there is no interval
-    if form is None:
-        return format_metric(value) if abs(value) < 10_000 else f"{value:.3g}"
-    return format(value, form)
 
 
 def run_title(record: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,7 @@ _WHOLE = rf"[+-]?[0-9]+{_EXPONENT}"
 _POINT = rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){_EXPONENT}"
 _COMMA = rf"[+-]?(?:[0-9]*,[0-9]+|[0-9]+,){_EXPONENT}"
 # Groups of three digits: of thousands, or three decimals if there is but one such group.
-_ONE_GROUP = r"[+-]?[1-9]\d{{0,2}}{0}\d{{3}}"
+_ONE_GROUP = r"[+-]?[1-9]\d{0,2}[.,]\d{3}"
 _THOUSANDS = (
     r"[+-]?\d{1,3}(?:(?:,\d{3}){2,}|(?:\.\d{3}){2,}|(?:[\s'’_]\d{3})+|(?:,\d{3})+\.\d*|(?:\.\d{3})+,\d*"
     r"|(?:[\s'’_]\d{3})+[.,]\d*)"
@@ -29,6 +28,7 @@ _THOUSANDS = (
 # What is wrong with a cell, by the first pattern that fits it.
 _PROBLEMS = {
     r"[+-]?inf(?:inity)?": "is infinite",
+    "true|false": "is not a number: write 1 and 0",
     _POINT: "is too large to be standardised",
     _THOUSANDS: "has thousands separators: write it without them, like 1234567.5",
     r"\D{0,4}[\d.,]+\s*(?:%|\D{1,4})": "is not a number: leave out units, signs and words, like 12.5",
@@ -41,65 +41,44 @@ def decimal_mark(texts: pd.DataFrame, location: Location, european: bool) -> str
 
     ``european`` tells whether the separator is one of countries that write 1.234,5.
     """
-    commas, points = _first(texts, ",", _COMMA), _first(texts, ".", _POINT)
+    commas, points = _with_mark(texts, ",", _COMMA), _with_mark(texts, ".", _POINT)
+    places = [
+        f"{shown(cells.iloc[0])} in column {shown(cells.name)}, {location.row(int(cells.index[0]))}"
+        for cells in (*commas[:1], *points[:1])
+    ]
     if commas and points:
         raise UserError(
-            f"{location.name} has decimal commas or thousands separators beside points: {commas.where(location)}, "
-            f"{points.where(location)}; write all numbers like 1234.5."
+            f"{location.name} has decimal commas or thousands separators beside points: {', '.join(places)}; write all "
+            "numbers like 1234.5."
         )
-    found = commas or (points if european else None)
-    if found and not found.is_sure:
-        whole, rest = re.split("[,.]", found.text)
+    found = commas or (points if european else [])
+    if found and all(cells.str.fullmatch(_ONE_GROUP).all() for cells in found):
+        whole, rest = re.split("[,.]", found[0].iloc[0])
         raise UserError(
-            f"{location.name}: {found.where(location)}, can be {whole}{rest} or {whole}.{rest}, and no other number of "
-            f"the file tells which: write thousands without separators, or {whole}.{rest}0 with a decimal more."
+            f"{location.name}: {places[0]}, can be {whole}{rest} or {whole}.{rest}, and no other number of the file "
+            f"tells which: write thousands without separators, or {whole}.{rest}0 with a decimal more."
         )
     return "," if commas else "."
 
 
-class _Cell(NamedTuple):
-    """The first number with a mark; it is sure if in some number the mark can only be the decimal mark."""
-
-    text: str
-    row: int
-    column: str
-    is_sure: bool
-
-    def where(self, location: Location) -> str:
-        return f"{shown(self.text)} in column {shown(self.column)}, {location.row(self.row)}"
-
-
-def _first(texts: pd.DataFrame, mark: str, pattern: str) -> _Cell | None:
-    first = None
-    for name in texts:
-        cells = texts[name][texts[name].str.contains(mark, regex=False, na=False)]
-        cells = cells[cells.str.fullmatch(pattern)]
-        if len(cells):
-            is_sure = not cells.str.fullmatch(_ONE_GROUP.format(re.escape(mark))).all()
-            first = first or _Cell(cells.iloc[0], int(cells.index[0]), str(name), False)
-            if is_sure:
-                return first._replace(is_sure=True)
-    return first
+def _with_mark(texts: pd.DataFrame, mark: str, pattern: str) -> list[pd.Series]:
+    """Return the numbers that have a mark, of each column with any."""
+    marked = (texts[name][texts[name].str.contains(mark, regex=False, na=False)] for name in texts)
+    return [numbers for cells in marked if len(numbers := cells[cells.str.fullmatch(pattern)])]
 
 
 def read_numbers(column: pd.Series, location: Location) -> np.ndarray:
     """Return a column as float64, NaN where a value is missing; raise UserError if a cell is no finite number."""
-    where = f"{location.name}, column {shown(column.name)}"
-    if pd.api.types.is_bool_dtype(column):
-        raise UserError(f"{where} holds True and False, not numbers; write 1 and 0.")
-    if pd.api.types.is_complex_dtype(column):
-        raise UserError(f"{where} holds complex numbers; write two columns.")
-    if pd.api.types.is_numeric_dtype(column):
+    if pd.api.types.is_any_real_numeric_dtype(column):
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        wrong = np.isinf(numbers) | (np.abs(numbers) >= LARGEST)
+        unread = np.zeros(len(numbers), dtype=bool)
     else:
         texts = stripped(column)
-        missing = (texts.isna() | texts.str.lower().isin(_NOTHING)).to_numpy(dtype=bool)
         pattern = f"(?:{_COMMA if location.decimal == ',' else _POINT}|{_WHOLE})"
-        readable = texts.str.fullmatch(pattern, na=False).to_numpy(dtype=bool)
-        numbers = np.full(len(texts), np.nan)
-        numbers[readable] = texts[readable].str.replace(",", ".").astype(np.float64).to_numpy()
-        wrong = ~(readable | missing) | (np.abs(numbers) >= LARGEST)
+        readable = texts.str.fullmatch(pattern, na=False)
+        numbers = texts.where(readable).str.replace(",", ".").astype(np.float64).to_numpy()
+        unread = ~(readable | texts.isna() | texts.str.lower().isin(_NOTHING)).to_numpy(dtype=bool)
+    wrong = unread | (np.abs(numbers) >= LARGEST)
     if wrong.any():
         raise _refusal(column, wrong, location)
     return numbers

@@ -38,7 +38,7 @@ def test_regular_dates_give_back_their_frequency(frequency: str) -> None:
         (["2024-01-01", "2024-01-01", "2024-01-01"], "D"),
     ],
 )
-def test_uneven_dates_have_the_frequency_of_their_median_step(dates: list[str], frequency: str) -> None:
+def test_uneven_dates_have_the_frequency_of_their_most_frequent_step(dates: list[str], frequency: str) -> None:
     assert infer_frequency(pd.DatetimeIndex(dates)) == frequency
 
 

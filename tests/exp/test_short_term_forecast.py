@@ -176,14 +176,14 @@ class TestHoldout:
         path.write_text("\n".join([header, *rows]))
 
     def test_what_is_held_out_changes_no_training_sample(self, m4: list[str], tmp_path: Path) -> None:
-        before = list(self.experiment(m4).train_batches())
+        before = list(self.experiment(m4).train_loader)
         train = tmp_path / "m4" / "Yearly-train.csv"
         self.rewrite(train, lambda _, place, value: 7e5 if place >= -6 else value)
-        after = list(self.experiment(m4).train_batches())
+        after = list(self.experiment(m4).train_loader)
         for one, other in zip(before, after, strict=True):
             assert all(torch.equal(getattr(one, part), getattr(other, part)) for part in ("x", "y", "mask"))
         self.rewrite(train, lambda _, place, value: 7e5 if place == -7 else value)
-        seen = torch.cat([torch.cat([batch.x, batch.y], dim=1) for batch in self.experiment(m4).train_batches()])
+        seen = torch.cat([torch.cat([batch.x, batch.y], dim=1) for batch in self.experiment(m4).train_loader])
         assert (seen == 7e5).any()
 
     def test_validation_scores_forecasts_of_what_is_held_out(
@@ -202,7 +202,7 @@ class TestHoldout:
         assert torch.cat(asked)[:, -1, 0].tolist() == [993, 1993, 2993, 3993]
 
     def test_every_sample_of_an_epoch_is_trained_on(self, m4: list[str]) -> None:
-        batches = list(self.experiment([*m4, "--batch_size", "5"]).train_batches())
+        batches = list(self.experiment([*m4, "--batch_size", "5"]).train_loader)
         assert [len(batch.x) for batch in batches] == [5, 5, 2]
 
 

@@ -121,7 +121,7 @@ class Scaled(LongTermForecast):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
-        self.compute.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=self.SCALE, growth_interval=10**6)
+        self.compute.scaler = torch.amp.GradScaler("cpu", init_scale=self.SCALE, growth_interval=10**6)
 
 
 def test_scaled_losses_train_as_plain_ones(tiny: Tiny) -> None:
@@ -133,11 +133,11 @@ def test_scaled_losses_train_as_plain_ones(tiny: Tiny) -> None:
 def test_a_step_whose_scaled_gradients_overflow_is_left_out_and_the_scale_lowered(tiny: Tiny) -> None:
     experiment = prepared(tiny(task_w=1e5), Scaled)
     training = Training(experiment)
-    scaler = experiment.compute.accelerator.scaler
+    scaler = experiment.compute.scaler
     scaler.scale(torch.ones(()))  # it is made at its first use
     scaler._scale.fill_(1e38)
     before = [parameter.detach().clone() for parameter in training.parameters]
-    batch = next(iter(experiment.train_batches()))
+    batch = next(iter(experiment.train_loader))
     experiment.model.train()
     training._step(batch, FiniteLoss(0, CPU, "fp16"))
     assert all(torch.equal(one, other) for one, other in zip(before, training.parameters, strict=True))
@@ -207,7 +207,7 @@ def test_compiled_it_comes_to_the_same_and_the_last_smaller_batch_compiles_nothi
     assert seen > 0
     assert experiment.validate() == pytest.approx(compiled["validation_mse"], rel=1e-6)
     experiment.model.train()
-    batch = next(iter(experiment.train_batches()))
+    batch = next(iter(experiment.train_loader))
     experiment.batch_loss(batch.rows(slice(7)))
     assert graphs["unique_graphs"] == seen
     assert compiled == pytest.approx(plain, rel=1e-4)

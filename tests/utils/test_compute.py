@@ -48,12 +48,12 @@ def test_without_a_compiler_it_is_said_what_is_missing(monkeypatch: pytest.Monke
 def test_shards_cover_a_batch_once_and_weigh_one_together(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     compute, covered, weight = Compute(CPU, "fp32"), [], 0.0
     for rank in range(3):
-        monkeypatch.setattr(Compute, "processes", 3)
-        monkeypatch.setattr(type(compute.accelerator), "process_index", rank)
-        shard = compute.shard(count)
-        weight += shard.weight
-        assert shard.rows.stop > shard.rows.start
-        covered += list(range(count))[shard.rows] if shard.weight else []
+        monkeypatch.setattr(Compute, "num_processes", 3)
+        monkeypatch.setattr(Compute, "process_index", rank)
+        rows, share = compute.shard(count)
+        weight += share
+        assert rows.stop > rows.start
+        covered += list(range(count))[rows] if share else []
     assert covered == list(range(count))
     assert weight == pytest.approx(1)
 

@@ -186,4 +186,4 @@ def test_the_table_of_intervals_counts_the_columns_that_it_does_not_show() -> No
     report = Coverage({0.9: np.ones((1, 23))})
     report.add(torch.zeros(1, 1, 23), torch.zeros(1, 1, 23))
     *_, last, _ = coverage_lines(report.report([f"c{i}" for i in range(23)], np.ones(23)))
-    assert last == "  … and 2 more columns in metrics.json"
+    assert last == "  … and 2 more channels in metrics.json"

@@ -10,9 +10,13 @@ import pandas as pd
 import pytest
 from utilsforecast import losses
 
+from models import MODELS, find_config
+from models.config import SIZES
 from tests.helpers.records import long_term, m4
+from utils.flags import flags_of
+from utils.m4 import scores as m4_scores
 from utils.m4.patterns import PATTERNS
-from utils.m4.scores import Group, Scores, family_of, pool_records, score, seasonal_scale
+from utils.m4.scores import Group, Scores, pool_records, score, seasonal_scale
 
 # Two series: 1 2 4 8 and 10 7 10.
 VALUES = np.array([1.0, 2, 4, 8, 10, 7, 10])
@@ -203,6 +207,11 @@ def test_smape_and_mase_equal_those_of_utilsforecast() -> None:
     assert ours.mape == pytest.approx(100 * losses.mape(test, ["CALF"])["CALF"].mean())
     theirs = losses.mase(test, ["CALF"], seasonality=season, train_df=train)["CALF"]
     assert ours.mase == pytest.approx(theirs.mean())
+
+
+def family_of(record: dict[str, Any]) -> tuple[Any, ...]:
+    flags = [one for name in MODELS for one in flags_of(find_config(name)).values()]
+    return m4_scores.family_of(record, {*SIZES, *(one.name for one in flags if one.metadata["training"])})
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 Formulas: M4 Competitor's Guide, "Evaluation". Shapes: N series, H horizon.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -14,12 +14,6 @@ from utils.m4.patterns import PATTERNS
 NAIVE2 = "naive2"
 # In the order of the tables: every pattern alone, then the two pools.
 POOLS = {**{name: (name,) for name in PATTERNS}, "Others": ("Weekly", "Daily", "Hourly"), "Average": tuple(PATTERNS)}
-# Parts of a model's configuration in which the runs of one table may differ: its sizes, which follow from the pattern,
-# and how it was trained.
-MAY_DIFFER = frozenset(
-    {"seq_len", "pred_len", "channels", "season"}
-    | {"task_loss", "output_loss", "feature_loss", "task_w", "output_w", "feature_w"}
-)
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,6 @@ class Scores:
 class Group(NamedTuple):
     """One row of M4's table: scores by forecaster, and the patterns that belong to the group and were not scored."""
 
-    name: str
     scores: dict[str, Scores]
     missing: tuple[str, ...]
 
@@ -95,11 +88,15 @@ def _with_owa(scores: Scores, naive2: Scores | None) -> Scores:
     return replace(scores, owa=(scores.smape / naive2.smape + scores.mase / naive2.mase) / 2)
 
 
-def family_of(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what the runs of one average have in common: model, backbone, seed and choice of the epoch."""
+def family_of(record: Mapping[str, Any], may_differ: Container[str]) -> tuple[Any, ...]:
+    """Return what the runs of one average have in common: model, backbone, seed and choice of the epoch.
+
+    Args:
+        may_differ: parts of a model's configuration that say nothing of the model: its sizes, how it was trained.
+    """
     data, model = record["data"], record["model"]
     backbone = model["origin"].get("backbone", {})
-    kept = {name: value for name, value in model["config"].items() if name not in MAY_DIFFER}
+    kept = {name: value for name, value in model["config"].items() if name not in may_differ}
     return (
         record["task"]["name"], record["run"]["seed"], data.get("selected_on"), data.get("target_data"),
         model["name"], kept, backbone.get("name"), backbone.get("init"),
@@ -122,7 +119,7 @@ def pool_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Group]:
             shared = [one for one in present[0] if all(one in reports for reports in present)]
             pooled = {one: _pool([Scores(**reports[one]) for reports in present]) for one in shared}
             scores = {one: _with_owa(found, pooled.get(NAIVE2)) for one, found in pooled.items()}
-            groups[name] = Group(name, scores, missing)
+            groups[name] = Group(scores, missing)
     return groups
 
 

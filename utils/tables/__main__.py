@@ -19,7 +19,7 @@ from utils.errors import shown_path
 from utils.files import replacing
 from utils.tables.comparison import Pair, compare_pairs
 from utils.tables.comparison_text import describe_comparison, describe_published, plot_pairs
-from utils.tables.markdown import bullets, joined, number, numbers, table_line, whole_table
+from utils.tables.markdown import bullets, numbers, table_line, whole_table
 from utils.tables.records import FEW_SHOT, LONG_TERM, M4, NOTHING, ZERO_SHOT, look_up, read_records
 from utils.tables.tables import AVERAGE, BASELINES, CELL, PAPER, Tables, by_size, make_tables
 
@@ -112,10 +112,10 @@ def _table(name: str, rows: pd.DataFrame) -> Iterator[str]:
     yield from whole_table(titles, ())
     for (block, horizon), row in rows.groupby(CELL, sort=False):
         deviations = ["" if pd.isna(std) else f" ± {std:.{digits}f}" for std in row["std"]]
-        ours = [number(mean, digits) + std for mean, std in zip(row["mean"], deviations, strict=True)]
+        ours = [numbers([mean], digits) + std for mean, std in zip(row["mean"], deviations, strict=True)]
         gap, seeds = row.gap.iloc[0], row.seeds.iloc[0]
         if published:
-            ours = [gap or joined(ours), numbers(row.published, 3), numbers(row.difference, digits, "+")]
+            ours = [gap or " / ".join(ours), numbers(row.published, 3), numbers(row.difference, digits, "+")]
         elif gap:
             ours = [gap] * len(ours)
         rivals = [numbers(row[baseline], digits) for baseline in baselines]
@@ -133,31 +133,28 @@ def _notes(name: str, tables: Tables) -> Iterator[str]:
     yield from (f"{note}." for note in printed.note.unique() if note)
     shown = tables.runs[tables.runs.shown & (tables.runs.table == name)]
     for network, runs in shown.groupby("network"):
-        yield f"{network}: {'; '.join(_origin(runs.record))}."
+        origins = pd.DataFrame(map(_origin, runs.record))
+        yield f"{network}: {'; '.join(f'{name} {_listed(values.dropna())}' for name, values in origins.items())}."
     yield from sorted(_settings(shown))
 
 
-def _origin(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield where the figures of one network come from."""
-
-    def listed(name: str) -> str:
-        return _listed(look_up(record, name) for record in records)
-
-    yield f"seeds {listed('run.seed')}"
-    if any("word_embeddings" in record["model"]["origin"] for record in records):
-        yield f"word embeddings of {listed('model.origin.word_embeddings.llm')}"
-    machines = [(look_up(one, "run.environment.device"), look_up(one, "run.environment.torch")) for one in records]
-    yield f"machines {_listed(device and f'{device} (PyTorch {torch})' for device, torch in machines)}"
-    yield f"commits {listed('run.environment.commit')}"
-    if any("naive2" in record["data"] for record in records):
-        yield f"Naive2 {listed('data.naive2')}"
+def _origin(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the figures of a run come from, by its name in the notes."""
+    device, torch = look_up(record, "run.environment.device"), look_up(record, "run.environment.torch")
+    found = {"seeds": record["run"]["seed"]}
+    if "word_embeddings" in record["model"]["origin"]:
+        found["word embeddings of"] = look_up(record, "model.origin.word_embeddings.llm")
+    found["machines"] = device and f"{device} (PyTorch {torch})"
+    found["commits"] = look_up(record, "run.environment.commit")
+    if "naive2" in record["data"]:
+        found["Naive2"] = record["data"]["naive2"]
+    return found
 
 
 def _settings(shown: pd.DataFrame) -> Iterator[str]:
     """Yield the training flags that rows have in common, with the rows."""
-    flags = []
-    for settings in map(json.loads, shown.settings):
-        flags.append(" ".join(f"{name} {value}" for name, value in settings.items() if name.startswith("--")))
+    settings = [json.loads(text).items() for text in shown.settings]
+    flags = [" ".join(f"{name} {value}" for name, value in one if name.startswith("--")) for one in settings]
     places = [f"{block.model} on {block.title}" for block in shown.block]
     for text, runs in shown.assign(flags=flags, place=places).groupby("flags"):
         rows = runs.groupby("place").horizon.agg(_listed)
@@ -176,7 +173,7 @@ def _left_out(runs: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[str]:
 
 def _listed(values: Iterable[Any]) -> str:
     """Return each value once, numbers by size."""
-    return ", ".join(sorted({str(value) for value in values if value is not None}, key=by_size)) or "unknown"
+    return ", ".join(sorted(set(map(str, values)), key=by_size)) or "unknown"
 
 
 def summary(tables: Tables) -> Iterator[str]:

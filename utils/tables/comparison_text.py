@@ -7,7 +7,7 @@ import pandas as pd
 
 from utils.plots import plot_differences
 from utils.tables.comparison import METRICS, Pair, costs, models_of, over_all, side_by_side
-from utils.tables.markdown import bullets, joined, number, numbers, whole_table
+from utils.tables.markdown import bullets, numbers, whole_table
 from utils.tables.records import NOTHING, Block
 from utils.tables.statistics import LEAST_DATA_SETS
 from utils.tables.tables import AVERAGE, Tables
@@ -84,7 +84,7 @@ def _beside(tables: Tables, table: str, models: Sequence[str]) -> Iterator[str]:
     for protocol, horizon in frames[METRICS[0]].index:
         parts = {metric: _marked(frame.loc[(protocol, horizon)], models) for metric, frame in frames.items()}
         title, look_back = protocol.title, str(protocol.seq_len)
-        rows.append([title, look_back, horizon, *(joined(cells) for cells in zip(*parts.values(), strict=True))])
+        rows.append([title, look_back, horizon, *map(_joined, *parts.values())])
         names = [model.partition(",")[0] for model in models]
         keys = [[(protocol, horizon, name, metric) for metric in METRICS] for name in names]
         printed = [[papers.published.get(key, float("nan")) for key in pair] for pair in keys]
@@ -100,9 +100,13 @@ def _marked(row: pd.Series, models: Sequence[str]) -> list[str]:
     cells = []
     for model in models:
         deviation = row["std"].get(model)
-        text = number(means[model], DIGITS) + ("" if pd.isna(deviation) else f" ± {deviation:.{DIGITS}f}")
+        text = numbers([means[model]], DIGITS) + ("" if pd.isna(deviation) else f" ± {deviation:.{DIGITS}f}")
         cells.append(f"{marks.get(model, '')}{text}{marks.get(model, '')}")
     return cells
+
+
+def _joined(*cells: str) -> str:
+    return NOTHING if set(cells) == {NOTHING} else " / ".join(cells)
 
 
 def _differences(pairs: Sequence[Pair]) -> Iterator[str]:
@@ -111,7 +115,7 @@ def _differences(pairs: Sequence[Pair]) -> Iterator[str]:
         interval = NOTHING if one.lower is None else f"{one.lower:+.{DIGITS}f} to {one.upper:+.{DIGITS}f}"
         rows.append(
             [one.protocol.title, one.horizon, one.metric.upper(), f"{one.model} - {one.other}",
-             number(one.difference, DIGITS, "+"), interval, one.verdict, str(one.windows), str(one.seeds)]
+             numbers([one.difference], DIGITS, "+"), interval, one.verdict, str(one.windows), str(one.seeds)]
         )  # fmt: skip
     titles = ["data set", "horizon", "metric", "models", "difference", "95 % interval", "first is", "windows", "seeds"]
     yield from whole_table(titles, rows)
@@ -147,7 +151,7 @@ def _overall(tables: Tables, table: str, models: Sequence[str]) -> Iterator[str]
 
 def _bounded(figures: pd.Series, name: str) -> str:
     value, lower, upper = (figures[f"{name}{end}"] for end in ("", "_lower", "_upper"))
-    return number(value, 3) + ("" if pd.isna(lower) else f" ({lower:.3f} to {upper:.3f})")
+    return numbers([value], 3) + ("" if pd.isna(lower) else f" ({lower:.3f} to {upper:.3f})")
 
 
 def _costs(tables: Tables, table: str) -> Iterator[str]:
@@ -158,7 +162,7 @@ def _costs(tables: Tables, table: str) -> Iterator[str]:
         milliseconds = NOTHING if pd.isna(one.milliseconds) else f"{one.milliseconds:.3g}"
         rows.append(
             [protocol.title, str(protocol.seq_len), one.horizon, one.network, str(one.seeds), *counts,
-             number(one.seconds_per_epoch, 1), milliseconds, number(one.gib, 2), one.machine]
+             numbers([one.seconds_per_epoch], 1), milliseconds, numbers([one.gib], 2), one.machine]
         )  # fmt: skip
     titles = ["data set", "look-back", "horizon", "model, backbone", "seeds", "trained", "parameters", "s / epoch",
               "ms / forecast", "peak GiB", "machine"]  # fmt: skip

@@ -8,19 +8,9 @@ from utils.errors import shown_path
 from utils.tables.records import NOTHING
 
 
-def number(value: float, digits: int, sign: str = "") -> str:
-    """Return a figure with some decimals; a dash for none."""
-    return NOTHING if pd.isna(value) else f"{value:{sign}.{digits}f}"
-
-
 def numbers(values: Iterable[float], digits: int, sign: str = "") -> str:
-    """Return figures with slashes between; one dash where there is none at all."""
-    return joined(number(value, digits, sign) for value in values)
-
-
-def joined(texts: Iterable[str]) -> str:
-    """Return texts with slashes between; one dash where all are dashes."""
-    parts = list(texts)
+    """Return numbers with slashes between; a dash for one that is not there, and for all if none is."""
+    parts = [NOTHING if pd.isna(value) else f"{value:{sign}.{digits}f}" for value in values]
     return NOTHING if set(parts) == {NOTHING} else " / ".join(parts)
 
 

@@ -100,11 +100,9 @@ def is_number(value: Any) -> bool:
 
 def _check(record: Record) -> None:
     """Raise ValueError, with the reason, where a file holds no record."""
-    content = record.content
-    if not isinstance(content, dict):
-        raise ValueError("no record of a run")
-    if content.get("format") != FORMAT:
-        raise ValueError(f"no record of format {FORMAT}: format is {_shown(content.get('format'))}; repeat the run")
+    content, found = record.content, look_up(record.content, "format")
+    if found != FORMAT:
+        raise ValueError(f"no record of format {FORMAT}: format is {_shown(found)}; repeat the run")
     _check_kinds(content, RECORD_PARTS)
     scores = content["scores"]
     for metric in content["task"]["metrics"]:

@@ -76,8 +76,7 @@ def read_published() -> pd.DataFrame:
     Columns are those of the file and ``protocol``, the block of rows that a figure can be compared with; it has a
     negative seq_len where the look-back is not known, so that no run is compared with the figure.
     """
-    figures = pd.read_csv(PUBLISHED, dtype=str, keep_default_na=False).astype({"value": float})
-    figures = figures.rename(columns={"value": "published"})
+    figures = pd.read_csv(PUBLISHED, dtype=str, keep_default_na=False).astype({"published": float})
     figures["protocol"] = [
         Block(table, data, target, 10 if table == FEW_SHOT else 100, seq_len=_steps(table, look_back))
         for table, data, target, look_back in figures[["table", "data", "target", "look_back"]].itertuples(index=False)
@@ -128,9 +127,8 @@ def _rows(shown: pd.DataFrame, published: pd.DataFrame) -> Iterator[Row]:
     run |= {block: [] for block in printed.index if block not in done}
     for block, ours in run.items():
         theirs = list(printed.get(block.protocol, []))
-        horizons = sorted({*theirs, *ours}, key=by_size)
-        averaged = theirs or horizons
-        groups = {horizon: [horizon] for horizon in horizons} | ({AVERAGE: averaged} if len(averaged) > 1 else {})
+        averaged = theirs or ours
+        groups = {one: [one] for one in (*theirs, *ours)} | ({AVERAGE: averaged} if len(averaged) > 1 else {})
         for horizon, members in (POOLS if block.table == M4 else groups).items():
             present = {*ours}.intersection(members)
             if present or (theirs and block.model in PUBLISHED_MODELS):
@@ -170,11 +168,11 @@ def _scores(shown: pd.DataFrame) -> pd.DataFrame:
         lines += [(run.block, run.horizon, run.seed, *one) for one in _beside(run.record, scores, scores["metrics"])]
     for (block, seed), runs in shown[shown.table == M4].groupby(["block", "seed"], sort=False):
         record = runs.record.iloc[0]
-        for group in pool_records(runs.record).values():
+        for pool, group in pool_records(runs.record).items():
             if not group.missing:
                 scores = {name: asdict(one) for name, one in group.scores.items()}
                 found = _beside(record, scores[record["model"]["name"]], scores)
-                lines += [(block, group.name, seed, *one) for one in found]
+                lines += [(block, pool, seed, *one) for one in found]
     scores = pd.DataFrame(lines, columns=["block", "part", "seed", "metric", "ours", *BASELINES])
     return scores.astype(dict.fromkeys(["ours", *BASELINES], float))
 

@@ -66,7 +66,7 @@ def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path) -> None:
         (b'{"mse": 1', "Expecting ',' delimiter"),
         (b"\xff\xfe", "can't decode"),
         (b"[" * 100_000, "recursion"),
-        (b"[1]", "no record of a run"),
+        (b"[1]", "no record of format 2: format is missing"),
         (b'{"accuracy": 1}', "no record of format 2: format is missing"),
         (b'{"format": 3}', "no record of format 2: format is 3"),
         (b'{"format": 2, "task": ["x"]}', "task.name is missing, not text"),
