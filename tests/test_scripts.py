@@ -121,7 +121,7 @@ def test_a_peer_runs_every_data_set_on_disk(shell: Shell) -> None:
     ("model", "pred_len", "settings"),
     [
         ("PatchTST", 96, {"e_layers": 1, "n_heads": 2, "d_model": 512, "d_ff": 2048, "batch_size": 32}),
-        ("PatchTST", 720, {"e_layers": 1, "n_heads": 16, "lradj": "type4", "decay_fac": 0.5, "cos": 0}),
+        ("PatchTST", 720, {"e_layers": 1, "n_heads": 16, "lradj": "type2", "decay_fac": 0.5, "cos": 0}),
         ("iTransformer", 96, {"e_layers": 2, "d_model": 256, "d_ff": 256, "n_heads": 8, "marks": 1}),
         ("iTransformer", 336, {"d_model": 512, "d_ff": 512, "learning_rate": 1e-4}),
         ("TimesNet", 192, {"e_layers": 2, "d_model": 16, "d_ff": 32, "top_k": 5, "num_kernels": 6, "marks": 1}),
