@@ -1,11 +1,12 @@
 # Sourced by the scripts per data set: what the runs of the published protocol share.
 # They run in the repository's root, wherever they are called from: relative paths in flags start there.
-# $SEEDS, several with spaces between, repeats every run with each of them.
+# $SEEDS, several with spaces between, repeats every run with each of them; $HORIZONS runs some of the horizons alone.
 
 CDPATH= cd -- "$(dirname -- "$0")/../.."
 . scripts/environment.sh
 . scripts/attempt.sh
 choose_python
+HORIZONS=${HORIZONS:-96 192 336 720}
 
 # one_run FLAGS …: one call of run.py, or one per seed.
 one_run() {
@@ -21,7 +22,7 @@ one_run() {
 four_horizons() {
     data=$1
     shift
-    for pred_len in 96 192 336 720; do
+    for pred_len in $HORIZONS; do
         one_run \
             --model CALF \
             --gpt_layers 6 \

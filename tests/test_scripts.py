@@ -112,6 +112,12 @@ def test_a_peer_runs_the_named_data_sets_at_four_horizons(script: Path, shell: S
         assert (args.des, args.seed) == ("two words", 2021)
 
 
+@pytest.mark.parametrize("script", [LONG_TERM[0], PEERS[0]], ids=name_of)
+def test_runs_the_horizons_it_is_told(script: Path, shell: Shell) -> None:
+    shell.run(script, *(["ETTh1"] if script in PEERS else []), HORIZONS="96 720")
+    assert [args.pred_len for args in shell.parsed] == [96, 720]
+
+
 def test_a_peer_runs_every_data_set_on_disk(shell: Shell) -> None:
     shell.run(PEERS[0], present=["ETTh1", "illness", "m4/Yearly", "weather"]).check_returncode()
     assert {args.data for args in shell.parsed} == {"ETTh1", "weather"}

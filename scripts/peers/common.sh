@@ -24,7 +24,7 @@ run_peer() {
     done
     [ -n "$chosen" ] || chosen=$("$python" -m data_provider.download --present | grep -v -e m4 -e illness)
     for data in $chosen; do
-        for pred_len in 96 192 336 720; do
+        for pred_len in $HORIZONS; do
             # shellcheck disable=SC2046 # the settings are words
             one_run \
                 --task_name long_term_forecast \

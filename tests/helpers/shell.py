@@ -58,7 +58,7 @@ class Shell:
         stub.write_text(STUB)
         stub.chmod(0o755)
         record.write_text("")
-        inherited = {k: v for k, v in os.environ.items() if k not in ("FAILURES", "SEEDS", "PATTERNS")}
+        inherited = {k: v for k, v in os.environ.items() if k not in ("FAILURES", "SEEDS", "PATTERNS", "HORIZONS")}
         own = {"PYTHON": stub, "CALLS": record, "PRESENT": " ".join(present), "FAIL": fail, "CODE": code, **more}
         environment = inherited | {name: str(value) for name, value in own.items()}
         command = ["sh", str(script), *flags]
