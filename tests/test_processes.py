@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import Tiny
-from tests.helpers.commands import tiny_run
+from tests.helpers.commands import small, tiny_run
 from tests.helpers.forked import finish, kill, start, wait_until
 from tests.helpers.m4_files import write_m4
 
@@ -97,6 +97,16 @@ def test_without_the_text_branch_and_with_accumulated_batches_it_is_the_same(tin
     flags = tiny(batch_size=8, accumulate=3, output_w=0, feature_w=0)
     alone, together = run_in(tmp_path / "alone", flags, 1), run_in(tmp_path / "together", flags, 2)
     assert epochs(together)[0] == pytest.approx(epochs(alone)[0], rel=1e-4)
+
+
+def test_all_processes_forecast_with_the_batch_statistics_that_are_stored(
+    tiny: Tiny, tmp_path: Path, tiny_gpt2: Path, tiny_words: Path
+) -> None:
+    flags = tiny(model="PatchTST", batch_size=15, **small("PatchTST", tiny_gpt2, tiny_words))
+    folder = run_in(tmp_path / "together", flags, 2)
+    (checkpoint,) = folder.glob("checkpoints/*")
+    tested = run_in(tmp_path / "tested", [*flags, "--is_training", "0", "--load", str(checkpoint)], 1)
+    assert scores(tested)["mse"] == pytest.approx(scores(folder)["mse"], rel=1e-6)
 
 
 def test_m4_is_the_same_too_where_a_batch_has_fewer_samples_than_processes(

@@ -23,7 +23,7 @@ from models.config import ModelConfig
 from scripts.benchmark_files import reset_peak
 from tests.conftest import Tiny, WriteCsv, hourly_table
 from tests.data_provider.test_factory import at_steps_of, load
-from tests.helpers.commands import prepared
+from tests.helpers.commands import prepared, succeed
 from utils import conformal
 from utils.device import peak_memory
 
@@ -148,3 +148,25 @@ def test_memory_does_not_grow_with_the_windows(
         pytest.skip("the peak of a process cannot be read here")
     assert many_size > few_size + 16 * MEGABYTE
     assert many_peak - few_peak < (many_size - few_size) / 2
+
+
+# --- errors of each window ---
+
+
+def test_a_test_keeps_the_errors_of_each_window(tiny: Tiny, workplace: Path) -> None:
+    (record,) = succeed(tiny())
+    folder = workplace / "results" / record["run"]["setting"]
+    errors = np.load(folder / "errors.npy")
+    pred, true = (np.load(folder / f"{name}.npy").astype(float) for name in ("pred", "true"))
+    assert errors.shape == (73, 2) and errors.dtype == np.float32
+    expected = np.stack([np.square(pred - true).mean((1, 2)), np.abs(pred - true).mean((1, 2))], axis=1)
+    np.testing.assert_allclose(errors, expected, rtol=1e-5)
+    assert errors.mean(axis=0) == pytest.approx([record["scores"]["mse"], record["scores"]["mae"]], rel=1e-5)
+
+
+def test_a_test_records_what_it_cost(tiny: Tiny) -> None:
+    (record,) = succeed(tiny())
+    assert record["run"]["cost"]["milliseconds_per_forecast"] > 0
+    assert record["run"]["cost"]["peak_memory"] > 10 * MEGABYTE
+    counts = record["model"]["parameters"]
+    assert 0 < counts["trained"] < counts["total"]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils.metrics import ErrorSums
+from utils.metrics import ErrorSums, window_errors
 
 COLUMNS = ["a", "b", "OT"]
 
@@ -119,3 +119,13 @@ def test_a_column_without_a_known_target_has_no_figures() -> None:
     assert report["standardised"]["per_channel"] == {"a": {"mse": 1.0, "mae": 1.0}, "b": {"mse": None, "mae": None}}
     assert report["standardised"]["mse"] == 1.0
     json.dumps(report, allow_nan=False)
+
+
+def test_errors_of_a_window_count_known_targets_alone() -> None:
+    target = torch.zeros(2, 3, 2)
+    forecast = torch.tensor([[[1.0, 2], [3, 4], [5, 6]], [[1, 1], [1, 1], [1, 1]]])
+    known = torch.tensor([[[True, False], [True, True], [False, False]], [[False, False]] * 3])
+    errors = window_errors(forecast, target, known)
+    assert errors[0].tolist() == pytest.approx([(1 + 9 + 16) / 3, 8 / 3])
+    assert errors[1].isnan().all()
+    assert window_errors(forecast, target)[1].tolist() == [1, 1]

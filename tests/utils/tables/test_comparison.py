@@ -1,0 +1,165 @@
+"""Test the sections that put models beside each other, and the file and the picture of their differences."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.helpers.records import long_term, write
+from utils.tables.__main__ import main
+
+WINDOWS = 2000
+DATA = ("ETTh1", "ETTh2", "ETTm1", "ETTm2", "weather")
+
+
+def add(folder: Path, shift: float, seed: int = 2021, windows: int = WINDOWS, **fields: Any) -> None:
+    """Write a run whose errors are those of a common series, shifted."""
+    errors = np.random.default_rng(0).gamma(4, 0.1, (windows, 2)) + shift + 1e-3 * (seed - 2021)
+    record = long_term(seed=seed, mse=errors[:, 0].mean(), mae=errors[:, 1].mean(), naive=2.0, **fields)
+    record["scores"]["metrics"][record["model"]["name"]]["windows"] = windows
+    record["run"]["cost"] = {"milliseconds_per_forecast": 0.25, "peak_memory": 2**30}
+    record["run"]["training"] |= {"epochs": [{}, {}], "seconds": 30.0}
+    record["model"]["parameters"] = {"total": 2000, "trained": 1500}
+    model, data, pred_len = record["model"]["name"], record["data"]["name"], record["data"]["config"]["pred_len"]
+    run = folder / f"{model}_{data}_{pred_len}_{seed}"
+    write(run, record)
+    np.save(run / "errors.npy", errors.astype(np.float32))
+
+
+def make(folder: Path, *flags: str) -> tuple[str, list[dict[str, str]]]:
+    """Run the command; return the section of long-term forecasting and the lines of the differences."""
+    assert main(["--results", str(folder), "--output", str(folder), *flags]) == 0
+    with (folder / "differences.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    text = (folder / "tables.md").read_text()
+    return text.partition("## Long-term forecasting")[2].partition("\n## ")[0], lines
+
+
+def rows(text: str, title: str) -> list[list[str]]:
+    """Return the cells of the table below a title, without its header."""
+    lines = text.partition(f"### {title}\n\n")[2].split("\n\n")[0].splitlines()
+    return [line.strip("| ").split(" | ") for line in lines[2:]]
+
+
+def test_a_single_model_is_compared_with_nothing(tmp_path: Path) -> None:
+    add(tmp_path, 0)
+    text, lines = make(tmp_path)
+    assert "side by side" not in text and lines == []
+
+
+def test_models_are_columns_with_the_best_and_the_second_marked(tmp_path: Path) -> None:
+    for model, shift in (("CALF", 0.1), ("DLinear", 0.0), ("Naive", 0.2)):
+        for seed in (2021, 2022):
+            add(tmp_path, shift, seed, model=model)
+    text, _ = make(tmp_path)
+    assert "| data set | look-back | horizon | CALF, gpt2 (random), 6 blocks | DLinear | Naive |" in text
+    own, _ = rows(text, "Models side by side")
+    assert own[:3] == ["ETTh1", "96", "96"]
+    assert own[3].startswith("_0.5") and own[4].startswith("**0.4") and own[5].startswith("0.6")
+    assert " ± 0.0007_ / _" in own[3]
+
+
+def test_a_published_figure_stands_under_its_model_at_the_same_look_back_alone(tmp_path: Path) -> None:
+    for seq_len in (96, 336):
+        for horizon in (96, 192, 336, 720):
+            for model in ("DLinear", "Naive"):
+                add(tmp_path / str(seq_len), 0, model=model, pred_len=horizon, seq_len=seq_len)
+    found = rows(make(tmp_path)[0], "Models side by side")
+    published = [row for row in found if row[2].endswith(", published")]
+    assert published == [["ETTh1", "96", "average, published", "0.456 / 0.452", "–"]]
+    assert ["ETTh1, seq_len 336", "336", "96"] in [row[:3] for row in found]
+
+
+def test_a_difference_has_an_interval_and_a_plain_word(tmp_path: Path) -> None:
+    add(tmp_path, 0.0, model="CALF")
+    add(tmp_path, 0.05, model="DLinear")
+    text, lines = make(tmp_path)
+    assert [(line["metric"], line["verdict"]) for line in lines] == [("mse", "better"), ("mae", "better")]
+    for line in lines:
+        assert float(line["difference"]) == pytest.approx(-0.05, abs=1e-6)
+        assert float(line["lower"]) <= float(line["difference"]) + 1e-9
+        assert (line["model"], line["other"], line["windows"]) == ("CALF, gpt2 (random), 6 blocks", "DLinear", "2000")
+    assert "Against DLinear, by MSE: better in 1 of 1 cells" in text
+
+
+def test_seeds_are_averaged_before_windows_are_drawn(tmp_path: Path) -> None:
+    for seed in (2021, 2022, 2023):
+        add(tmp_path, 0.0, seed, model="CALF")
+        add(tmp_path, 0.0, seed, model="DLinear")
+    _, lines = make(tmp_path)
+    assert {(line["verdict"], line["seeds"]) for line in lines} == {("not distinguishable", "3")}
+
+
+def test_too_few_windows_give_no_interval(tmp_path: Path) -> None:
+    for model in ("CALF", "DLinear"):
+        add(tmp_path, 0.0, windows=900, model=model)  # fewer than five blocks of 192
+    _, lines = make(tmp_path)
+    assert {(line["verdict"], line["lower"]) for line in lines} == {("too few windows", "")}
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "other windows", "other data"])
+def test_models_without_errors_of_the_same_windows_are_not_compared(tmp_path: Path, damage: str) -> None:
+    for model in ("CALF", "DLinear"):
+        add(tmp_path, 0.0, model=model)
+    path = tmp_path / "DLinear_ETTh1_96_2021" / "errors.npy"
+    if damage == "missing":
+        path.unlink()
+    elif damage == "short":
+        path.write_bytes(path.read_bytes()[:200])
+    elif damage == "other windows":
+        np.save(path, np.load(path)[1:])
+    else:
+        record = path.with_name("metrics.json")
+        record.write_text(record.read_text().replace('"digest": "d1"', '"digest": "d2"'))
+    text, lines = make(tmp_path)
+    assert lines == [] and "### Models side by side" in text and "### Differences" not in text
+
+
+def test_few_data_sets_rank_nothing(tmp_path: Path) -> None:
+    for data in DATA[:4]:
+        add(tmp_path, 0.0, data=data)
+        add(tmp_path, 0.1, data=data, model="DLinear")
+    text, _ = make(tmp_path)
+    assert "With 4 data set(s), fewer than 5, nothing can be told apart" in text
+    assert all("(" not in cell for row in rows(text, "Over all cells") for cell in row[2:])
+
+
+def test_over_five_data_sets_skill_win_rate_and_rank_have_intervals(tmp_path: Path) -> None:
+    for data in DATA:
+        add(tmp_path, 0.0, data=data)
+        add(tmp_path, 0.1, data=data, model="DLinear")
+    text, _ = make(tmp_path)
+    best = rows(text, "Over all cells")[0]
+    assert best[:2] == ["MSE", "CALF, gpt2 (random), 6 blocks"]
+    assert best[3] == "1.000 (1.000 to 1.000)" and best[4] == "1.000 (1.000 to 1.000)"
+    assert "nothing can be told apart" not in text
+
+
+def test_cost_stands_beside_accuracy(tmp_path: Path) -> None:
+    for model in ("CALF", "DLinear"):
+        add(tmp_path, 0.0, model=model)
+    found = rows(make(tmp_path)[0], "Cost")
+    assert found[1] == [
+        "ETTh1", "96", "96", "DLinear", "1", "1,500", "2,000", "15.0", "0.25", "1.00", "CPU, 2 threads"
+    ]  # fmt: skip
+
+
+def test_a_picture_of_the_differences_on_request(tmp_path: Path) -> None:
+    for model in ("CALF", "DLinear", "Naive"):
+        add(tmp_path, 0.0, model=model)
+    make(tmp_path)
+    assert not list(tmp_path.glob("*.png"))
+    make(tmp_path, "--plot")
+    assert [path.name for path in tmp_path.glob("*.png")] == ["differences_long_term.png"]
+
+
+def test_published_averages_name_their_source_and_their_look_back(tmp_path: Path) -> None:
+    text, _ = make(tmp_path)
+    found = {(row[0], row[1]): row for row in rows(text, "Published averages")}
+    header = text.partition("### Published averages\n\n")[2].splitlines()[0].strip("| ").split(" | ")
+    assert found["ETTh1", "96"][header.index("TimesNet")] == "0.458 / 0.450"
+    assert found["ETTh1", "336"][header.index("GPT4TS")] == "0.427 / 0.426"
+    assert found["ETTh1", "96"][header.index("GPT4TS")] == "0.447 / 0.436"
+    assert "arXiv 2302.11939" in text
