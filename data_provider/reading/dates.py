@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import timezone, tzinfo
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ DATE = "date"
 
 # A year first; pandas alone also takes "now", "2024.5" (May) and "-1" (two years before Christ) for ISO dates.
 _YEAR_FIRST = r"\d{4}(?:\d{4}|([-/ ])\d{1,2}(?:\1\d{1,2})?)?(?:[T ]\s*\d.*)?"
-_OFFSET = r"(Z|[+-]\d\d(?::?\d\d)?)$"
+_OFFSET = r"(Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)$"
 # Other dates that are read. Where the day may come first or second, the whole column has to decide.
 _DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d-%b-%Y", "%d %b %Y", "%b %d %Y", "%b %d, %Y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
@@ -30,13 +30,21 @@ class Stamps:
     Attributes:
         wall: the time of the clock, NaT where a text is no date
         offsets: of each date from UTC
-        written: how the last offset is written, like Z or +02:00
+        is_utc: whether the last offset is written as Z
+        zone: the time zone of all dates, where it is known
     """
 
     wall: pd.DatetimeIndex
     offsets: pd.TimedeltaIndex | None = None
-    written: str | None = None
+    is_utc: bool = False
     zone: tzinfo | None = None
+
+    @property
+    def written(self) -> str | None:
+        """Return the last offset as ISO writes it, like Z or +02:00; None where there is none."""
+        if self.offsets is None:
+            return None
+        return "Z" if self.is_utc else str(timezone(self.offsets[-1].round("min")))[3:] or "+00:00"
 
 
 def parse_dates(column: pd.Series, location: Location) -> Stamps:
@@ -57,7 +65,7 @@ def parse_dates(column: pd.Series, location: Location) -> Stamps:
 
 def looks_like_dates(texts: pd.Series, location: Location) -> bool:
     """Tell whether texts are dates that rise. Numbers are no dates, except years and days without separators."""
-    if texts.empty or texts.isna().any():
+    if texts.isna().any():
         return False
     if texts.str.fullmatch(_NUMBER).any() and not texts.str.fullmatch(_DATE_NUMBER).all():
         return False
@@ -84,13 +92,7 @@ def stamps_of(dates: pd.DatetimeIndex) -> Stamps:
         return Stamps(_nanoseconds(dates))
     wall, instants = dates.tz_localize(None), dates.tz_convert(None)
     offsets = pd.TimedeltaIndex(wall.to_numpy() - instants.to_numpy())
-    return Stamps(_nanoseconds(wall), offsets, _written(offsets[-1]), dates.tz)
-
-
-def _written(offset: pd.Timedelta) -> str:
-    """Return an offset as ISO writes it, like +02:00."""
-    minutes = 0 if pd.isna(offset) else round(offset.total_seconds() / 60)
-    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+    return Stamps(_nanoseconds(wall), offsets, zone=dates.tz)
 
 
 def _of_texts(column: pd.Series, location: Location) -> Stamps:
@@ -103,9 +105,9 @@ def _of_texts(column: pd.Series, location: Location) -> Stamps:
     texts = texts.where(zones.isna() == zones.isna().iloc[0])
     if zones.isna().all():
         return Stamps(_iso(texts))
-    offsets = _offsets(zones)
-    written = "Z" if zones.iloc[-1] == "Z" else _written(offsets[-1])
-    return Stamps(_iso(texts.str.replace(rf"\s*{_OFFSET}", "", regex=True)), offsets, written)
+    midnights = pd.to_datetime("1970-01-01T00:00" + zones, format="ISO8601", utc=True)
+    offsets = pd.TimedeltaIndex(pd.Timestamp(0, tz="UTC") - midnights)
+    return Stamps(_iso(texts.str.replace(rf"\s*{_OFFSET}", "", regex=True)), offsets, is_utc=zones.iloc[-1] == "Z")
 
 
 def _iso(texts: pd.Series) -> pd.DatetimeIndex:
@@ -113,13 +115,6 @@ def _iso(texts: pd.Series) -> pd.DatetimeIndex:
         return _nanoseconds(pd.to_datetime(texts, format="ISO8601", errors="coerce"))
     except ValueError:  # offsets where none are expected
         return pd.DatetimeIndex([pd.NaT] * len(texts))
-
-
-def _offsets(zones: pd.Series) -> pd.TimedeltaIndex:
-    """Return texts like Z, +02, +0200 and +02:00 as durations."""
-    parts = zones.replace("Z", "+00").str.extract(r"([+-])(\d\d):?(\d\d)?")
-    minutes = parts[1].astype(float) * 60 + parts[2].fillna("0").astype(float)
-    return pd.TimedeltaIndex(pd.to_timedelta(minutes.where(parts[0] != "-", -minutes), unit="min"))
 
 
 def _parse_other_dates(texts: pd.Series, location: Location) -> pd.DatetimeIndex:
