@@ -13,8 +13,9 @@ from utils.errors import UserError
 DATE = "date"
 
 # A year first; pandas alone also takes "now", "2024.5" (May) and "-1" (two years before Christ) for ISO dates.
-_YEAR_FIRST = r"\d{4}(?:\d{4}|([-/ ])\d{1,2}(?:\1\d{1,2})?)?(?:[T ]\s*\d.*)?"
-_OFFSET = r"(Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)$"
+_TIME = r"[T ]\s*\d[\d:.,]*"
+_OFFSET = r"\s*(Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)"
+_YEAR_FIRST = rf"\d{{4}}(?:\d{{4}}|([-/ ])\d{{1,2}}(?:\1\d{{1,2}})?)?(?:{_TIME}(?:{_OFFSET})?)?"
 # Other dates that are read. Where the day may come first or second, the whole column has to decide.
 _DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d-%b-%Y", "%d %b %Y", "%b %d %Y", "%b %d, %Y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
@@ -101,28 +102,24 @@ def _of_texts(column: pd.Series, location: Location) -> Stamps:
     if not year_first.iloc[0]:
         return Stamps(_parse_other_dates(texts, location))
     texts = texts.where(year_first)
-    zones = texts.str.extract(rf"[T ]\s*\d[\d:.,]*\s*{_OFFSET}", expand=False)
+    zones = texts.str.extract(rf"{_TIME}{_OFFSET}$", expand=False)
     texts = texts.where(zones.isna() == zones.isna().iloc[0])
     if zones.isna().all():
-        return Stamps(_iso(texts))
-    midnights = pd.to_datetime("1970-01-01T00:00" + zones, format="ISO8601", utc=True)
-    offsets = pd.TimedeltaIndex(pd.Timestamp(0, tz="UTC") - midnights)
-    return Stamps(_iso(texts.str.replace(rf"\s*{_OFFSET}", "", regex=True)), offsets, is_utc=zones.iloc[-1] == "Z")
+        return Stamps(_parsed(texts, "ISO8601"))
+    wall = _parsed(texts.str.replace(rf"{_OFFSET}$", "", regex=True), "ISO8601")
+    return Stamps(wall, wall - _parsed(texts, "ISO8601"), is_utc=zones.iloc[-1] == "Z")
 
 
-def _iso(texts: pd.Series) -> pd.DatetimeIndex:
-    try:
-        return _nanoseconds(pd.to_datetime(texts, format="ISO8601", errors="coerce"))
-    except ValueError:  # offsets where none are expected
-        return pd.DatetimeIndex([pd.NaT] * len(texts))
+def _parsed(texts: pd.Series, form: str) -> pd.DatetimeIndex:
+    """Return texts of one format as dates, in UTC where they have offsets; NaT where one is no such date."""
+    return _nanoseconds(pd.to_datetime(texts, format=form, errors="coerce", utc=True))
 
 
 def _parse_other_dates(texts: pd.Series, location: Location) -> pd.DatetimeIndex:
     """Read dates in the format that fits the most rows; refuse them if two formats fit all rows and disagree."""
     texts = texts.where(texts.str.contains(r"\d", na=False))  # pandas reads "now" and "today" in any format
-    formats = (day + time for day in _DAYS for time in _TIMES)
-    fitting = [f for f in formats if pd.to_datetime(texts.iloc[:1], format=f, errors="coerce").notna().item()]
-    readings = [_nanoseconds(pd.to_datetime(texts, format=f, errors="coerce")) for f in fitting]
+    formats = [day + time for day in _DAYS for time in _TIMES]
+    readings = [_parsed(texts, form) for form in formats if not _parsed(texts[:1], form).hasnans]
     complete = [reading for reading in readings if not reading.hasnans]
     if len(complete) > 1 and not complete[0].equals(complete[1]):
         raise UserError(

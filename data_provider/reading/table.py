@@ -43,10 +43,11 @@ class Reading:
     @classmethod
     def of(cls, config: DataConfig, spec: DatasetSpec) -> "Reading":
         """Return how to read the file of a configuration."""
-        reading = cls(config.date_col, config.freq, config.fill, config.tz)
-        if config.fill is not None:
-            return reading
-        return replace(reading, published=spec.folder is not None, irregular_dates=spec.irregular_dates)
+        published = spec.folder is not None and config.fill is None
+        irregular_dates = spec.irregular_dates and config.fill is None
+        return cls(
+            config.date_col, config.freq, config.fill, config.tz, published=published, irregular_dates=irregular_dates
+        )
 
 
 def read_frame(path: Path, reading: Reading | None = None) -> Frame:
