@@ -5,13 +5,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from data_provider.datasets import find_dataset
 from exp.config import MOST_SEED, RunConfig
-from exp.experiments import TASKS, find_experiment
+from exp.experiments import TASKS
 from exp.flags import lines_of_idle_flags, parse
-from exp.options import Command, RuntimeOptions
+from exp.options import Command, RuntimeOptions, check_steps
 from utils.command import is_main_process, processes, run_command, typed
 from utils.errors import UserError, shown_path
 from utils.flags import given_for
@@ -27,7 +28,14 @@ def run(argv: Sequence[str] | None) -> None:
     command = Command(**given_for(Command, given))
     if command.load and command.is_training:
         raise UserError("--load names a checkpoint to test: add --is_training 0, or leave it out to train.")
-    folder, config = _checkpoint_to_test(command, given) if command.load else (None, RunConfig.from_flags(given))
+    if command.load:
+        from exp.runs import config_to_test
+        from models.checkpoint import find_checkpoint
+
+        folder = find_checkpoint(command.load)
+        config = config_to_test(folder, RuntimeOptions(**given_for(RuntimeOptions, given)), given)
+    else:
+        config = RunConfig.from_flags(given)
     for line in lines_of_idle_flags(config, command, given):
         logger.info(line)
     _check_purpose(config, command)
@@ -36,7 +44,7 @@ def run(argv: Sequence[str] | None) -> None:
 
         for line in quality_report(config.data):
             logger.info(line)
-    elif folder:
+    elif command.load:
         _use_trained(folder, config, command)
     else:
         seeds = range(config.seed, config.seed + command.itr)
@@ -44,18 +52,9 @@ def run(argv: Sequence[str] | None) -> None:
         _say_over_seeds(records, config.summary_file)
 
 
-def _checkpoint_to_test(command: Command, given: Mapping[str, Any]) -> tuple[Path, RunConfig]:
-    """Return the folder of ``--load``, and the configuration to test it with."""
-    from exp.runs import config_to_test
-    from models.checkpoint import find_checkpoint
-
-    folder = find_checkpoint(command.load)
-    return folder, config_to_test(folder, RuntimeOptions(**given_for(RuntimeOptions, given)), given)
-
-
 def _check_purpose(config: RunConfig, command: Command) -> None:
     """Raise UserError for flags that exclude each other."""
-    data, steps, last = config.data, config.runtime.predict_len or 0, config.seed + command.itr - 1
+    data, last = config.data, config.seed + command.itr - 1
     if last > MOST_SEED:
         raise UserError(f"--seed {config.seed} --itr {command.itr}: the last seed, {last}, is above {MOST_SEED}.")
     flag = "--do_predict" if command.do_predict else "--check_data"
@@ -68,11 +67,8 @@ def _check_purpose(config: RunConfig, command: Command) -> None:
             "--do_predict forecasts the series trained on; for another one leave out --zero_shot, and give "
             "--is_training 0 --load CHECKPOINT --data_path FILE."
         )
-    if command.do_predict and data.features == "MS" and steps > data.pred_len:
-        raise UserError(
-            f"--predict_len {steps}: with --features MS the model forecasts its target alone and cannot go beyond "
-            f"--pred_len {data.pred_len}; train with a longer one."
-        )
+    if command.do_predict:
+        check_steps(config.runtime.predict_len or data.pred_len, data.pred_len, data.features)
 
 
 def run_seed(config: RunConfig, command: Command) -> Records:
@@ -96,7 +92,8 @@ def _use_trained(folder: Path, config: RunConfig, command: Command) -> Records:
 
 
 def _experiment(config: RunConfig) -> Any:
-    return find_experiment(config.task_name, zero_shot=bool(config.targets))(config)
+    task = TASKS[config.task_name]
+    return resolve_name(task.zero_shot if config.targets else task.experiment)(config)
 
 
 def _forecast_future(folder: Path, config: RunConfig) -> None:
@@ -111,13 +108,17 @@ def _train_and_test(config: RunConfig, command: Command) -> Records:
     from exp.resume import clear_state
     from exp.runs import finished, is_trained
     from utils.files import clear_after_kill
+    from utils.results import run_figures, run_title
 
     if not command.dry_run and is_main_process():
         clear_after_kill(config.checkpoint, config.results, config.pictures)
     if command.dry_run or command.overwrite:
-        return _experiment(config).train_and_test(command.dry_run, command.overwrite)
+        return _experiment(config).train_and_test(command.dry_run)
     if records := finished(config):
-        _show_finished(config, records)
+        logger.info("%s is finished; --overwrite repeats it", config.setting)
+        for path, record in records.items():
+            title, figures = run_title(record), run_figures(record)
+            logger.info("  %s, seed %d: %s (%s)", title, config.seed, figures, shown_path(path))
         return list(records.values())
     if is_trained(config):
         logger.info("%s is trained; --overwrite repeats it", config.setting)
@@ -125,15 +126,6 @@ def _train_and_test(config: RunConfig, command: Command) -> Records:
             clear_state(config.checkpoint)  # left by a kill just after the training's end
         return _experiment(config).test_stored(config.checkpoint)
     return _experiment(config).train_and_test()
-
-
-def _show_finished(config: RunConfig, records: Mapping[Path, Mapping[str, Any]]) -> None:
-    from utils.results import run_figures, run_title
-
-    logger.info("%s is finished; --overwrite repeats it", config.setting)
-    for path, record in records.items():
-        figures = run_figures(record)
-        logger.info("  %s, seed %d: %s (%s)", run_title(record), config.seed, figures, shown_path(path))
 
 
 def _say_over_seeds(records: Sequence[Mapping[str, Any]], summary_file: Path) -> None:

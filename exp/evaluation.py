@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -99,13 +98,19 @@ def scored_targets(batch: Batch, data: ForecastData) -> Tensor | None:
     return None if batch.known is None else batch.known[..., data.scored]
 
 
+def baselines(pred_len: int, channels: int, season: int, model: str) -> dict[str, Model]:
+    """Return the models that need no training, by their name in records; without the one that ``model`` names."""
+    config = ModelConfig(1, pred_len, channels, season)
+    return {name: kind(config) for name, kind in BASELINES.items() if kind.__name__ != model}
+
+
 def references(data: ForecastData, name: str, pred_len: int, model: str) -> dict[str, Reference]:
-    """Return forecasts to compare a model with, by their name in records."""
-    found = {
-        key: _baseline(kind, data, pred_len)
-        for key, kind in BASELINES.items()
-        if kind.__name__ != model and (data.has_season or kind is not SeasonalNaive)
-    }
+    """Return forecasts to compare a model with, computed in float64, by their name in records."""
+    values = torch.from_numpy(data.series.values[:, data.scored])
+    models = baselines(pred_len, values.shape[1], data.season, model)
+    if not data.has_season:
+        models.pop("seasonal_naive", None)
+    found = {key: _forecasts_at(values, one) for key, one in models.items()}
     best = find_dataset(name).best_forecast
     if best:
         forecast = resolve_name(best)
@@ -116,98 +121,82 @@ def references(data: ForecastData, name: str, pred_len: int, model: str) -> dict
     return found
 
 
-def _baseline(kind: type[Model], data: ForecastData, pred_len: int) -> Reference:
-    """Return the forecasts of a model without training, computed in float64 from as far back as it looks."""
-    values = torch.from_numpy(data.series.values[:, data.scored])
-    model = kind(ModelConfig(1, pred_len, values.shape[1], data.season)).eval()
+def _forecasts_at(values: Tensor, model: Model) -> Reference:
+    """Return the forecasts of a model without training, from as far back in a series (N, C) as it looks."""
     steps = torch.arange(-model.lookback, 0)
     return lambda origins: model(values[origins[:, None] + steps]).forecast
 
 
-@dataclass(frozen=True)
-class WindowTest:
-    """Scores a model on the test split of a series.
+def score_windows(
+    predictor: Predictor,
+    data: ForecastData,
+    model: str,
+    references: Mapping[str, Reference],
+    half_widths: Mapping[float, np.ndarray],
+    folder: Path,
+    arrays: bool,
+    inverse: bool,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Score the model on every test window, beside references on the same windows; the arrays stream to disk.
 
-    Attributes:
+    Args:
+        model: name of the model among those of the references.
         half_widths: of prediction intervals by level, (H, scored channels), standardized; empty for none.
-        save_arrays: write ``pred.npy`` and ``true.npy``.
-        inverse: write them in the data's units.
+        folder: where the errors of each window are streamed to.
+        arrays: stream ``pred.npy`` and ``true.npy`` there, too.
+        inverse: write these two in the data's units.
+
+    Returns:
+        ``ErrorSums.report`` of the model and of each reference, by name; and ``Coverage.report``. Both are empty on
+        every rank but 0.
     """
+    windows = data.windows[Split.TEST]
+    shape = (len(windows), windows.pred_len, len(data.scored_columns))
+    sums = {name: ErrorSums(*shape[1:]) for name in (model, *references)}
+    coverage = Coverage(half_widths)
+    with ExitStack() as stack:
+        files = []
+        if predictor.compute.is_main_process:
+            keep = stack.enter_context(writing_array(folder / ERRORS, (len(windows), 2)))
+            names = ("pred", "true") if arrays else ()
+            files = [stack.enter_context(writing_array(folder / f"{name}.npy", shape)) for name in names]
+        for batch, forecast in predictor.batches(data, Split.TEST, "test"):
+            check_finite(forecast, data.source)
+            truth, known = batch.y[..., data.scored], scored_targets(batch, data)
+            sums[model].add(forecast, truth, known)
+            keep(window_errors(forecast, truth, known).numpy())
+            coverage.add(forecast, truth, known)
+            for name, reference in references.items():
+                sums[name].add(reference(batch.origins), truth, known)
+            for append, values in zip(files, (forecast, truth), strict=False):
+                values = values.numpy()
+                append(original_units(values, data) if inverse else values)
+    if not predictor.compute.is_main_process:
+        return {}, {}
+    columns, scale = data.scored_columns, data.scaler.scale_[data.scored]
+    return {name: one.report(columns, scale) for name, one in sums.items()}, coverage.report(columns, scale)
 
-    predictor: Predictor
-    data: ForecastData
-    name: str
-    references: Mapping[str, Reference]
-    results: Path
-    pictures: Path
-    title: str
-    half_widths: Mapping[float, np.ndarray]
-    save_arrays: bool
-    inverse: bool
 
-    def run(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Write arrays and pictures, and return the scores.
+def original_units(values: np.ndarray, data: ForecastData) -> np.ndarray:
+    """Return standardized values (…, scored channels) in the data's units."""
+    return values * data.scaler.scale_[data.scored] + data.scaler.mean_[data.scored]
 
-        Returns:
-            ``ErrorSums.report`` of the model and of each reference, by name; and ``Coverage.report``. None on every
-            rank but 0.
-        """
-        coverage = Coverage(self.half_widths)
-        sums = self._score(coverage)
-        if not self.predictor.compute.is_main_process:
-            return None
-        self._draw_pictures()
-        columns, scale = self.data.scored_columns, self._scale
-        return {name: s.report(columns, scale) for name, s in sums.items()}, coverage.report(columns, scale)
 
-    def _score(self, coverage: Coverage) -> dict[str, ErrorSums]:
-        """Sum exact errors of model and references on the same windows; the arrays stream to disk."""
-        data, windows = self.data, self.data.windows[Split.TEST]
-        shape = (len(windows), windows.pred_len, len(data.scored_columns))
-        sums = {name: ErrorSums(*shape[1:]) for name in (self.name, *self.references)}
-        with ExitStack() as stack:
-            arrays = []
-            if self.save_arrays and self.predictor.compute.is_main_process:
-                paths = [self.results / f"{name}.npy" for name in ("pred", "true")]
-                arrays = [stack.enter_context(writing_array(path, shape)) for path in paths]
-            if self.predictor.compute.is_main_process:
-                keep = stack.enter_context(writing_array(self.results / ERRORS, (len(windows), 2)))
-            for batch, forecast in self.predictor.batches(data, Split.TEST, "test"):
-                check_finite(forecast, data.source)
-                truth, known = batch.y[..., data.scored], scored_targets(batch, data)
-                sums[self.name].add(forecast, truth, known)
-                keep(window_errors(forecast, truth, known).numpy())
-                coverage.add(forecast, truth, known)
-                for name, reference in self.references.items():
-                    sums[name].add(reference(batch.origins), truth, known)
-                for append, values in zip(arrays, (forecast, truth), strict=False):
-                    values = values.numpy()
-                    append(self._original_units(values) if self.inverse else values)
-        return sums
-
-    @property
-    def _scale(self) -> np.ndarray:
-        return self.data.scaler.scale_[self.data.scored]
-
-    def _original_units(self, values: np.ndarray) -> np.ndarray:
-        return values * self._scale + self.data.scaler.mean_[self.data.scored]
-
-    def _draw_pictures(self) -> None:
-        """Draw the first, the middle and the last test window, in the data's units."""
-        data = self.data
-        windows = data.windows[Split.TEST].looking_back(self.predictor.model.lookback, data.source)
-        chosen = sorted({0, len(windows) // 2, len(windows) - 1})
-        batch = windows.__getitems__(chosen)
-        with self.predictor.evaluating():
-            drawn = self.predictor.forecast(batch.x, **batch.covariates)[..., data.scored].cpu().numpy()
-        for i, index in enumerate(chosen):
-            history, truth = (self._original_units(part[..., data.scored]) for part in windows.window(index))
-            first = int(batch.origins[i]) - len(history)
-            plot_forecast(
-                self.pictures / f"window_{index:05d}.png",
-                data.dates[first : first + len(history) + len(truth)],
-                history,
-                {"truth": truth, "forecast": self._original_units(drawn[i])},
-                first_and_last(data.scored_columns),
-                f"{self.title}, test window {index}",
-            )
+def draw_windows(predictor: Predictor, data: ForecastData, pictures: Path, title: str) -> None:
+    """Draw the first, the middle and the last test window, in the data's units."""
+    windows = data.windows[Split.TEST].looking_back(predictor.model.lookback, data.source)
+    chosen = sorted({0, len(windows) // 2, len(windows) - 1})
+    batch = windows.__getitems__(chosen)
+    with predictor.evaluating():
+        drawn = predictor.forecast(batch.x, **batch.covariates)[..., data.scored].cpu().numpy()
+    for i, index in enumerate(chosen):
+        history, truth = (original_units(part[..., data.scored], data) for part in windows.window(index))
+        first = int(batch.origins[i]) - len(history)
+        plot_forecast(
+            pictures / f"window_{index:05d}.png",
+            data.dates[first : first + len(history) + len(truth)],
+            history,
+            {"truth": truth, "forecast": original_units(drawn[i], data)},
+            first_and_last(data.scored_columns),
+            f"{title}, test window {index}",
+        )

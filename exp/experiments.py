@@ -1,8 +1,6 @@
 """List the tasks by their name on the command line: a new one is a file with its experiment, and one more row."""
 
 from dataclasses import dataclass
-from pkgutil import resolve_name
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,3 @@ TASKS = {
         unread=frozenset({"num_workers", "save_arrays", "inverse", "interval", "predict_len"}),
     ),
 }
-
-
-def find_experiment(task_name: str, zero_shot: bool) -> type[Any]:
-    """Return the class of the experiment of a task."""
-    task = TASKS[task_name]
-    return resolve_name(task.zero_shot if zero_shot else task.experiment)

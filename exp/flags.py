@@ -35,9 +35,8 @@ COMMON = {
 OF_RELEASE = (
     "label_len", "mask_rate", "anomaly_ratio", "top_k", "num_kernels", "enc_in", "dec_in", "c_out", "d_model",
     "n_heads", "e_layers", "d_layers", "d_ff", "moving_avg", "factor", "dropout", "embed", "activation", "devices",
-    "p_hidden_layers", "p_hidden_dims",
+    "p_hidden_layers", "p_hidden_dims", "distil", "output_attention", "use_multi_gpu",
 )  # fmt: skip
-SWITCHES_OF_RELEASE = ("distil", "output_attention", "use_multi_gpu")
 # Flags that a checkpoint's test, or a forecast from a checkpoint, does not read.
 NOT_IN_A_TEST = frozenset({"resume", "grad_checkpoint", "log"})
 TEST_ALONE = frozenset({"save_arrays", "inverse", "num_workers", "eval_batch_size", "compile"})
@@ -74,13 +73,9 @@ def build_parser(model: str = RunConfig.model) -> tuple[Parser, dict[str, Field]
     for other in MODELS:
         add_flags(hidden, flags_of(find_config(other)), known, hide=True)
     unread = [name for name in OF_RELEASE if name not in known]
-    for name in unread:
-        nargs = "+" if name == "p_hidden_dims" else None
-        hidden.add_argument(f"--{name}", nargs=nargs, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    for name in SWITCHES_OF_RELEASE:
-        hidden.add_argument(f"--{name}", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    names = ", ".join(f"--{name}" for name in (*unread, *SWITCHES_OF_RELEASE))
-    parser.epilog = f"Accepted as in the release, without effect here: {names}."
+    for name in unread:  # some of them are switches, one has several values
+        hidden.add_argument(f"--{name}", nargs="*", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    parser.epilog = f"Accepted as in the release, without effect here: {', '.join(f'--{name}' for name in unread)}."
     return parser, known
 
 

@@ -21,6 +21,7 @@ import torch
 import models
 from data_provider.marks import calendar_marks
 from data_provider.reading import Frame, Reading, aware_dates, frame_from, future_dates, same_step, written_dates
+from exp.options import check_steps
 from exp.trained_series import TrainedSeries
 from models.base import Model, check_finite
 from utils.conformal import Intervals, check_levels
@@ -210,11 +211,7 @@ class Forecaster:
                 f"{frame.source} has {len(frame.values)} rows, the model looks back {self.lookback} (--seq_len in "
                 "training, or a season): give a table that reaches further back."
             )
-        if steps > config.pred_len and series.features == "MS":
-            raise UserError(
-                f"--predict_len {steps}: a model trained with --features MS forecasts its target alone and cannot "
-                f"go beyond its {config.pred_len} steps; train with a longer --pred_len."
-            )
+        check_steps(steps, config.pred_len, series.features)
 
     def _roll(self, window: torch.Tensor, dates: pd.DatetimeIndex, steps: int) -> torch.Tensor:
         """Return the forecast (1, steps, C) of a window (1, L, C), each part from the window and all parts before.

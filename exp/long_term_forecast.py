@@ -13,7 +13,7 @@ from data_provider.datasets import find_dataset
 from data_provider.factory import ForecastData, load_data
 from data_provider.windows import Split, make_loader
 from exp.base import Experiment
-from exp.evaluation import WindowTest, references, scored_targets
+from exp.evaluation import draw_windows, references, score_windows, scored_targets
 from exp.targets import of_target, zero_shot_folder
 from exp.trained_series import TrainedSeries
 from models.base import check_finite
@@ -99,22 +99,12 @@ class LongTermForecast(Experiment):
         results, pictures = self.config.results, self.config.pictures
         if target:
             results, pictures = (zero_shot_folder(folder, target) for folder in (results, pictures))
-        predictor = self.predictor
-        tested = WindowTest(
-            predictor=predictor,
-            data=data,
-            name=name,
-            references=references(data, config.data, config.pred_len, name),
-            results=results,
-            pictures=pictures,
-            title=self._title(data, config),
-            half_widths=half_widths,
-            save_arrays=bool(runtime.save_arrays),
-            inverse=runtime.inverse,
-        ).run()
-        if tested is None:
+        predictor, others = self.predictor, references(data, config.data, config.pred_len, name)
+        arrays = bool(runtime.save_arrays)
+        reports, coverage = score_windows(predictor, data, name, others, half_widths, results, arrays, runtime.inverse)
+        if not reports:
             return []
-        reports, coverage = tested
+        draw_windows(self.predictor, data, pictures, self._title(data, config))
         own = reports[name]["standardised"]
         scores = {"mse": own["mse"], "mae": own["mae"], "metrics": reports}
         scores["arrays"] = "original units" if runtime.inverse else "standardised"
@@ -207,7 +197,12 @@ class ZeroShotForecast(LongTermForecast):
         return [*super().describe_data(), *(line for data in self.targets.values() for line in self._describe(data))]
 
     def test(self) -> list[dict[str, Any]]:
-        return [record for name, data in self.targets.items() for record in self._test_target(name, data)]
+        records = []
+        for name, data in self.targets.items():
+            logger.info("\nzero-shot: trained on %s, tested on %s", self.config.data.data, name)
+            # Intervals of the source say nothing about another series, and a zero-shot test learns nothing from it.
+            records += self.score_on(data, self.config.targets[name], name, half_widths={})
+        return records
 
     def _load_target(self, config: DataConfig) -> ForecastData:
         """Read a target."""
@@ -236,8 +231,3 @@ class ZeroShotForecast(LongTermForecast):
             f"zero-shot test: {data.source}, {len(data.dates):,} rows, {len(windows):,} windows",
             *(f"  note: {note}" for note in notes),
         ]
-
-    def _test_target(self, name: str, data: ForecastData) -> list[dict[str, Any]]:
-        logger.info("\nzero-shot: trained on %s, tested on %s", self.config.data.data, name)
-        # Intervals of the source say nothing about another series, and a zero-shot test learns nothing from it.
-        return self.score_on(data, self.config.targets[name], name, half_widths={})

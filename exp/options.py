@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from utils.errors import UserError
 from utils.flags import PATH, PRESENCE, SWITCH, TENSORS, TEXT, Kind, choice, flag, whole
 
 # What --compile takes, and the mode of torch.compile that it means.
@@ -91,3 +92,12 @@ class RuntimeOptions:
         from utils.conformal import check_levels
 
         return check_levels(self.interval.split(","))
+
+
+def check_steps(steps: int, pred_len: int, features: str) -> None:
+    """Raise UserError where a model cannot forecast as many steps: what it does not forecast cannot be rolled on."""
+    if features == "MS" and steps > pred_len:
+        raise UserError(
+            f"--predict_len {steps}: with --features MS the model forecasts its target alone and cannot go beyond "
+            f"--pred_len {pred_len}; train with a longer one."
+        )

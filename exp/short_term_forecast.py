@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from data_provider.config import M4Config
 from data_provider.datasets import find_dataset
 from data_provider.m4 import M4Data
 from data_provider.windows import FlatSeries, M4Samples, last_windows, make_loader
 from exp.base import Experiment
 from exp.config import RESULTS
-from exp.evaluation import BASELINES
+from exp.evaluation import baselines
 from exp.experiments import TASKS
 from exp.training import Score
 from models.base import check_finite
-from models.config import SIZES, ModelConfig
+from models.config import SIZES
 from utils.errors import UserError
 from utils.files import write_table
 from utils.m4.naive2 import naive2
@@ -42,7 +41,7 @@ class ShortTermForecast(Experiment):
     """Train on random cuts of every series, forecast the last values of each, score as the competition did."""
 
     def load_data(self) -> None:
-        config = self._m4
+        config = self.config.data
         if self.config.model_config.reads_marks:
             raise UserError("--marks 1: the series of M4 have no dates; leave it out.")
         self.pattern = config.pattern
@@ -70,17 +69,9 @@ class ShortTermForecast(Experiment):
             drop_last=False,
         )
         if config.selects_on_test:
-            self.score = Score("test sMAPE (selected on test)", "test_smape")
+            self.selected_on, self.score = "test", Score("test sMAPE (selected on test)", "test_smape")
         else:
-            self.score = Score("val sMAPE", "validation_smape")
-
-    @property
-    def _m4(self) -> M4Config:
-        return self.config.data
-
-    @property
-    def _selected_on(self) -> str:
-        return "test" if self._m4.selects_on_test else "validation"
+            self.selected_on, self.score = "validation", Score("val sMAPE", "validation_smape")
 
     def sizes(self) -> dict[str, int]:
         return {"channels": 1, "season": self.pattern.season}
@@ -91,11 +82,11 @@ class ShortTermForecast(Experiment):
             "columns": ["value"],
             "seasonal_patterns": self.pattern.name,
             "season": self.pattern.season,
-            "selected_on": self._selected_on,
+            "selected_on": self.selected_on,
         }
 
     def describe_data(self) -> list[str]:
-        config, pattern, lengths = self._m4, self.pattern, np.diff(self.data.offsets)
+        config, pattern, lengths = self.config.data, self.pattern, np.diff(self.data.offsets)
         chosen_on = (
             "the test set, as the release does: this run is selected on test"
             if config.selects_on_test
@@ -126,7 +117,7 @@ class ShortTermForecast(Experiment):
         check_finite(torch.from_numpy(forecast), self.data.source)
         forecasts = {self.config.model: forecast, **self._baselines()}
         names = [f"V{step + 1}" for step in range(self.pattern.horizon)]
-        folder = f"{self.config.model}{'_selected-on-test' if self._m4.selects_on_test else ''}"
+        folder = f"{self.config.model}{'_selected-on-test' if self.config.data.selects_on_test else ''}"
         path = FORECASTS / folder / f"{self.pattern.name}_forecast.csv"
         for place in (path, self.config.results / path.name):  # the first is that of the latest run
             write_table(place, self.data.ids, forecast, names)
@@ -137,7 +128,7 @@ class ShortTermForecast(Experiment):
         record = self.record(
             self.config.results / RECORD,
             {**own, "metrics": {name: asdict(s) for name, s in scores.items()}},
-            {"selected_on": self._selected_on, "naive2": "computed" if self.data.naive2 is None else "official"},
+            {"selected_on": self.selected_on, "naive2": "computed" if self.data.naive2 is None else "official"},
         )
         may_differ = {*SIZES, *self.config.training_flags}
         said = (*_report(record, may_differ), f"forecasts: {path}", f"picture: {picture}")
@@ -146,7 +137,7 @@ class ShortTermForecast(Experiment):
 
     def _forecast_all(self, before_end: int, name: str) -> np.ndarray:
         """Return the forecasts (N, H) that follow the value ``before_end`` before the end of each training series."""
-        x = last_windows(self.series, max(self._m4.seq_len, self.model.lookback), before_end)
+        x = last_windows(self.series, max(self.config.data.seq_len, self.model.lookback), before_end)
         predictor = self.predictor
         parts = x.split(predictor.batch_size)
         with predictor.evaluating():
@@ -156,16 +147,15 @@ class ShortTermForecast(Experiment):
     def _baselines(self) -> dict[str, np.ndarray]:
         """Return the forecasts (N, H) that need no training, computed in float64."""
         values, offsets, pattern = self.data.values, self.data.offsets, self.pattern
-        series, found = FlatSeries(values, offsets, np.float64), {}
-        for name, kind in BASELINES.items():
-            model = kind(ModelConfig(1, pattern.horizon, 1, pattern.season))
-            if kind.__name__ != self.config.model:
-                found[name] = model(last_windows(series, model.lookback, 0)).forecast[..., 0].numpy()
-        official = self.data.naive2
-        return {
-            **found,
-            "naive2": naive2(values, offsets, pattern.horizon, pattern.season) if official is None else official,
+        series = FlatSeries(values, offsets, np.float64)
+        models = baselines(pattern.horizon, 1, pattern.season, self.config.model)
+        found = {
+            name: model(last_windows(series, model.lookback, 0)).forecast[..., 0].numpy()
+            for name, model in models.items()
         }
+        official = self.data.naive2
+        found["naive2"] = naive2(values, offsets, pattern.horizon, pattern.season) if official is None else official
+        return found
 
     def _score(self, forecasts: Mapping[str, np.ndarray]) -> dict[str, Scores]:
         scale = seasonal_scale(self.data.values, self.data.offsets, self.pattern.season)
@@ -175,11 +165,11 @@ class ShortTermForecast(Experiment):
     def _draw(self, forecasts: Mapping[str, np.ndarray], path: Path) -> None:
         """Draw series evenly spread over the file, with the values that the model saw."""
         chosen = np.unique(np.linspace(0, len(self.data.ids) - 1, DRAWN).round().astype(int))
-        selected = ", selected on test" if self._m4.selects_on_test else ""
+        selected = ", selected on test" if self.config.data.selects_on_test else ""
         plot_series(
             path,
             [self.data.ids[i] for i in chosen],
-            [self.data.series(i)[-self._m4.seq_len :] for i in chosen],
+            [self.data.series(i)[-self.config.data.seq_len :] for i in chosen],
             self.data.test[chosen],
             {name: forecasts[name][chosen] for name in (self.config.model, "naive2")},
             f"{self.config.model} on M4 {self.pattern.name}{selected}",

@@ -51,14 +51,33 @@ class Backbone:
     """The first blocks of a language model and where they came from.
 
     Attributes:
-        token_table: (V, D), for principal word embeddings; None when it was not asked for.
-        name: hub name or folder.
+        model: without token table; it becomes part of the forecaster that is built on it.
+        token_table: (V, D), for principal word embeddings; None where a checkpoint has its own.
+        origin: what to print and to store, as JSON: ``name`` (of the hub, or a folder), ``init``, ``fingerprint`` of
+            the weights, ``config``, and ``stored``, whether a checkpoint has to hold the frozen blocks too.
     """
 
     model: PreTrainedModel
     token_table: Tensor | None
-    name: str
-    init: Initialization
+    origin: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        model: PreTrainedModel,
+        token_table: Tensor | None = None,
+        name: str = "unnamed",
+        init: Initialization = "random",
+    ) -> "Backbone":
+        """Describe a model without token table, before anything is added to it."""
+        origin = {
+            "name": name,
+            "init": init,
+            "fingerprint": fingerprint(dict(model.named_parameters())),
+            "stored": init == "random" or Path(name).is_dir(),  # what another machine would not find
+            "config": {key: value for key, value in model.config.to_diff_dict().items() if value is not None},
+        }
+        return cls(model, token_table, origin)
 
     @property
     def width(self) -> int:
@@ -66,23 +85,12 @@ class Backbone:
         return self.model.config.hidden_size
 
     @property
-    def fingerprint(self) -> str:
-        """Return the fingerprint of blocks, positions and norms; take it before they become part of a model."""
-        return fingerprint(dict(self.model.named_parameters()))
-
-    def describe(self) -> dict[str, Any]:
-        """Return what to print and to store, as JSON."""
-        return {
-            "name": self.name,
-            "init": self.init,
-            "fingerprint": self.fingerprint,
-            # Whether a checkpoint has to hold the frozen blocks too, which another machine would not find.
-            "stored": self.init == "random" or Path(self.name).is_dir(),
-            "config": plain_config(self.model),
-        }
+    def label(self) -> str:
+        """Return name and initialization, in words."""
+        return f"{self.origin['name']} ({self.origin['init']})"
 
 
-def load_backbone(llm: str, init: Initialization, layers: int, token_table: bool = True) -> Backbone:
+def load_backbone(llm: str, init: Initialization, layers: int) -> Backbone:
     """Return the first blocks of a language model.
 
     Args:
@@ -101,51 +109,45 @@ def load_backbone(llm: str, init: Initialization, layers: int, token_table: bool
     setattr(config, family.activation, FUSED_ACTIVATIONS.get(activation, activation))
     config.use_cache = False
     model = family.model(config) if init == "random" else _read_weights(llm, config, layers)
-    table = model.get_input_embeddings().weight.detach() if token_table else None
+    table = model.get_input_embeddings().weight.detach()
     model.set_input_embeddings(None)  # no forward pass looks a token up
     del Stack(model).blocks[layers:]
     model.config.num_hidden_layers = layers
-    return Backbone(model, table, llm, init)
+    return Backbone.of(model, table, llm, init)
 
 
-def plain_config(model: PreTrainedModel) -> dict[str, Any]:
-    """Return the configuration of a model as JSON."""
-    return {key: value for key, value in model.config.to_diff_dict().items() if value is not None}
+def remake_backbone(origin: Any, weights: bool) -> Backbone:
+    """Return the backbone that a checkpoint describes (``Backbone.origin``), to be filled in from it.
 
-
-def empty_backbone(config: Mapping[str, Any]) -> PreTrainedModel:
-    """Return a model of a :func:`plain_config`, without token table; its weights are yet to be filled in."""
-    checked = checked_config({**config, "vocab_size": 1, **NO_SPECIAL_TOKENS})
-    model = FAMILIES[checked.model_type].model(checked)
-    model.set_input_embeddings(None)
-    return model
-
-
-def check_backbone_record(record: Any) -> None:
-    """Check what a checkpoint says of its backbone (``Backbone.describe()``), before anything is built from it.
+    Args:
+        weights: load those that the checkpoint does not hold; without them the shapes alone are of use.
 
     Raises:
-        UserError: a part is missing, or not possible.
+        UserError: a part of the description is missing or not possible, or the weights cannot be had, or are not those
+            that the model was trained on.
     """
-    told = record if isinstance(record, Mapping) else {}
-    name, init, stored, found = (told.get(part) for part in ("name", "init", "stored", "fingerprint"))
+    told = origin if isinstance(origin, Mapping) else {}
+    name, init, stored, trained_on = (told.get(part) for part in ("name", "init", "stored", "fingerprint"))
     possible = {
         "name": isinstance(name, str) and name != "",
         "init": init in get_args(Initialization),
         "stored": stored is True or (stored is False and init == "pretrained"),
-        "fingerprint": isinstance(found, str) and re.fullmatch(r"[0-9a-f]{12}", found),
+        "fingerprint": isinstance(trained_on, str) and re.fullmatch(r"[0-9a-f]{12}", trained_on),
     }
     if wrong := [part for part, fine in possible.items() if not fine]:
         raise UserError(f"it does not describe its backbone properly: {wrong[0]} is {repr(told.get(wrong[0]))[:40]}")
-    checked_config(told.get("config"))
-
-
-def check_same(record: Mapping[str, Any], found: str) -> None:
-    """Raise UserError where the backbone ``found`` here has another fingerprint than the one trained on."""
-    name, trained_on = shown_path(record["name"]), record["fingerprint"]
-    if found != trained_on:
-        told = f"it was trained on {name} with fingerprint {trained_on}; the {name} found here has {found}"
-        raise UserError(f"{told}. Put the weights it was trained on there.")
+    config = checked_config(told.get("config"))
+    if stored or not weights:
+        config.update({"vocab_size": 1, **NO_SPECIAL_TOKENS})
+        model = FAMILIES[config.model_type].model(config)
+        model.set_input_embeddings(None)
+        return Backbone(model, None, told)
+    loaded = load_backbone(name, init, config.num_hidden_layers)
+    if (found := loaded.origin["fingerprint"]) != trained_on:
+        shown = shown_path(name)
+        wrong = f"it was trained on {shown} with fingerprint {trained_on}; the {shown} found here has {found}"
+        raise UserError(f"{wrong}. Put the weights it was trained on there.")
+    return Backbone(loaded.model, None, told)
 
 
 def _find_config(llm: str, init: Initialization) -> PreTrainedConfig:

@@ -1,8 +1,7 @@
-"""Fold low-rank adapters into the weights. Only training needs peft, so nothing here imports it."""
+"""Add low-rank adapters to a language model, and fold them into its weights, which needs no peft."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +10,19 @@ from transformers import PreTrainedModel
 from layers.backbone import Stack
 
 
-@dataclass(frozen=True)
-class LoRA:
-    """Rank of low-rank adapters, their scale times rank, and the dropout on their input."""
+def add_adapters(model: PreTrainedModel, rank: int, alpha: int, dropout: float) -> None:
+    """Add adapters of peft to the attentions of a language model; their scale is ``alpha / rank``."""
+    from peft import LoraConfig, inject_adapter_in_model  # forecasts need none of it
 
-    r: int
-    alpha: int
-    dropout: float
+    family = Stack(model).family
+    adapter = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=list(family.lora_targets),
+        fan_in_fan_out=family.fan_in_fan_out,
+    )
+    inject_adapter_in_model(adapter, model)
 
 
 def is_adapted(module: nn.Module) -> bool:

@@ -20,6 +20,7 @@ from layers.backbone import Backbone
 from utils.errors import UserError, shown_path
 from utils.files import check_regular, check_uncompressed, replacing
 from utils.fingerprint import fingerprint
+from utils.flags import whole
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +32,13 @@ MOST_BYTES = 2**30  # of a file
 class WordEmbeddings:
     """K principal words (K, D), and the token table they were made from if the file says it.
 
-    The release's files and bare arrays do not say it. ``made`` words are those that ``path`` does not hold yet.
+    The release's files and bare arrays do not say it.
     """
 
     words: Tensor
     llm: str | None = None
     token_fingerprint: str | None = None
     path: Path | None = None
-    made: bool = False
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -46,17 +46,25 @@ class WordEmbeddings:
         file = None if self.path is None else str(self.path)
         return {"file": file, "llm": self.llm, "token_fingerprint": self.token_fingerprint, "count": len(self.words)}
 
-    def save_if_made(self) -> None:
-        """Write words that were made for a run, so that later runs find them."""
-        if self.made and self.path is not None:
-            save_word_embeddings(self.path, self)
-            logger.info("word embeddings saved to %s", shown_path(self.path))
+
+def empty_word_embeddings(origin: Any, width: int) -> WordEmbeddings:
+    """Return the words that a checkpoint describes (``WordEmbeddings.origin``), to be filled in from it.
+
+    Raises:
+        UserError: a part of the description is missing, or not possible.
+    """
+    if not isinstance(origin, dict) or not whole().fits(origin.get("count")):
+        raise UserError("it does not say how many word embeddings it has")
+    file, llm, made_from = (origin.get(part) for part in ("file", "llm", "token_fingerprint"))
+    if not all(isinstance(part, str | None) for part in (file, llm, made_from)):
+        raise UserError("it does not say properly where its word embeddings come from")
+    return WordEmbeddings(torch.zeros(origin["count"], width), llm, made_from, Path(file) if file else None)
 
 
 def choose_word_embeddings(path: str | Path | None, backbone: Backbone, write: bool = True) -> WordEmbeddings:
     """Return the word embeddings for a backbone: those in its file, or new ones from its token table.
 
-    New ones are not yet saved: call :meth:`WordEmbeddings.save_if_made` once everything else fits.
+    New ones are not yet saved: call :func:`save_word_embeddings` once everything else fits.
 
     Args:
         path: None for the file that is named after the backbone.
@@ -75,15 +83,15 @@ def choose_word_embeddings(path: str | Path | None, backbone: Backbone, write: b
     missing = f"word embeddings: {shown_path(path)} is missing"
     if not write:
         logger.info("%s and would be made from the token table", missing)
-        return WordEmbeddings(torch.zeros(components, backbone.width), backbone.name, token_fingerprint, path)
-    logger.info("%s; making it from the token table of %s", missing, shown_path(backbone.name))
-    return replace(make_word_embeddings(backbone, components), path=path, made=True)
+        return WordEmbeddings(torch.zeros(components, backbone.width), backbone.label, token_fingerprint, path)
+    logger.info("%s; making it from the token table of %s", missing, shown_path(backbone.origin["name"]))
+    return replace(make_word_embeddings(backbone, components), path=path)
 
 
 def make_word_embeddings(backbone: Backbone, components: int) -> WordEmbeddings:
     """Make word embeddings from the token table of a backbone."""
-    words, origin = principal_words(backbone.token_table, components), f"{backbone.name} ({backbone.init})"
-    return WordEmbeddings(words, origin, fingerprint({"wte": backbone.token_table}))
+    words = principal_words(backbone.token_table, components)
+    return WordEmbeddings(words, backbone.label, fingerprint({"wte": backbone.token_table}))
 
 
 def principal_words(token_table: Tensor, components: int) -> Tensor:
@@ -176,9 +184,9 @@ def _refusal(path: Path, reason: str) -> UserError:
 
 def _default_path(backbone: Backbone, components: int, token_fingerprint: str) -> Path:
     """Return one file per token table, so that those of different backbones never meet."""
-    if backbone.name == "gpt2" and backbone.init == "pretrained":
+    if backbone.label == "gpt2 (pretrained)":
         return Path(f"wte_pca_{components}.pt")
-    slug = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(backbone.name).name)
+    slug = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(backbone.origin["name"]).name)
     return Path(f"wte_pca_{components}_{slug}_{token_fingerprint}.pt")
 
 
@@ -189,7 +197,7 @@ def _check_origin(found: WordEmbeddings, backbone: Backbone, token_fingerprint: 
     origin = f"made from the token table of {found.llm}, {shown_path(made_from)}" if made_from else "of unknown origin"
     raise UserError(
         f"{shown_path(found.path)} has word embeddings of width {width}, {origin}; this run's backbone is "
-        f"{shown_path(backbone.name)} ({backbone.init}) of width {backbone.width}, {token_fingerprint}. Leave "
+        f"{shown_path(backbone.label)} of width {backbone.width}, {token_fingerprint}. Leave "
         "--word_embedding_path out to make a fitting file, or, to mix them on purpose, give a bare array (.npy) of "
         f"width {backbone.width}."
     )

@@ -15,16 +15,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
-from layers.backbone import Stack, empty_backbone, load_backbone, plain_config
-from layers.branches import run_branch, split_branches
+from layers.backbone import Backbone, Stack, load_backbone, remake_backbone
+from layers.branches import copy_branch, run_branch
 from layers.cross_modal_match import CrossModalMatch
 from layers.instance_norm import denormalize, normalize
-from layers.lora import LoRA, empty_adapters, is_adapted, merge_adapters, merged
+from layers.lora import add_adapters, empty_adapters, is_adapted, merge_adapters, merged
 from layers.recomputing import recompute_in_backward
 from layers.token_embedding import ChannelTokenEmbedding
-from layers.word_embeddings import choose_word_embeddings, load_word_embeddings
+from layers.word_embeddings import (
+    WordEmbeddings,
+    choose_word_embeddings,
+    empty_word_embeddings,
+    load_word_embeddings,
+    save_word_embeddings,
+)
 from models.base import Output, ParameterGroup
 from models.calf_release import lora_rank, read_release
 from models.checkpoint import Stored
@@ -34,9 +39,10 @@ from models.tensors import check_state, fill_model
 from utils.errors import UserError, shown_path
 from utils.fingerprint import fingerprint
 from utils.flags import FILE, SHARE, SWITCH, WEIGHT, NonZero, choice, flag, from_json, whole
-from utils.losses import CALFLoss
+from utils.losses import Masked, compare
 
 ALIGNMENT_RATE = 1e-4
+FEATURE_DECAY = 0.8
 RELEASED_HEADS = 12
 RELEASED_TASKS = ("long_term_forecast", "short_term_forecast")
 
@@ -60,7 +66,7 @@ class CALF(OnBackbone):
     """The dual-branch model of section 3.
 
     Args:
-        gpt2: the first N blocks of a GPT-2 of width D, without token table. It becomes part of the model.
+        backbone: the first N blocks of a GPT-2 of width D, which become part of the model.
         words: principal word embeddings (K, D).
 
     Raises:
@@ -100,18 +106,17 @@ class CALF(OnBackbone):
             if not (self.task_w or self.output_w or self.feature_w):
                 raise UserError("--task_w, --output_w and --feature_w are all 0: nothing is left to train on.")
 
-    def __init__(self, config: "CALF.Config", gpt2: PreTrainedModel, words: Tensor) -> None:
+    def __init__(self, config: "CALF.Config", backbone: Backbone, words: WordEmbeddings) -> None:
         super().__init__(config)
-        stack = Stack(gpt2)
-        _check_fit(config, stack, words)
+        stack = Stack(backbone.model)
+        _check_fit(config, stack, words.words)
+        self.origin = {"backbone": backbone.origin, "word_embeddings": words.origin}
         width, heads = stack.width, attention_heads(stack.width, stack.heads)
-        self.loss = CALFLoss(
-            config.task_loss, config.output_loss, config.feature_loss, config.task_w, config.output_w, config.feature_w
-        )
         self.embedding = ChannelTokenEmbedding(config.seq_len, width, heads)
-        self.match = CrossModalMatch(words, heads)
-        adapters = LoRA(config.r, config.lora_alpha, config.lora_dropout) if config.lora else None
-        self.time_gpt2, self.text_gpt2 = split_branches(gpt2, adapters)
+        self.match = CrossModalMatch(words.words, heads)
+        self.time_gpt2, self.text_gpt2 = backbone.model, copy_branch(backbone.model)
+        if config.lora:
+            add_adapters(self.time_gpt2, config.r, config.lora_alpha, config.lora_dropout)
         self.time_projections = _projections(width, stack.depth + 1)
         self.text_projections = _projections(width, stack.depth + 1)
         self.head = nn.Linear(width, config.pred_len)
@@ -123,21 +128,16 @@ class CALF(OnBackbone):
     def build(cls, config: "CALF.Config", write: bool = True) -> "CALF":
         """Make an untrained CALF from the current torch seed; ``write`` makes and saves word embeddings if missing."""
         backbone = load_backbone(config.llm, config.llm_init, config.gpt_layers)
-        described = backbone.describe()  # before the adapters change it
         words = choose_word_embeddings(config.word_embedding_path, backbone, write)
-        model = cls(config, backbone.model, words.words)
-        words.save_if_made()
-        model.origin = {"backbone": described, "word_embeddings": words.origin}
+        model = cls(config, backbone, words)
+        if write and not words.path.exists():
+            save_word_embeddings(words.path, words)
         return model
 
     @classmethod
-    def on(cls, config: "CALF.Config", backbone: PreTrainedModel, origin: Mapping[str, Any]) -> "CALF":
-        words = origin.get("word_embeddings")
-        if not isinstance(words, dict) or not whole().fits(words.get("count")):
-            raise UserError("it does not say how many word embeddings it has")
-        if not all(isinstance(value, str | None) for name, value in words.items() if name != "count"):
-            raise UserError("it does not say properly where its word embeddings come from")
-        return cls(config, backbone, torch.zeros(words["count"], Stack(backbone).width))
+    def remake(cls, config: "CALF.Config", origin: Mapping[str, Any], weights: bool = True) -> "CALF":
+        backbone = remake_backbone(origin.get("backbone"), weights)
+        return cls(config, backbone, empty_word_embeddings(origin.get("word_embeddings"), backbone.width))
 
     @classmethod
     def from_stored(cls, stored: Stored, merge: bool = False) -> "CALF":
@@ -156,22 +156,12 @@ class CALF(OnBackbone):
         merge_adapters(model.time_gpt2, "time_gpt2.", adapters, trained.lora_alpha / trained.r)
         return model
 
-    def save(self, folder: Path, extras: Mapping[str, Any], best: Mapping[str, Any]) -> None:
-        """Write the model into a checkpoint folder; one that was built by hand is stored whole."""
-        if not self.origin:
-            whole = {"stored": True, "config": plain_config(self.time_gpt2)}
-            named = {"name": "unnamed", "init": "random", "fingerprint": fingerprint(self.frozen_state())}
-            self.origin = {"backbone": {**named, **whole}, "word_embeddings": {"count": len(self.match.words)}}
-        super().save(folder, extras, best)
-
     def training_loss(self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None)) -> Tensor:
         """Return the weighted sum of task, output and feature loss (section 3.3); arguments as in ``Model``."""
-        output = self(x, text_branch=self.loss.needs_text_branch)
+        output = self(x, text_branch=bool(self.config.output_w or self.config.feature_w))
         text = None if output.text_forecast is None else output.text_forecast[..., scored]
-        return self.loss(
-            output.forecast[..., scored], y[..., scored], text, output.time_features, output.text_features,
-            self.masked(x, mask, scored),
-        )  # fmt: skip
+        output = replace(output, forecast=output.forecast[..., scored], text_forecast=text)
+        return calf_loss(self.config, output, y[..., scored], self.masked(x, mask, scored))
 
     def describe(self) -> list[str]:
         """Return backbone, word embeddings and adapters, in words."""
@@ -193,10 +183,10 @@ class CALF(OnBackbone):
 
     def describe_loss(self) -> str:
         """Return the three losses and their weights, in words."""
-        loss = self.loss
+        c = self.config
         return (
-            f"{loss.task_w:g} task ({loss.task}) + {loss.output_w:g} output ({loss.output}) "
-            f"+ {loss.feature_w:g} feature ({loss.feature})"
+            f"{c.task_w:g} task ({c.task_loss}) + {c.output_w:g} output ({c.output_loss}) "
+            f"+ {c.feature_w:g} feature ({c.feature_loss})"
         )
 
     def frozen_parts(self) -> dict[str, str]:
@@ -277,20 +267,18 @@ class CALF(OnBackbone):
         state = read_release(checkpoint)
         rank = lora_rank(state)
         if isinstance(word_embeddings, str | Path):
-            words = load_word_embeddings(Path(word_embeddings)).words
+            words = load_word_embeddings(Path(word_embeddings))
         else:
-            words = torch.as_tensor(word_embeddings).T
-        backbone = load_backbone(str(llm), "pretrained", gpt_layers, token_table=False)
-        # Whole, as the checkpoint brings frozen blocks of its own; now, before the adapters change the names.
-        described = {**backbone.describe(), "stored": True}
+            words = WordEmbeddings(torch.as_tensor(word_embeddings).T)
+        backbone = load_backbone(str(llm), "pretrained", gpt_layers)
+        backbone.origin["stored"] = True  # the checkpoint brings frozen blocks of its own
         adapters = {"lora": 0} if rank is None else {"r": rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
         config = cls.Config(seq_len, pred_len, channels, llm=str(llm), gpt_layers=gpt_layers, **adapters)
         with torch.device("meta"):  # sizes that the file claims take no memory before they are compared
-            empty = cls(config, empty_backbone(described["config"]), words.to("meta"))
+            empty = cls(config, remake_backbone(backbone.origin, weights=False), words)
         check_state(empty, state, shown_path(checkpoint))
-        model = cls(config, backbone.model, words)
+        model = cls(config, backbone, words)
         fill_model(model, state, shown_path(checkpoint))
-        model.origin = {"backbone": described, "word_embeddings": {"count": len(words)}}
         return model.eval()
 
     def recompute_activations(self) -> None:
@@ -360,3 +348,20 @@ def _check_fit(config: BackboneConfig, stack: Stack, words: Tensor) -> None:
         )
     if not words.is_meta and not torch.isfinite(words).all():
         raise UserError("The word embeddings hold NaN or infinite values: make them anew with pca.py.")
+
+
+def calf_loss(config: CALF.Config, output: CALFOutput, target: Tensor, masked: Masked | None) -> Tensor:
+    """Return the weighted sum of the three losses of section 3.3, a scalar in float32.
+
+    A term of weight 0 is not computed. The deepest feature counts 1, each shallower one 0.8 of the next.
+    """
+    loss = target.new_zeros((), dtype=torch.float32)
+    if config.task_w:
+        loss = loss + config.task_w * compare(config.task_loss, output.forecast, target, masked)
+    if config.output_w:
+        loss = loss + config.output_w * compare(config.output_loss, output.forecast, output.text_forecast, masked)
+    if config.feature_w:
+        pairs = zip(reversed(output.time_features), reversed(output.text_features), strict=True)
+        terms = (FEATURE_DECAY**i * compare(config.feature_loss, *pair) for i, pair in enumerate(pairs))
+        loss = loss + config.feature_w * sum(terms)
+    return loss

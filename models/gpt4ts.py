@@ -10,9 +10,8 @@ from typing import Any
 
 from einops import rearrange
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
-from layers.backbone import Stack, load_backbone
+from layers.backbone import Backbone, Stack, load_backbone, remake_backbone
 from layers.instance_norm import denormalize, normalize
 from layers.patching import count_patches, cut_patches
 from layers.recomputing import recompute_in_backward
@@ -29,7 +28,7 @@ class GPT4TS(OnBackbone):
     """Embed patches as tokens of GPT-2, and map its states together to the channel's future (section 3.2).
 
     Args:
-        gpt2: the first blocks of a GPT-2 of width D, without token table. It becomes part of the model.
+        backbone: the first blocks of a GPT-2 of width D, which become part of the model.
 
     Raises:
         UserError: there are more patches than positions, or another number of blocks than ``--gpt_layers``.
@@ -42,9 +41,10 @@ class GPT4TS(OnBackbone):
         patch_len: int = flag(16, whole(high=100_000), PATCH_HELP)
         stride: int = flag(8, whole(high=100_000), STRIDE_HELP)
 
-    def __init__(self, config: "GPT4TS.Config", gpt2: PreTrainedModel) -> None:
+    def __init__(self, config: "GPT4TS.Config", backbone: Backbone) -> None:
         super().__init__(config)
-        stack, patches = Stack(gpt2), count_patches(config.seq_len, config.patch_len, config.stride)
+        self.origin = {"backbone": backbone.origin}
+        stack, patches = Stack(backbone.model), count_patches(config.seq_len, config.patch_len, config.stride)
         if stack.depth != config.gpt_layers:
             raise UserError(f"--gpt_layers is {config.gpt_layers}, but the backbone has {stack.depth} blocks.")
         if stack.positions is not None and patches > stack.positions:
@@ -52,7 +52,7 @@ class GPT4TS(OnBackbone):
                 f"{patches} patches, but the backbone has {stack.positions} positions: choose a longer --stride."
             )
         self.embedding = nn.Linear(config.patch_len, stack.width)
-        self.gpt2 = gpt2.requires_grad_(False)
+        self.gpt2 = backbone.model.requires_grad_(False)
         for part in (*stack.norms, *stack.position_tables):
             part.requires_grad_(True)
         self.head = nn.Linear(patches * stack.width, config.pred_len)
@@ -60,11 +60,11 @@ class GPT4TS(OnBackbone):
     @classmethod
     def build(cls, config: "GPT4TS.Config", write: bool = True) -> "GPT4TS":
         """Make an untrained model from the current torch seed; nothing is written."""
-        backbone = load_backbone(config.llm, config.llm_init, config.gpt_layers, token_table=False)
-        described = backbone.describe()
-        model = cls(config, backbone.model)
-        model.origin = {"backbone": described}
-        return model
+        return cls(config, load_backbone(config.llm, config.llm_init, config.gpt_layers))
+
+    @classmethod
+    def remake(cls, config: "GPT4TS.Config", origin: Mapping[str, Any], weights: bool = True) -> "GPT4TS":
+        return cls(config, remake_backbone(origin.get("backbone"), weights))
 
     def forward(self, x: Tensor) -> Output:
         """Forecast (B, H, C) windows ``x`` (B, L, C)."""

@@ -62,14 +62,14 @@ class StorableModel(
         return cls(config)
 
     @classmethod
-    def empty(cls, config: ModelConfig, origin: Mapping[str, Any]) -> Self:
-        """Make a model with the shapes of a checkpoint's, on the meta device; raise UserError for a wrong origin."""
-        return cls(config)
+    def remake(cls, config: ModelConfig, origin: Mapping[str, Any], weights: bool = True) -> Self:
+        """Make a model that is filled in from a checkpoint; raise UserError where a part of it cannot be had.
 
-    @classmethod
-    def restore(cls, config: ModelConfig, origin: Mapping[str, Any]) -> Self:
-        """Make a model with the parts that a checkpoint only names; raise UserError where one cannot be had."""
-        return cls.empty(config, origin)
+        Args:
+            origin: where the parts of the checkpoint's model come from.
+            weights: load those that a checkpoint only names; without them the shapes alone are of use.
+        """
+        return cls(config)
 
     def trained_state(self) -> dict[str, Tensor]:
         """Return the trained tensors, and the buffers that are part of the model."""
@@ -98,9 +98,8 @@ class StorableModel(
         config, state = from_json(cls.Config, known), cls.translate_public(tensors)
         origin = cls.public_origin(sizes, tensors)
         with torch.device("meta"):  # sizes that a file claims take no memory before they are compared
-            check_state(cls.empty(config, origin), state, WEIGHTS)
-        model = cls.empty(config, origin)
-        model.origin = origin
+            check_state(cls.remake(config, origin, weights=False), state, WEIGHTS)
+        model = cls.remake(config, origin, weights=False)
         fill_model(model, state, WEIGHTS)
         return model.eval()
 
@@ -133,13 +132,12 @@ class StorableModel(
         try:
             config = from_json(cls.Config, stored.config)
             with torch.device("meta"):  # sizes that a file claims take no memory before they are compared
-                empty = cls.empty(config, stored.origin)
-            empty.origin = dict(stored.origin)
+                empty = cls.remake(config, stored.origin, weights=False)
             stored.check(empty.stored_state())
-            model = cls.restore(config, stored.origin)
+            model = cls.remake(config, stored.origin)
         except UserError as error:
             raise UserError(f"{shown_path(stored.folder)} cannot be loaded: {error}") from error
-        model.origin, model.stored = dict(stored.origin), stored
+        model.stored = stored
         state = model.stored_state()
         for name, values in stored.values(state):
             state[name].copy_(values)

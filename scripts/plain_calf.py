@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.base import Model, Output
-from models.calf import CALF
+from models.calf import CALF, CALFOutput, calf_loss
 
 Weights = dict[str, Tensor]
 
@@ -101,7 +101,6 @@ class PlainCALF(Model):
         trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
         state = model.state_dict()
         self.weights = {name: t.detach().clone().requires_grad_(name in trained) for name, t in state.items()}
-        self.loss = model.loss
         self.sizes = {
             "blocks": self.config.gpt_layers,
             "heads": model.match.attention.num_heads,
@@ -117,5 +116,4 @@ class PlainCALF(Model):
         return Output(torch.cat([plain_calf(self.weights, window, **self.sizes)[0] for window in x.split(1)]))
 
     def training_loss(self, x: Tensor, y: Tensor, mask: None = None, scored: slice = slice(None)) -> Tensor:
-        forecast, text_forecast, *features = plain_calf(self.weights, x, **self.sizes, p=0.1)
-        return self.loss(forecast, y, text_forecast, *features)
+        return calf_loss(self.config, CALFOutput(*plain_calf(self.weights, x, **self.sizes, p=0.1)), y, None)

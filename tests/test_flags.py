@@ -13,7 +13,7 @@ import pytest
 import run
 from data_provider.config import DataConfig, M4Config
 from exp.config import RunConfig
-from exp.flags import OF_RELEASE, SWITCHES_OF_RELEASE, lines_of_idle_flags, parse
+from exp.flags import OF_RELEASE, lines_of_idle_flags, parse
 from exp.options import Command, RuntimeOptions, TrainingOptions
 from models import MODELS, find_config
 from tests.conftest import WriteCsv
@@ -77,7 +77,7 @@ def test_every_flag_is_read_somewhere() -> None:
 
 def test_no_flag_of_the_release_is_read_by_another_name() -> None:
     common = {name for config in CONFIGS for name in flags_of(config)}
-    assert not common & {*OF_RELEASE, *SWITCHES_OF_RELEASE}
+    assert not common & {*OF_RELEASE}
 
 
 # --- help ---

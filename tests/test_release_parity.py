@@ -5,6 +5,7 @@ code produced on a tiny GPT-2.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ import pytest
 import torch
 
 from exp.training import build_optimizer
-from models.calf import CALF, CALFOutput
+from models.calf import CALF, CALFOutput, calf_loss
 from models.calf_release import release_name
 from tests.helpers.places import GOLDEN, golden_cases
-from utils.losses import CALFLoss, Masked
+from utils.losses import Masked
 
 TASKS = ("long_term_forecast", "short_term_forecast")
 CASES = [(case, task) for case in golden_cases("model/*/meta.json") for task in TASKS]
@@ -52,19 +53,13 @@ class Case:
 
     def loss(self, combination: str, output: CALFOutput) -> torch.Tensor:
         names = dict(part.split("=") for part in combination.split("|"))
-        weights = (self.meta[f"{part}_w"] for part in ("task", "output", "feature"))
-        loss = CALFLoss(names["task"], names["output"], names["feature"], *weights)
+        parts = ("task", "output", "feature")
+        losses = {f"{part}_loss": names[part] for part in parts}
+        config = replace(self.model.config, **losses, **{f"{part}_w": self.meta[f"{part}_w"] for part in parts})
         masked = None
         if self.task == "short_term_forecast":
             masked = Masked(self.arrays["y_mask"], self.arrays["x"], self.meta["freq"])
-        return loss(
-            output.forecast,
-            self.arrays["y"],
-            output.text_forecast,
-            output.time_features,
-            output.text_features,
-            masked,
-        )
+        return calf_loss(config, output, self.arrays["y"], masked)
 
 
 @pytest.fixture(params=CASES, ids=NAMES)

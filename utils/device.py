@@ -4,7 +4,6 @@ import ctypes
 import gc
 import os
 import platform
-import random
 import re
 import subprocess
 import sys
@@ -13,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from timeit import repeat
 
-import numpy as np
 import torch
+from accelerate.utils import set_seed
 
 from utils.command import processes, whole_number
 from utils.errors import UserError
@@ -90,12 +89,8 @@ def check_compiler(device: torch.device) -> None:
 
 
 def seed_everything(seed: int, device: torch.device) -> None:
-    """Seed Python, NumPy and PyTorch, and ask CUDA for repeatable kernels; UserError where NumPy takes no such seed."""
-    if not 0 <= seed < 2**32:
-        raise UserError(f"--seed {seed}: choose a number from 0 to {2**32 - 1}.")
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
+    """Seed Python, NumPy and PyTorch, and ask CUDA for repeatable kernels."""
+    set_seed(seed)
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)  # attention backward is repeatable in no milder mode

@@ -1,6 +1,6 @@
-"""Compute training losses: of a forecast, of M4, and CALF's sum of three terms (CALF, section 3.3)."""
+"""Compute training losses: of a forecast, and those of M4."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -8,8 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from utils.errors import UserError
-
-FEATURE_DECAY = 0.8
 
 PlainLoss = Callable[[Tensor, Tensor], Tensor]
 
@@ -58,56 +56,7 @@ def _divide(numerator: Tensor, denominator: Tensor) -> Tensor:
     return torch.where(zero, 0.0, numerator / torch.where(zero, 1.0, denominator))
 
 
-@dataclass(frozen=True)
-class CALFLoss:
-    """The weighted sum of CALF's three losses; a term of weight 0 is not computed.
-
-    Attributes:
-        task: name of the loss between forecast and truth.
-        output: name of the loss between the forecasts of both branches.
-        feature: name of the loss between the features of both branches.
-    """
-
-    task: str
-    output: str
-    feature: str
-    task_w: float
-    output_w: float
-    feature_w: float
-
-    @property
-    def needs_text_branch(self) -> bool:
-        """Return whether any loss but that of the task is on."""
-        return self.output_w != 0 or self.feature_w != 0
-
-    def __call__(
-        self,
-        forecast: Tensor,
-        target: Tensor,
-        text_forecast: Tensor | None,
-        time_features: Sequence[Tensor],
-        text_features: Sequence[Tensor],
-        masked: Masked | None = None,
-    ) -> Tensor:
-        """Return the loss of one batch, a scalar in float32.
-
-        Forecasts and target are (B, H, C), features (B, C, D), shallow to deep. The deepest feature counts 1, each
-        shallower one 0.8 of the next.
-        """
-        loss = forecast.new_zeros((), dtype=torch.float32)
-        if self.task_w:
-            loss = loss + self.task_w * compare(self.task, forecast, target, masked)
-        if self.output_w:
-            loss = loss + self.output_w * compare(self.output, forecast, text_forecast, masked)
-        if self.feature_w:
-            pairs = zip(reversed(time_features), reversed(text_features), strict=True)
-            distance = PLAIN_LOSSES[self.feature]
-            terms = (FEATURE_DECAY**i * distance(a.float(), b.float()) for i, (a, b) in enumerate(pairs))
-            loss = loss + self.feature_w * sum(terms)
-        return loss
-
-
-def compare(name: str, forecast: Tensor, target: Tensor, masked: Masked | None) -> Tensor:
+def compare(name: str, forecast: Tensor, target: Tensor, masked: Masked | None = None) -> Tensor:
     """Return one loss between forecast and target (B, H, C), a scalar.
 
     Raises:

@@ -1,9 +1,10 @@
 """Read names and cells of a CSV file, and choose the column of dates and the columns of numbers."""
 
 import re
+import warnings
 from collections import Counter
+from contextlib import suppress
 
-import numpy as np
 import pandas as pd
 
 from data_provider.reading.csv_file import UNREADABLE, CsvFile, Location, listing, shown, unreadable
@@ -12,7 +13,6 @@ from data_provider.reading.numbers import MISSING
 from utils.errors import UserError
 
 TIME = re.compile(r"date|day|year|month|time|period|datum|jahr", re.IGNORECASE)
-NOTHING = "\0"  # name of the empty column behind a separator at the end of each line
 DATE_LIKE = re.compile(r"\d[-/. ]\d|\d{8}|\d:\d\d")  # a quick look before all formats are tried
 
 
@@ -31,12 +31,9 @@ def checked_names(names: list[str], location: Location, where: str) -> list[str]
 def choose_dates(
     peek: pd.DataFrame, names: list[str], wanted: str | None, location: Location
 ) -> tuple[str, tuple[str, ...]]:
-    """Return the name of the column of dates, and a note where nobody named it.
+    """Return the name of the column of dates, and a note where nobody named it; raise UserError if there is none.
 
     It is the wanted one, else ``date``, else the first that holds dates in the first rows, ``peek``.
-
-    Raises:
-        UserError: there is no such column
     """
     if wanted or DATE in names:
         name = wanted or DATE
@@ -50,7 +47,7 @@ def choose_dates(
             f"{location.name} has no column {DATE!r}, and none that holds dates; its columns are {listing(names)}. "
             f"Name it with --date_col, or write dates like 2024-01-31 13:00:00.{hint}"
         )
-    best = next((name for name in found if not are_numbers(stripped(peek[name]))), found[0])
+    best = min(found, key=lambda name: are_numbers(stripped(peek[name])))  # texts before numbers
     return best, (f"there is no column {DATE!r}: the dates are taken from {shown(best)}",)
 
 
@@ -90,7 +87,7 @@ def read_names(file: CsvFile) -> list[str]:
     names = [name.strip() for name in file.header]
     if not any(names):
         raise UserError(f"{file.name}, line 1: it is blank; it has to name the columns.")
-    if file.trailing:
+    if file.separator != "," and not names[-1]:  # a separator at the end of each line
         names.pop()
     for name in names:  # a plain year may be a name
         if DATE_LIKE.search(name) and looks_like_dates(pd.Series([name]), file):
@@ -105,26 +102,20 @@ def read_cells(file: CsvFile, names: list[str], texts: list[str], rows: int | No
 
     Args:
         texts: names of the columns to read as they are written
-        rows: read that many rows only, all columns as they are written
+        rows: read that many rows only
     """
-    fields = [*names, NOTHING] if file.trailing else names
-    types = str if rows is not None else dict.fromkeys(texts, str)
     try:
-        with file.open() as text:
+        with file.open() as text, warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
             table = pd.read_csv(
-                text, sep=file.separator, names=fields, header=0, dtype=types, decimal=file.decimal,
-                skip_blank_lines=False, low_memory=False, nrows=rows, na_values=list(MISSING),
+                text, sep=file.separator, names=names, header=0, index_col=False, dtype=dict.fromkeys(texts, str),
+                decimal=file.decimal, skip_blank_lines=False, low_memory=False, nrows=rows, na_values=list(MISSING),
             )  # fmt: skip
-    except (pd.errors.ParserError, ValueError, OverflowError, *UNREADABLE) as error:
-        _check_widths(file, fields)
-        raise unreadable(file, error, _reason(error, file)) from error
-    if not isinstance(table.index, pd.RangeIndex):  # pandas makes an index of cells too many
-        _check_widths(file, fields)
-    if file.trailing:
-        last = table.pop(NOTHING).notna().to_numpy()
-        if last.any():
-            where = f"{file.name}, {file.row(int(np.argmax(last)))}"
-            raise UserError(f"{where}: its last field, {len(fields)}, belongs to no column that has a name.")
+    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OverflowError, *UNREADABLE) as error:
+        _check_widths(file, names)
+        reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+        unclosed = re.fullmatch(r"EOF inside string starting at row (\d+)", reason)
+        reason = f"a quote in {file.row(int(unclosed[1]) - 1)} is never closed" if unclosed else reason
+        raise unreadable(file, error, reason) from error
     for name in texts:
         table[name] = table[name].str.strip().replace("", None)
     written = table.notna().any(axis=1).to_numpy().nonzero()[0]
@@ -133,19 +124,17 @@ def read_cells(file: CsvFile, names: list[str], texts: list[str], rows: int | No
     return table.iloc[: written[-1] + 1]
 
 
-def _reason(error: Exception, file: CsvFile) -> str:
-    reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
-    unclosed = re.fullmatch(r"EOF inside string starting at row (\d+)", reason)
-    return f"a quote in {file.row(int(unclosed[1]) - 1)} is never closed" if unclosed else reason
-
-
 def _check_widths(file: CsvFile, names: list[str]) -> None:
-    """Refuse the first row that has more cells than the header. Slow: called only after pandas has failed."""
-    try:
-        for line, cells in file.rows():
-            if len(cells) > len(names):
-                raise UserError(
-                    f"{file.name}, line {line}: it has {len(cells)} fields, but the header names {len(names)} columns."
-                )
-    except UNREADABLE:
-        return
+    """Refuse rows that have more cells than the header. Slow: called only after pandas has failed.
+
+    The first one with a value behind the last column is named, if any: pandas may forgive separators at line ends.
+    """
+    wide = None
+    with suppress(*UNREADABLE):
+        rows = ((line, cells) for line, cells in file.rows() if len(cells) > len(names))
+        wide = max(rows, key=lambda row: any(cell.strip() for cell in row[1][len(names) :]), default=None)
+    if wide:
+        line, cells = wide
+        raise UserError(
+            f"{file.name}, line {line}: it has {len(cells)} fields, but the header names {len(names)} columns."
+        )

@@ -6,6 +6,7 @@ import io
 import os
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -82,7 +83,6 @@ class CsvFile(Location):
     """A CSV file and how it is written.
 
     Attributes:
-        trailing: whether each row ends in a separator behind its last cell
         header: the cells of the first row
     """
 
@@ -90,7 +90,6 @@ class CsvFile(Location):
     separator: str = ","
     encoding: str = "utf-8-sig"
     gzipped: bool = False
-    trailing: bool = False
     header: tuple[str, ...] = ()
 
     def open(self) -> TextIO:
@@ -148,8 +147,7 @@ def find_csv(path: Path) -> CsvFile:
         raise UserError(f"{plain.name} is empty.")
     if reader.line_num == PEEK:
         raise UserError(f"{plain.name}, line 1: a quote in the names of the columns is not closed in {PEEK} lines.")
-    ends = [not cells[-1].strip() and len(cells) > 1 for cells in _cut(lines, separator)]
-    return replace(plain, separator=separator, trailing=separator != "," and all(ends), header=header)
+    return replace(plain, separator=separator, header=header)
 
 
 def _first_lines(file: CsvFile) -> list[str]:
@@ -176,12 +174,7 @@ def unreadable(file: CsvFile, error: Exception, reason: str | None = None) -> Us
 
 def _fit(lines: Sequence[str], separator: str) -> float:
     """Return the share of rows that have as many cells as the header, 0 where the header is a single cell."""
-    widths = [len(cells) for cells in _cut(lines, separator)]
+    widths = []
+    with suppress(csv.Error):  # the reader of the whole file says what is wrong
+        widths.extend(len(cells) for cells in csv.reader(lines, delimiter=separator) if cells)
     return widths.count(widths[0]) / len(widths) if widths and widths[0] > 1 else 0.0
-
-
-def _cut(lines: Sequence[str], separator: str) -> Iterator[list[str]]:
-    try:
-        yield from (cells for cells in csv.reader(lines, delimiter=separator) if cells)
-    except csv.Error:
-        return  # the reader of the whole file says what is wrong

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import timezone, tzinfo
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,9 @@ from utils.errors import UserError
 DATE = "date"
 
 # A year first; pandas alone also takes "now", "2024.5" (May) and "-1" (two years before Christ) for ISO dates.
-_YEAR_FIRST = r"\d{4}(?:\d{4}|([-/ ])\d{1,2}(?:\1\d{1,2})?)?(?:[T ]\s*\d.*)?"
-_OFFSET = r"(Z|[+-]\d\d(?::?\d\d)?)$"
+_TIME = r"[T ]\s*\d[\d:.,]*"
+_OFFSET = r"\s*(Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)"
+_YEAR_FIRST = rf"\d{{4}}(?:\d{{4}}|([-/ ])\d{{1,2}}(?:\1\d{{1,2}})?)?(?:{_TIME}(?:{_OFFSET})?)?"
 # Other dates that are read. Where the day may come first or second, the whole column has to decide.
 _DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d-%b-%Y", "%d %b %Y", "%b %d %Y", "%b %d, %Y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
@@ -30,13 +31,21 @@ class Stamps:
     Attributes:
         wall: the time of the clock, NaT where a text is no date
         offsets: of each date from UTC
-        written: how the last offset is written, like Z or +02:00
+        is_utc: whether the last offset is written as Z
+        zone: the time zone of all dates, where it is known
     """
 
     wall: pd.DatetimeIndex
     offsets: pd.TimedeltaIndex | None = None
-    written: str | None = None
+    is_utc: bool = False
     zone: tzinfo | None = None
+
+    @property
+    def written(self) -> str | None:
+        """Return the last offset as ISO writes it, like Z or +02:00; None where there is none."""
+        if self.offsets is None:
+            return None
+        return "Z" if self.is_utc else str(timezone(self.offsets[-1].round("min")))[3:] or "+00:00"
 
 
 def parse_dates(column: pd.Series, location: Location) -> Stamps:
@@ -57,7 +66,7 @@ def parse_dates(column: pd.Series, location: Location) -> Stamps:
 
 def looks_like_dates(texts: pd.Series, location: Location) -> bool:
     """Tell whether texts are dates that rise. Numbers are no dates, except years and days without separators."""
-    if texts.empty or texts.isna().any():
+    if texts.isna().any():
         return False
     if texts.str.fullmatch(_NUMBER).any() and not texts.str.fullmatch(_DATE_NUMBER).all():
         return False
@@ -84,13 +93,7 @@ def stamps_of(dates: pd.DatetimeIndex) -> Stamps:
         return Stamps(_nanoseconds(dates))
     wall, instants = dates.tz_localize(None), dates.tz_convert(None)
     offsets = pd.TimedeltaIndex(wall.to_numpy() - instants.to_numpy())
-    return Stamps(_nanoseconds(wall), offsets, _written(offsets[-1]), dates.tz)
-
-
-def _written(offset: pd.Timedelta) -> str:
-    """Return an offset as ISO writes it, like +02:00."""
-    minutes = 0 if pd.isna(offset) else round(offset.total_seconds() / 60)
-    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+    return Stamps(_nanoseconds(wall), offsets, zone=dates.tz)
 
 
 def _of_texts(column: pd.Series, location: Location) -> Stamps:
@@ -99,35 +102,24 @@ def _of_texts(column: pd.Series, location: Location) -> Stamps:
     if not year_first.iloc[0]:
         return Stamps(_parse_other_dates(texts, location))
     texts = texts.where(year_first)
-    zones = texts.str.extract(rf"[T ]\s*\d[\d:.,]*\s*{_OFFSET}", expand=False)
+    zones = texts.str.extract(rf"{_TIME}{_OFFSET}$", expand=False)
     texts = texts.where(zones.isna() == zones.isna().iloc[0])
     if zones.isna().all():
-        return Stamps(_iso(texts))
-    offsets = _offsets(zones)
-    written = "Z" if zones.iloc[-1] == "Z" else _written(offsets[-1])
-    return Stamps(_iso(texts.str.replace(rf"\s*{_OFFSET}", "", regex=True)), offsets, written)
+        return Stamps(_parsed(texts, "ISO8601"))
+    wall = _parsed(texts.str.replace(rf"{_OFFSET}$", "", regex=True), "ISO8601")
+    return Stamps(wall, wall - _parsed(texts, "ISO8601"), is_utc=zones.iloc[-1] == "Z")
 
 
-def _iso(texts: pd.Series) -> pd.DatetimeIndex:
-    try:
-        return _nanoseconds(pd.to_datetime(texts, format="ISO8601", errors="coerce"))
-    except ValueError:  # offsets where none are expected
-        return pd.DatetimeIndex([pd.NaT] * len(texts))
-
-
-def _offsets(zones: pd.Series) -> pd.TimedeltaIndex:
-    """Return texts like Z, +02, +0200 and +02:00 as durations."""
-    parts = zones.replace("Z", "+00").str.extract(r"([+-])(\d\d):?(\d\d)?")
-    minutes = parts[1].astype(float) * 60 + parts[2].fillna("0").astype(float)
-    return pd.TimedeltaIndex(pd.to_timedelta(minutes.where(parts[0] != "-", -minutes), unit="min"))
+def _parsed(texts: pd.Series, form: str) -> pd.DatetimeIndex:
+    """Return texts of one format as dates, in UTC where they have offsets; NaT where one is no such date."""
+    return _nanoseconds(pd.to_datetime(texts, format=form, errors="coerce", utc=True))
 
 
 def _parse_other_dates(texts: pd.Series, location: Location) -> pd.DatetimeIndex:
     """Read dates in the format that fits the most rows; refuse them if two formats fit all rows and disagree."""
     texts = texts.where(texts.str.contains(r"\d", na=False))  # pandas reads "now" and "today" in any format
-    formats = (day + time for day in _DAYS for time in _TIMES)
-    fitting = [f for f in formats if pd.to_datetime(texts.iloc[:1], format=f, errors="coerce").notna().item()]
-    readings = [_nanoseconds(pd.to_datetime(texts, format=f, errors="coerce")) for f in fitting]
+    formats = [day + time for day in _DAYS for time in _TIMES]
+    readings = [_parsed(texts, form) for form in formats if not _parsed(texts[:1], form).hasnans]
     complete = [reading for reading in readings if not reading.hasnans]
     if len(complete) > 1 and not complete[0].equals(complete[1]):
         raise UserError(

@@ -48,6 +48,12 @@ class Frame:
     location: Location | None = None
     rows: np.ndarray | None = None
 
+    @property
+    def without_gaps(self) -> "Frame":
+        """Return the rows that the table has."""
+        known = self.rows >= 0
+        return replace(self, dates=self.dates[known], values=self.values[known], rows=self.rows[known])
+
     def select(self, features: str, target: str) -> "Frame":
         """Return all channels with the target last (M, MS), or the target alone (S); raise UserError if it lacks."""
         if target not in self.columns:
@@ -70,8 +76,7 @@ class Frame:
             return
         i, c = (int(part) for part in np.argwhere(far)[0])
         row = len(self.values) - len(standardised) + i
-        is_in_table = self.location is not None and self.rows[row] >= 0
-        where = self.location.row(int(self.rows[row])) if is_in_table else self.dates[row]
+        where = self.dates[row] if self.rows is None or self.rows[row] < 0 else self.location.row(int(self.rows[row]))
         raise UserError(
             f"{self.source}, column {self.columns[c]!r}, {where}: {self.values[row, c]:g} is more "
             f"than {FARTHEST:g} training standard deviations from the mean; correct or remove it."
@@ -80,19 +85,21 @@ class Frame:
 
 def holes(table: Frame) -> list[str]:
     """Describe the gaps in time and the missing values of a table; an empty list if it is complete."""
-    found = []
-    present = np.flatnonzero(table.rows >= 0)
-    dates, missing_steps = table.dates[present], len(table.rows) - len(present)
+    found, known = [], table.without_gaps
+    missing_steps = len(table.dates) - len(known.dates)
     if missing_steps:
-        gaps = np.flatnonzero(np.diff(present) > 1)  # the row before each gap
-        places = ", ".join(f"{dates[row]} ({table.location.row(int(row))})" for row in gaps[:FIRST_PLACES])
-        found.append(
+        gaps = np.flatnonzero(np.diff(np.flatnonzero(table.rows >= 0)) > 1)  # the row before each gap
+        places = ", ".join(f"{known.dates[row]} ({table.location.row(int(row))})" for row in gaps[:FIRST_PLACES])
+        gap = (
             f"{missing_steps} step(s) of {table.frequency} are missing in {len(gaps)} gap(s), the first after {places}"
         )
-    missing = np.argwhere(np.isnan(table.values[present] if missing_steps else table.values))
+        if table.offset is None and np.isin(gaps + 1, clock_changes(known.dates)).all():
+            gap += ". If its clock was put forward there, name its time zone, like --tz Europe/Berlin"
+        found.append(gap)
+    missing = np.argwhere(np.isnan(known.values))
     if len(missing):
         places = ", ".join(
-            f"column {table.columns[c]!r}, {table.location.row(int(row))} ({dates[row]})"
+            f"column {table.columns[c]!r}, {table.location.row(int(row))} ({known.dates[row]})"
             for row, c in missing[:FIRST_PLACES]
         )
         columns = len(np.unique(missing[:, 1]))
@@ -105,8 +112,6 @@ def complete(table: Frame, fill: str | None) -> Frame:
     problems = "; ".join(holes(table))
     if not problems:
         return table
-    local = ". If its clock was put forward there, name its time zone, like --tz Europe/Berlin"
-    problems += local if _seems_put_forward(table) else ""
     if fill is None:
         raise UserError(
             f"{table.source}: {problems}. Complete the file, or fill with --fill linear (between neighbours) or "
@@ -117,13 +122,6 @@ def complete(table: Frame, fill: str | None) -> Frame:
     values = values.interpolate() if fill == "linear" else values.ffill()  # both hold the last value to the end
     note = f"filled ({fill}), and not scored: {problems}"
     return replace(table, values=values.to_numpy(), filled=np.isnan(table.values), notes=(*table.notes, note))
-
-
-def _seems_put_forward(table: Frame) -> bool:
-    """Tell whether all gaps look like the missing hour of daylight saving time."""
-    present = np.flatnonzero(table.rows >= 0)
-    gaps = np.flatnonzero(np.diff(present) > 1) + 1
-    return table.offset is None and len(gaps) > 0 and bool(np.isin(gaps, clock_changes(table.dates[present])).all())
 
 
 def _check_beginning(table: Frame) -> None:
@@ -141,8 +139,7 @@ def _check_beginning(table: Frame) -> None:
 
 def describe(table: Frame) -> Iterator[str]:
     """Yield lines on rows, span, step, missing values, odd columns and outliers of a table."""
-    present = table.rows >= 0  # without gaps
-    table = replace(table, dates=table.dates[present], values=table.values[present], rows=table.rows[present])
+    table = table.without_gaps
     names, values = table.columns, table.values
     zone = f", at {table.offset} from UTC" if table.offset else ""
     first, last = written_dates(table.dates[[0, -1]], None)

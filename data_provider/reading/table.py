@@ -43,18 +43,15 @@ class Reading:
     @classmethod
     def of(cls, config: DataConfig, spec: DatasetSpec) -> "Reading":
         """Return how to read the file of a configuration."""
-        reading = cls(config.date_col, config.freq, config.fill, config.tz)
-        if config.fill is not None:
-            return reading
-        return replace(reading, published=spec.folder is not None, irregular_dates=spec.irregular_dates)
+        published = spec.folder is not None and config.fill is None
+        irregular_dates = spec.irregular_dates and config.fill is None
+        return cls(
+            config.date_col, config.freq, config.fill, config.tz, published=published, irregular_dates=irregular_dates
+        )
 
 
 def read_frame(path: Path, reading: Reading | None = None) -> Frame:
-    """Read a CSV file with a column of dates and a column of numbers per channel.
-
-    Raises:
-        UserError: the file cannot be used; the message names column and line
-    """
+    """Read a CSV file with dates and a column of numbers per channel; raise UserError that names column and line."""
     reading = reading or Reading()
     return complete(read_table(path, reading), reading.fill)
 
@@ -62,8 +59,7 @@ def read_frame(path: Path, reading: Reading | None = None) -> Frame:
 def frame_from(table: pd.DataFrame, reading: Reading | None = None, source: str = "the table") -> Frame:
     """Build a series from a pandas table, which is not changed; its dates are a column or the index.
 
-    Raises:
-        UserError: the table cannot be used; the message names column and row, counted from 0
+    A UserError names column and row, counted from 0.
     """
     reading, location = reading or Reading(), Location(source)
     if not len(table):
@@ -76,18 +72,16 @@ def frame_from(table: pd.DataFrame, reading: Reading | None = None, source: str 
     date_column, notes = choose_dates(table.head(PEEK), names, reading.date_col, location)
     wanted, differences = choose_numbers(names, date_column, reading.columns, location)
     texts = table[[name for name in wanted if not pd.api.types.is_numeric_dtype(table[name])]].astype("str")
-    if _has_commas(texts):
-        location = replace(location, decimal=decimal_mark(texts, location, european=False))
-    return complete(_series(table, date_column, wanted, reading, location, (*notes, *differences)), reading.fill)
+    location = replace(location, decimal=decimal_mark(texts, location, european=False))
+    return complete(_series(table, date_column, wanted, reading, location, [*notes, *differences]), reading.fill)
 
 
 def _dates_as_column(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, Reading]:
     """Return the table with dates of its index as a column, unless another column holds the dates."""
     name = str(table.index.name or DATE)
     name = DATE if name in table.columns else name
-    if not isinstance(table.index, pd.DatetimeIndex | pd.PeriodIndex) or name in table.columns:
-        return table, reading
-    if reading.date_col not in (None, name) or (reading.date_col is None and DATE in table.columns):
+    is_wanted = DATE not in table.columns if reading.date_col is None else reading.date_col == name
+    if not isinstance(table.index, pd.DatetimeIndex | pd.PeriodIndex) or name in table.columns or not is_wanted:
         return table, reading
     index = table.index.to_timestamp() if isinstance(table.index, pd.PeriodIndex) else table.index
     return table.set_axis(index).reset_index(names=name), replace(reading, date_col=name)
@@ -97,46 +91,47 @@ def read_table(path: Path, reading: Reading) -> Frame:
     """Read a CSV file with its gaps and missing values, as NaN; raise UserError if it cannot be used."""
     file = find_csv(path)
     names = read_names(file)
-    date_column, notes = choose_dates(read_cells(file, names, [], PEEK), names, reading.date_col, file)
+    date_column, notes = choose_dates(read_cells(file, names, names, PEEK), names, reading.date_col, file)
     wanted, differences = choose_numbers(names, date_column, reading.columns, file)
     cells = read_cells(file, names, [date_column])
     european = file.separator in ";\t"
-    if european or _has_commas(cells[[name for name in wanted if cells[name].dtype == "str"]]):
+    if european or any(cells[name].str.contains(",").any() for name in wanted if cells[name].dtype == "str"):
         # Only the cells as they are written tell a decimal comma from a separator of thousands.
         file = replace(file, decimal=decimal_mark(read_cells(file, names, names)[wanted], file, european))
         if file.decimal != ".":
             del cells  # as large as the file, and so is what replaces it
             cells = read_cells(file, names, [date_column])
-    return _series(cells, date_column, wanted, reading, file, (*notes, *differences))
-
-
-def _has_commas(texts: pd.DataFrame) -> bool:
-    return any(texts[name].astype("str").str.contains(",", na=False).any() for name in texts)
+    return _series(cells, date_column, wanted, reading, file, [*notes, *differences])
 
 
 def _series(
-    cells: pd.DataFrame,
-    date_column: str,
-    columns: list[str],
-    reading: Reading,
-    location: Location,
-    notes: tuple[str, ...],
+    cells: pd.DataFrame, date_column: str, columns: list[str], reading: Reading, location: Location, notes: list[str]
 ) -> Frame:
     """Read cells as a series on one clock, with NaN where a row or a value is missing."""
     clock, notes_on_clock = on_one_clock(parse_dates(cells[date_column], location), reading.tz, location)
     unsorted = _check_order(clock, cells[date_column], reading.irregular_dates, location)
-    dates = clock.wall
+    dates, notes_on_step = clock.wall, ()
     if reading.published:
-        grid, frequency, notes_on_step = dates, infer_frequency(dates), ()
+        grid, frequency = dates, infer_frequency(dates)
     else:
         grid, frequency, notes_on_step = find_grid(dates, reading.freq, date_column, location)
     values, rows = np.column_stack([read_numbers(cells[name], location) for name in columns]), np.arange(len(dates))
     if len(grid) > len(dates):
         rows = dates.get_indexer(grid)
         values = np.where(rows[:, None] >= 0, values[rows], np.nan)
-    notes = (*notes, *notes_on_clock, *unsorted, *notes_on_step)
-    series = Frame(grid, values, tuple(columns), location.name, frequency, notes, location=location, rows=rows)
-    return replace(series, date_column=date_column, offset=clock.written, zone=clock.zone)
+    return Frame(
+        dates=grid,
+        values=values,
+        columns=tuple(columns),
+        source=location.name,
+        frequency=frequency,
+        notes=(*notes, *notes_on_clock, *unsorted, *notes_on_step),
+        date_column=date_column,
+        offset=clock.written,
+        zone=clock.zone,
+        location=location,
+        rows=rows,
+    )
 
 
 def _check_order(clock: Stamps, texts: pd.Series, allowed: bool, location: Location) -> tuple[str, ...]:

@@ -20,13 +20,17 @@ def on_one_clock(stamps: Stamps, tz: str | None, location: Location) -> tuple[St
     """Bring all dates on the clock of the last row, and say what was decided.
 
     Steps of a day and more follow the calendar whatever the clock does; shorter steps are spans of time.
-
-    Raises:
-        UserError: the dates cannot be those of a clock in ``tz``
     """
     own_zone, notes = stamps.zone, ()
     if tz is not None and own_zone is None:
-        stamps, notes = _in_zone(stamps, tz, location)
+        if stamps.offsets is not None:
+            instants = pd.DatetimeIndex(stamps.wall - stamps.offsets).tz_localize("UTC")
+            stamps = stamps_of(instants.tz_convert(ZoneInfo(tz)))
+            notes = (f"its dates have offsets; they are converted to {tz}",)
+        elif _follows_calendar(stamps.wall):
+            notes = (f"no effect: --tz {tz}, because the rows are days or longer apart",)
+        else:
+            stamps = stamps_of(_localize(stamps.wall, tz, location))
     wall, offsets = stamps.wall, stamps.offsets
     if offsets is None or (offsets == offsets[-1]).all():
         return stamps, notes
@@ -41,16 +45,6 @@ def _follows_calendar(wall: pd.DatetimeIndex) -> bool:
     """Tell whether all rows are at one time of day, a day or more apart."""
     times = wall - wall.normalize()
     return bool((np.diff(wall.to_numpy()) >= _DAY).all() and (times == times[0]).all())
-
-
-def _in_zone(stamps: Stamps, tz: str, location: Location) -> tuple[Stamps, tuple[str, ...]]:
-    """Return the dates on the clock of a time zone, with their offsets from UTC, and notes."""
-    if stamps.offsets is not None:
-        instants = pd.DatetimeIndex(stamps.wall - stamps.offsets).tz_localize("UTC")
-        return stamps_of(instants.tz_convert(ZoneInfo(tz))), (f"its dates have offsets; they are converted to {tz}",)
-    if _follows_calendar(stamps.wall):
-        return stamps, (f"no effect: --tz {tz}, because the rows are days or longer apart",)
-    return stamps_of(_localize(stamps.wall, tz, location)), ()
 
 
 def _localize(wall: pd.DatetimeIndex, tz: str, location: Location) -> pd.DatetimeIndex:

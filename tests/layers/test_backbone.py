@@ -13,17 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2Model
 
-from layers.backbone import (
-    Backbone,
-    Stack,
-    check_backbone_record,
-    check_same,
-    empty_backbone,
-    load_backbone,
-)
-from layers.branches import split_branches
+from layers.backbone import Backbone, Stack, load_backbone, remake_backbone
+from layers.branches import copy_branch
 from layers.families import FAMILIES, checked_config
-from layers.lora import LoRA
+from layers.lora import add_adapters
 from tests.conftest import LAYERS, POSITIONS, VOCABULARY, WIDTH, save_gpt2
 from tests.helpers.forked import ROOT
 from utils.errors import UserError
@@ -62,8 +55,7 @@ def test_pretrained_weights_of_a_folder_are_the_first_blocks_of_it(tiny_gpt2: Pa
 
 @pytest.mark.parametrize("init", ["pretrained", "random"])
 def test_no_token_table_stays_in_the_stack(tiny_gpt2: Path, init: str) -> None:
-    backbone = load_backbone(str(tiny_gpt2), init, 1, token_table=False)
-    assert backbone.token_table is None
+    backbone = load_backbone(str(tiny_gpt2), init, 1)
     assert backbone.model.get_input_embeddings() is None
     assert not [name for name in backbone.model.state_dict() if "wte" in name]
 
@@ -72,7 +64,7 @@ def test_a_known_size_starts_at_random_without_reading_anything() -> None:
     backbone = load_backbone("gpt2-tiny", "random", 2)
     assert (backbone.width, len(backbone.model.h)) == (96, 2)
     assert backbone.token_table.shape == (512, 96)
-    assert backbone.init == "random"
+    assert backbone.origin["init"] == "random"
 
 
 def test_every_known_size_is_a_valid_gpt2() -> None:
@@ -96,28 +88,29 @@ def test_the_same_seed_gives_the_same_random_weights_and_another_seed_others(tin
     first, again, other = start(3), start(3), start(4)
     assert states_equal(first.model, again.model)
     assert torch.equal(first.token_table, again.token_table)
-    assert first.fingerprint == again.fingerprint != other.fingerprint
+    prints = [start.origin["fingerprint"] for start in (first, again, other)]
+    assert prints[0] == prints[1] != prints[2]
 
 
 def test_the_fingerprint_follows_the_weights_and_the_number_of_blocks(tiny_gpt2: Path) -> None:
     backbone = load_backbone(str(tiny_gpt2), "pretrained", 2)
-    before = backbone.fingerprint
-    assert load_backbone(str(tiny_gpt2), "pretrained", 2, token_table=False).fingerprint == before
-    assert load_backbone(str(tiny_gpt2), "pretrained", 3).fingerprint != before
+    before = backbone.origin["fingerprint"]
+    assert load_backbone(str(tiny_gpt2), "pretrained", 2).origin["fingerprint"] == before
+    assert load_backbone(str(tiny_gpt2), "pretrained", 3).origin["fingerprint"] != before
     with torch.no_grad():
         backbone.model.wpe.weight[0, 0] += 1e-3
-    assert backbone.fingerprint != before
+    assert Backbone.of(backbone.model).origin["fingerprint"] != before
 
 
 def test_a_description_is_json_and_rebuilds_the_stack(tiny_gpt2: Path) -> None:
     backbone = load_backbone(str(tiny_gpt2), "random", 2)
-    described = json.loads(json.dumps(backbone.describe()))
+    described = json.loads(json.dumps(backbone.origin))
     assert (described["name"], described["init"]) == (str(tiny_gpt2), "random")
-    assert described["fingerprint"] == backbone.fingerprint
-    rebuilt = empty_backbone(described["config"])
-    rebuilt.load_state_dict(backbone.model.state_dict())
+    rebuilt = remake_backbone(described, weights=True)
+    assert rebuilt.origin == backbone.origin
+    rebuilt.model.load_state_dict(backbone.model.state_dict())
     x = torch.randn(2, 5, WIDTH)
-    ours, theirs = (m.eval()(inputs_embeds=x).last_hidden_state for m in (rebuilt, backbone.model))
+    ours, theirs = (m.eval()(inputs_embeds=x).last_hidden_state for m in (rebuilt.model, backbone.model))
     assert torch.equal(ours, theirs)
 
 
@@ -242,10 +235,10 @@ def test_a_config_of_impossible_values_is_refused(
 
 @pytest.mark.parametrize(("key", "value", "message"), IMPOSSIBLE)
 def test_impossible_values_in_a_checkpoint_are_refused(tiny_gpt2: Path, key: str, value: object, message: str) -> None:
-    record = load_backbone(str(tiny_gpt2), "random", 2).describe()
-    check_backbone_record(record)
+    origin = load_backbone(str(tiny_gpt2), "random", 2).origin
+    remake_backbone(origin, weights=False)
     with pytest.raises(UserError, match=message):
-        check_backbone_record({**record, "config": {**record["config"], key: value}})
+        remake_backbone({**origin, "config": {**origin["config"], key: value}}, weights=False)
 
 
 @pytest.mark.parametrize(
@@ -264,10 +257,10 @@ def test_impossible_values_in_a_checkpoint_are_refused(tiny_gpt2: Path, key: str
     ],
 )
 def test_a_record_with_a_wrong_part_is_refused(key: str, value: object) -> None:
-    record = load_backbone("gpt2-tiny", "random", 1).describe()
-    for wrong in ({**record, key: value}, {name: part for name, part in record.items() if name != key}, [], None):
+    origin = load_backbone("gpt2-tiny", "random", 1).origin
+    for wrong in ({**origin, key: value}, {name: part for name, part in origin.items() if name != key}, [], None):
         with pytest.raises(UserError):
-            check_backbone_record(wrong)
+            remake_backbone(wrong, weights=False)
 
 
 @pytest.mark.parametrize("config", [[], 3, None, "gpt2", {}])
@@ -283,7 +276,7 @@ def test_what_the_computation_does_not_depend_on_is_not_taken_from_a_config(own_
     edit_config(own_gpt2, return_dict=False, dtype="float8", to_diff_dict=1, attn_implementation="none", n_ctx=16)
     backbone = load_backbone(str(own_gpt2), "random", 1)
     assert backbone.model.config.return_dict
-    assert "n_ctx" not in backbone.describe()["config"]
+    assert "n_ctx" not in backbone.origin["config"]
 
 
 def test_sizes_beyond_the_machine_are_refused_before_memory_is_taken(own_gpt2: Path) -> None:
@@ -309,18 +302,23 @@ def test_a_config_that_is_no_file_is_refused(own_gpt2: Path, init: str) -> None:
 def test_a_bug_in_building_the_model_is_no_message_about_files(
     tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    origin = load_backbone(str(tiny_gpt2), "random", 1).origin
     monkeypatch.setattr(GPT2Model, "post_init", lambda model: model.wrods)
     with pytest.raises(AttributeError, match="wrods"):
         load_backbone(str(tiny_gpt2), "random", 1)
     with pytest.raises(AttributeError, match="wrods"):
-        empty_backbone({"model_type": "gpt2", "n_embd": 24, "n_layer": 1})
+        remake_backbone(origin, weights=True)
 
 
-def test_another_backbone_than_the_one_trained_on_is_refused_with_both_fingerprints() -> None:
-    record = load_backbone("gpt2-tiny", "random", 1).describe()
-    check_same(record, record["fingerprint"])
-    with pytest.raises(UserError, match=f"gpt2-tiny with fingerprint {record['fingerprint']}; .* has 0123456789ab"):
-        check_same(record, "0123456789ab")
+def test_another_backbone_than_the_one_trained_on_is_refused_with_both_fingerprints(tiny_gpt2: Path) -> None:
+    loaded = load_backbone(str(tiny_gpt2), "pretrained", 2)
+    origin, found = {**loaded.origin, "stored": False}, loaded.origin["fingerprint"]
+    again = remake_backbone(origin, weights=True)
+    assert again.origin == origin
+    assert states_equal(again.model, loaded.model)
+    with pytest.raises(UserError, match=f"gpt2 with fingerprint 0123456789ab; .* has {found}"):
+        remake_backbone({**origin, "fingerprint": "0123456789ab"}, weights=True)
+    remake_backbone({**origin, "fingerprint": "0123456789ab"}, weights=False)
 
 
 def test_code_that_a_config_brings_along_is_neither_run_nor_asked_about(
@@ -397,26 +395,28 @@ def test_reading_leaves_transformers_as_talkative_as_it_was(tiny_gpt2: Path) -> 
 
 def test_a_backbone_of_another_seed_has_another_fingerprint(tiny_gpt2: Path, tmp_path: Path) -> None:
     other = save_gpt2(tmp_path / "other", seed=1)
-    prints = {load_backbone(str(folder), "pretrained", 1).fingerprint for folder in (tiny_gpt2, other)}
+    prints = {load_backbone(str(folder), "pretrained", 1).origin["fingerprint"] for folder in (tiny_gpt2, other)}
     assert len(prints) == 2
 
 
-@pytest.mark.parametrize("lora", [None, LoRA(2, 32, 0.1)])
-def test_the_branches_start_with_equal_numbers_and_lora_goes_to_the_time_branch(
-    tiny_gpt2: Path, lora: LoRA | None
-) -> None:
-    time, text = split_branches(load_backbone(str(tiny_gpt2), "pretrained", 2).model, lora)
+@pytest.mark.parametrize("lora", [False, True])
+def test_the_branches_start_with_equal_numbers_and_lora_goes_to_the_time_branch(tiny_gpt2: Path, lora: bool) -> None:
+    time = load_backbone(str(tiny_gpt2), "pretrained", 2).model
+    text = copy_branch(time)
+    if lora:
+        add_adapters(time, 2, 32, 0.1)
     stack = Stack(time)
     assert (stack.width, stack.depth, stack.heads, stack.positions, len(stack.blocks)) == (WIDTH, 2, 12, POSITIONS, 2)
     x = torch.randn(2, 5, WIDTH)
     torch.testing.assert_close(time.eval()(inputs_embeds=x)[0], text.eval()(inputs_embeds=x)[0])
     assert not [name for name, _ in text.named_parameters() if "lora" in name]
     adapted = [name for name, _ in time.named_parameters() if "lora_A" in name]
-    assert adapted == ([] if lora is None else [f"h.{i}.attn.c_attn.lora_A.default.weight" for i in range(2)])
+    assert adapted == ([f"h.{i}.attn.c_attn.lora_A.default.weight" for i in range(2)] if lora else [])
 
 
 def test_the_branches_have_positions_and_norms_of_their_own_and_share_all_else(tiny_gpt2: Path) -> None:
-    time, text = split_branches(load_backbone(str(tiny_gpt2), "pretrained", 2).model, None)
+    time = load_backbone(str(tiny_gpt2), "pretrained", 2).model
+    text = copy_branch(time)
     own, other = ({id(p) for p in branch.parameters()} for branch in (time, text))
     parts = [*Stack(time).position_tables, *Stack(time).norms]
     assert own - other == {id(p) for part in parts for p in part.parameters()}
@@ -426,8 +426,8 @@ def test_the_branches_have_positions_and_norms_of_their_own_and_share_all_else(t
 
 def test_without_adapters_peft_is_not_imported(tiny_gpt2: Path) -> None:
     code = (
-        "import sys; from layers.backbone import load_backbone; from layers.branches import split_branches;"
-        f"split_branches(load_backbone({str(tiny_gpt2)!r}, 'pretrained', 1).model, None);"
+        "import sys; from layers.backbone import load_backbone; from layers.branches import copy_branch;"
+        f"copy_branch(load_backbone({str(tiny_gpt2)!r}, 'pretrained', 1).model);"
         "assert 'peft' not in sys.modules and 'sklearn' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=ROOT)

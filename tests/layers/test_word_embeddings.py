@@ -4,7 +4,6 @@ import os
 import pickle
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -263,26 +262,26 @@ def backbone(tiny_gpt2: Path) -> Backbone:
 def test_missing_words_are_made_once_under_a_name_of_the_token_table(backbone: Backbone, workplace: Path) -> None:
     made = choose_word_embeddings(None, backbone)
     assert not list(workplace.iterdir())
-    made.save_if_made()
+    save_word_embeddings(made.path, made)
     (path,) = workplace.iterdir()
     assert path.name == f"wte_pca_24_tiny-gpt2_{made.token_fingerprint}.pt"
     found = choose_word_embeddings(None, backbone)
-    found.save_if_made()
-    assert (found.made, torch.equal(found.words, made.words), found.origin) == (False, True, made.origin)
+    assert torch.equal(found.words, made.words)
+    assert found.origin == made.origin
     assert found.origin == {
-        "file": path.name, "llm": f"{backbone.name} (pretrained)", "token_fingerprint": made.token_fingerprint,
-        "count": 24,
+        "file": path.name, "llm": f"{backbone.origin['name']} (pretrained)", "count": 24,
+        "token_fingerprint": made.token_fingerprint,
     }  # fmt: skip
 
 
 def test_the_pretrained_gpt2_has_the_file_of_the_release(backbone: Backbone, workplace: Path) -> None:
-    assert choose_word_embeddings(None, replace(backbone, name="gpt2")).path == Path("wte_pca_24.pt")
-    assert choose_word_embeddings(None, replace(backbone, name="gpt2", init="random")).path != Path("wte_pca_24.pt")
+    for init, fits in (("pretrained", True), ("random", False)):
+        named = Backbone.of(backbone.model, backbone.token_table, "gpt2", init)
+        assert (choose_word_embeddings(None, named).path == Path("wte_pca_24.pt")) == fits
 
 
 def test_words_that_may_not_be_written_are_zeros_of_their_shape(backbone: Backbone, workplace: Path) -> None:
     words = choose_word_embeddings(workplace / "words.pt", backbone, write=False)
-    words.save_if_made()
     assert torch.equal(words.words, torch.zeros(24, 24))
     assert not list(workplace.iterdir())
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from layers.backbone import load_backbone
+from layers.word_embeddings import WordEmbeddings
 from models.calf import CALF
 
 WORDS = 10
@@ -45,9 +46,7 @@ def make_model(tiny_gpt2: Path) -> MakeModel:
         fields = {"seq_len": 7, "pred_len": 5, "gpt_layers": 2, "r": 2, "lora_alpha": 6, **fields}
         config = CALF.Config(channels=channels, llm=str(llm), llm_init=init, **fields)
         loaded = load_backbone(str(llm), init, config.gpt_layers)
-        origin = {"backbone": {**loaded.describe(), "stored": backbone != "hub"}, "word_embeddings": {"count": WORDS}}
-        model = stir(CALF(config, loaded.model, torch.randn(WORDS, loaded.width)))
-        model.origin = origin
-        return model.eval()
+        loaded.origin["stored"] = backbone != "hub"
+        return stir(CALF(config, loaded, WordEmbeddings(torch.randn(WORDS, loaded.width)))).eval()
 
     return make

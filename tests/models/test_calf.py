@@ -1,6 +1,5 @@
 """CALF: its maths against a plain restatement, its modes, what trains and what is refused."""
 
-import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from layers.backbone import Backbone
+from layers.word_embeddings import WordEmbeddings
 from models.calf import CALF, CALFOutput
 from scripts.plain_calf import plain_calf
 from tests.conftest import POSITIONS, WIDTH, save_gpt2
@@ -93,6 +94,15 @@ def test_evaluation_runs_the_time_branch_alone(make_model: MakeModel, monkeypatc
     output = model(x)
     assert torch.equal(output.forecast, expected)
     assert output == CALFOutput(output.forecast)
+
+
+@pytest.mark.parametrize("weights", [(1, 1, 0), (1, 0, 0.01), (0, 1, 0), (0, 0, 0.01)])
+def test_the_text_branch_is_computed_for_output_and_feature_loss(
+    make_model: MakeModel, weights: tuple[float, float, float]
+) -> None:
+    model = make_model(**dict(zip(("task_w", "output_w", "feature_w"), weights, strict=True))).train()
+    model.training_loss(series(), torch.zeros(4, 5, 3)).backward()
+    assert model.text_gpt2.wpe.weight.grad.any()
 
 
 def test_training_computes_both_branches_where_their_losses_have_weights(make_model: MakeModel) -> None:
@@ -258,7 +268,7 @@ def test_words_and_backbones_that_do_not_fit_are_refused(
 ) -> None:
     model = make_model()
     with pytest.raises(UserError, match=message):
-        CALF(replace(model.config, gpt_layers=blocks), copy.deepcopy(model.text_gpt2), words)
+        CALF(replace(model.config, gpt_layers=blocks), Backbone.of(model.text_gpt2), WordEmbeddings(words))
 
 
 def test_a_constant_channel_gets_a_finite_forecast(make_model: MakeModel) -> None:

@@ -8,6 +8,7 @@ import torch
 from transformers import GPT2Config, GPT2Model
 
 import models
+from layers.backbone import Backbone
 from tests.helpers.places import GOLDEN
 
 FILE = GOLDEN / "published-sizes.json"
@@ -34,10 +35,10 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def without_token_table(config: GPT2Config) -> GPT2Model:
+def without_token_table(config: GPT2Config) -> Backbone:
     model = GPT2Model(config)
     model.set_input_embeddings(None)
-    return model
+    return Backbone(model, None, {})
 
 
 pytestmark = pytest.mark.skipif(not FILE.is_file(), reason=f"no {FILE} (CALF_GOLDEN)")
@@ -49,7 +50,7 @@ def test_a_model_has_as_many_parameters_as_the_public_one(name: str) -> None:
     kind, flags = models.find_model(PUBLISHED[name][0]), PUBLISHED[name][1]
     config, parts = kind.Config(96, 96, 7, **flags), {}
     if name.startswith("GPT4TS"):
-        parts = {"gpt2": GPT2Config(n_layer=6)}
+        parts = {"backbone": GPT2Config(n_layer=6)}
     with torch.device("meta"):
         model = kind(config, **{name: without_token_table(part) for name, part in parts.items()})
     token_table = 50257 * 768 if parts else 0  # which no forecast reads

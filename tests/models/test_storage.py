@@ -13,6 +13,8 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2Model
 
 import models
+from layers.backbone import Backbone
+from layers.word_embeddings import WordEmbeddings
 from models.calf import CALF
 from models.dlinear import DLinear
 from tests.conftest import save_gpt2
@@ -180,7 +182,8 @@ def test_an_origin_of_a_wrong_kind_is_refused(save: Save, folder: Path, part: st
 
 def test_a_model_made_by_hand_is_saved_whole(make_model: MakeModel, folder: Path, tmp_path: Path) -> None:
     model = make_model()
-    model.origin = {}
+    words = WordEmbeddings(model.match.words)
+    model = CALF(model.config, Backbone.of(model.text_gpt2), words).eval()
     model.save_pretrained(folder)
     CALF.from_pretrained(folder).save_pretrained(tmp_path / "twice")
     assert torch.equal(models.load(tmp_path / "twice")(series()).forecast, model(series()).forecast)
@@ -191,7 +194,7 @@ def test_at_the_published_size_75_megabytes_are_stored_on_a_pretrained_backbone(
     with torch.device("meta"):
         gpt2 = GPT2Model(GPT2Config(n_layer=6))
         gpt2.wte = None
-        model = CALF(CALF.Config(96, 96, 7), gpt2, torch.zeros(500, 768))
+        model = CALF(CALF.Config(96, 96, 7), Backbone(gpt2, None, {}), WordEmbeddings(torch.zeros(500, 768)))
     assert 70e6 < sum(tensor.numel() * 4 for tensor in model.trained_state().values()) < 80e6
 
 
