@@ -123,7 +123,6 @@ class Forecaster:
             freq=self.series.frequency,
             fill=fill,
             tz=self.series.tz if tz is None else tz,
-            published=irregular_dates,
             irregular_dates=irregular_dates,
             columns=self.columns,
         )

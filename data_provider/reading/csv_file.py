@@ -16,7 +16,7 @@ from utils.errors import UserError, shown_path
 
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars", ",": "commas"}  # the likelier ones last
 WIDEST = 60  # characters of a cell in a message
-MOST = 12  # names in a list
+MOST = 12  # names in a list, or columns that have a line of their own
 PEEK = 50  # rows by which separator and column of dates are chosen
 LONGEST = 2**24  # characters in the first lines
 # Bytes that a compressed file may unpack to, or that many times its size if this is more.

@@ -7,7 +7,7 @@ from datetime import tzinfo
 import numpy as np
 import pandas as pd
 
-from data_provider.reading.csv_file import Location, listing
+from data_provider.reading.csv_file import MOST, Location, listing
 from data_provider.reading.frequency import season_length
 from data_provider.reading.timezones import clock_changes, written_dates
 from utils.errors import UserError
@@ -16,7 +16,6 @@ FARTHEST = 1e15  # training standard deviations; the squares of larger values lo
 FIRST_PLACES = 3  # named in a message
 OUTLYING = 10.0  # robust standard deviations from the median
 NORMAL_QUARTILES = 1.349  # interquartile range of a normal distribution, in standard deviations
-MOST = 12  # columns with a line of their own
 
 
 @dataclass(frozen=True)
@@ -140,13 +139,12 @@ def _check_beginning(table: Frame) -> None:
 def describe(table: Frame) -> Iterator[str]:
     """Yield lines on rows, span, step, missing values, odd columns and outliers of a table."""
     table = table.without_gaps
-    names, values = table.columns, table.values
     zone = f", at {table.offset} from UTC" if table.offset else ""
     first, last = written_dates(table.dates[[0, -1]], None)
-    yield f"{len(values):,} rows, {first} to {last} (column {table.date_column!r}{zone})"
+    yield f"{len(table.dates):,} rows, {first} to {last} (column {table.date_column!r}{zone})"
     yield f"step {table.frequency}, {season_length(table.frequency)} steps to a season"
-    yield f"{len(names)} column(s): {listing(names)}"
-    data = pd.DataFrame(values, columns=names)
+    yield f"{len(table.columns)} column(s): {listing(table.columns)}"
+    data = pd.DataFrame(table.values, columns=table.columns)
     lacking = [f"{name} ({count:,})" for name, count in data.isna().sum().items() if count]
     if lacking:
         yield f"missing values in: {listing(lacking)}"
@@ -155,7 +153,7 @@ def describe(table: Frame) -> Iterator[str]:
     yield f"constant: {listing(constant)}" if constant else "no column is constant"
     twins = list(_twins(table))
     yield f"duplicates: {listing(twins)}" if twins else "no column duplicates another"
-    found = list(_outliers(table))
+    found = list(_outliers(table, data))
     yield from found or [f"no value lies more than {OUTLYING:g} robust standard deviations from its column's median"]
 
 
@@ -168,14 +166,14 @@ def _twins(table: Frame) -> Iterator[str]:
             yield f"{name} (of {original})"
 
 
-def _outliers(table: Frame) -> Iterator[str]:
+def _outliers(table: Frame, data: pd.DataFrame) -> Iterator[str]:
     """Yield a line for each column with values far from its median, for at most 12 columns, the farthest first."""
-    data = pd.DataFrame(table.values, columns=table.columns)
-    lower, middle, upper = data.quantile([0.25, 0.5, 0.75]).to_numpy()
+    quartiles = data.quantile([0.25, 0.5, 0.75])
+    medians, spread = quartiles.loc[0.5], quartiles.loc[0.75] - quartiles.loc[0.25]
     # Where half of the values are equal, all others are far by the quartiles: take the whole spread.
-    scale = np.where(upper > lower, (upper - lower) / NORMAL_QUARTILES, data.std(ddof=0))
-    distance = (data - middle).abs() / np.where(scale > 0, scale, np.nan)
-    counts, medians = (distance > OUTLYING).sum(), dict(zip(data, middle, strict=True))
+    scale = (spread / NORMAL_QUARTILES).where(spread > 0, data.std(ddof=0))
+    distance = (data - medians).abs() / scale.where(scale > 0)
+    counts = (distance > OUTLYING).sum()
     farthest = distance.max()[counts > 0].sort_values(ascending=False)
     for name, most in farthest[:MOST].items():
         row = distance[name].idxmax()

@@ -14,7 +14,7 @@ from data_provider.reading.dates import DATE, Stamps, parse_dates
 from data_provider.reading.frame import Frame, complete
 from data_provider.reading.frequency import find_grid, infer_frequency
 from data_provider.reading.numbers import decimal_mark, read_numbers
-from data_provider.reading.timezones import check_clock, on_one_clock
+from data_provider.reading.timezones import clock_changes, on_one_clock
 from utils.errors import UserError
 
 
@@ -24,8 +24,7 @@ class Reading:
 
     Attributes:
         columns: the columns to read, in this order; None for all
-        published: use a published data set as it is, with its gaps
-        irregular_dates: accept dates that are not sorted
+        irregular_dates: take the rows as they are, with gaps and dates that are not sorted
     """
 
     date_col: str | None = None
@@ -33,7 +32,6 @@ class Reading:
     fill: str | None = None
     tz: str | None = None
     columns: tuple[str, ...] | None = None
-    published: bool = False
     irregular_dates: bool = False
 
     def __post_init__(self) -> None:
@@ -43,11 +41,8 @@ class Reading:
     @classmethod
     def of(cls, config: DataConfig, spec: DatasetSpec) -> "Reading":
         """Return how to read the file of a configuration."""
-        published = spec.folder is not None and config.fill is None
         irregular_dates = spec.irregular_dates and config.fill is None
-        return cls(
-            config.date_col, config.freq, config.fill, config.tz, published=published, irregular_dates=irregular_dates
-        )
+        return cls(config.date_col, config.freq, config.fill, config.tz, irregular_dates=irregular_dates)
 
 
 def read_frame(path: Path, reading: Reading | None = None) -> Frame:
@@ -111,7 +106,7 @@ def _series(
     clock, notes_on_clock = on_one_clock(parse_dates(cells[date_column], location), reading.tz, location)
     unsorted = _check_order(clock, cells[date_column], reading.irregular_dates, location)
     dates, notes_on_step = clock.wall, ()
-    if reading.published:
+    if reading.irregular_dates:
         grid, frequency = dates, infer_frequency(dates)
     else:
         grid, frequency, notes_on_step = find_grid(dates, reading.freq, date_column, location)
@@ -136,18 +131,24 @@ def _series(
 
 def _check_order(clock: Stamps, texts: pd.Series, allowed: bool, location: Location) -> tuple[str, ...]:
     """Return a note on dates that are not sorted; refuse them unless they are allowed."""
-    steps, still = np.diff(clock.wall.to_numpy()), np.timedelta64(0)
-    is_duplicate = bool((steps == still).any())
-    wrong = steps == still if is_duplicate else steps < still
-    if not wrong.any():
+    steps = clock.wall.diff()
+    wrong = np.flatnonzero(steps <= pd.Timedelta(0))
+    if not len(wrong):
         return ()
-    row, problem = int(np.argmax(wrong)) + 1, "a duplicate" if is_duplicate else "earlier than the one before"
-    where = f"{location.row(row)} ({texts.iloc[row]}) is {problem}"
+    row = int(wrong[0])
+    place = f"{location.row(row)} ({texts.iloc[row]})"
+    problem = "a duplicate" if steps[row] == pd.Timedelta(0) else "earlier than the one before"
     if allowed:
-        return (f"its dates are irregular: {where}; the rows are taken in the order of the file",)
-    if clock.offsets is None:
-        check_clock(clock.wall, texts, location)
+        return (f"its dates are irregular: {place} is {problem}; the rows are taken in the order of the file",)
+    where = f"{location.name}, column {texts.name!r}"
+    if clock.offsets is None and np.isin(wrong, clock_changes(clock.wall)).all():
+        more = f" and {len(wrong) - 1} more times" if len(wrong) > 1 else ""
+        raise UserError(
+            f"{where}: its clock seems to be put back at {texts.iloc[row]} ({location.row(row)}){more}, as for "
+            "daylight saving time. Name its time zone, like --tz Europe/Berlin, or write the dates in UTC or with "
+            "offsets."
+        )
     raise UserError(
-        f"{location.name}, column {texts.name!r}: {where}, and {int(wrong.sum())} such row(s) in all; "
-        "sort the file by date, one row a date, date and time in one column."
+        f"{where}: {place} is {problem}, and {len(wrong)} such row(s) in all; sort the file by date, one row a date, "
+        "date and time in one column."
     )

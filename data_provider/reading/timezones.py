@@ -13,7 +13,6 @@ from data_provider.reading.frequency import common_step, is_calendar
 from utils.errors import UserError
 
 _HOUR, _DAY, _STILL = np.timedelta64(1, "h"), np.timedelta64(1, "D"), np.timedelta64(0, "h")
-FIRST_CHANGES = 3  # named in a message
 
 
 def on_one_clock(stamps: Stamps, tz: str | None, location: Location) -> tuple[Stamps, tuple[str, ...]]:
@@ -74,26 +73,9 @@ def _localize(wall: pd.DatetimeIndex, tz: str, location: Location) -> pd.Datetim
 
 def clock_changes(dates: pd.DatetimeIndex) -> np.ndarray:
     """Return the rows at which a clock seems to be put forward or back: an hour off in a night from Friday on."""
-    steps = np.diff(dates.to_numpy())
-    step = common_step(dates)
-    is_night = ((dates[1:].hour + 1) % 24 <= 5) & (dates[1:].day_of_week >= 4)
-    return np.flatnonzero(is_night & (np.abs(steps - step) == _HOUR) & (_STILL < step <= _HOUR)) + 1
-
-
-def check_clock(dates: pd.DatetimeIndex, texts: pd.Series, location: Location) -> None:
-    """Raise UserError if a clock that is put back explains all dates out of order."""
-    changes, back = clock_changes(dates), np.flatnonzero(np.diff(dates.to_numpy()) <= _STILL) + 1
-    if not np.isin(back, changes).all():
-        return
-    places = ", ".join(
-        f"{'back' if row in back else 'forward'} at {texts.iloc[row]} ({location.row(int(row))})"
-        for row in changes[:FIRST_CHANGES]
-    )
-    more = f" and {len(changes) - FIRST_CHANGES} more times" if len(changes) > FIRST_CHANGES else ""
-    raise UserError(
-        f"{location.name}, column {texts.name!r}: its clock seems to be put {places}{more}, as for daylight saving "
-        "time. Name its time zone, like --tz Europe/Berlin, or write the dates in UTC or with offsets."
-    )
+    steps, step = dates.diff(), common_step(dates)
+    is_night = ((dates.hour + 1) % 24 <= 5) & (dates.day_of_week >= 4)
+    return np.flatnonzero(is_night & (np.abs(steps - step) == _HOUR) & (_STILL < step <= _HOUR))
 
 
 def aware_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None, frequency: str) -> pd.DatetimeIndex:

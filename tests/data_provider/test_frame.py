@@ -104,7 +104,7 @@ def test_harmless_ways_to_write_a_file_give_the_same_frame(write: Write, content
     ids=lambda case: case[0],
 )  # fmt: skip
 def test_dates_are_read_as_they_are_meant(write: Write, dates: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    frame = read_frame(write(dated(*dates)), Reading(published=True))  # gaps do not matter here
+    frame = read_frame(write(dated(*dates)), Reading(irregular_dates=True))  # gaps do not matter here
     assert list(frame.dates) == [pd.Timestamp(date) for date in expected]
     assert frame.dates.tz is None
     assert frame.notes == ()
@@ -364,13 +364,13 @@ def test_unsorted_and_duplicate_dates_are_named(write: Write, dates: tuple[str, 
     ],
 )
 def test_irregular_dates_are_accepted_with_a_note_where_asked(write: Write, dates: tuple[str, ...], what: str) -> None:
-    frame = read_frame(write(dated(*dates)), Reading(published=True, irregular_dates=True))
+    frame = read_frame(write(dated(*dates)), Reading(irregular_dates=True))
     assert list(frame.dates) == [pd.Timestamp(date) for date in dates]
     assert frame.notes == (f"its dates are irregular: {what}; the rows are taken in the order of the file",)
 
 
 def test_regular_dates_leave_no_note_where_irregular_ones_are_allowed(write: Write) -> None:
-    assert read_frame(write(GOOD), Reading(published=True, irregular_dates=True)).notes == ()
+    assert read_frame(write(GOOD), Reading(irregular_dates=True)).notes == ()
 
 
 # --- the channels of a run ---

@@ -92,10 +92,10 @@ def test_a_repeated_hour_that_was_dropped_is_a_gap(tmp_path: Path) -> None:
     ("name", "where"),
     [
         ("back", r"put back at 2024-10-27 02:00:00 \(line 17\), as for daylight saving time"),
-        ("for years", r"put forward at 2022-03-27 03:00:00 \(line 2044\), back at 2022-10-30 .* and 2 more times"),
+        ("for years", r"put back at 2022-10-30 02:00:00 \(line 7252\) and 1 more times"),
         ("quarter of an hour", r"put back at 2024-11-03 01:00:00 \(line 10\)"),
-        ("of the south", r"put forward at 2023-10-01 03:00:00 \(line 724\), back at 2024-04-07 02:00:00 \(line 5260\)"),
-        ("at midnight", r"put back at 2023-11-05 00:00:00 .*, forward at 2024-03-10 01:00:00"),
+        ("of the south", r"put back at 2024-04-07 02:00:00 \(line 5260\)"),
+        ("at midnight", r"put back at 2023-11-05 00:00:00 "),
     ],
 )  # fmt: skip
 def test_without_its_time_zone_it_is_refused_once_with_the_rows_and_the_remedy(
