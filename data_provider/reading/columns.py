@@ -28,9 +28,7 @@ def checked_names(names: list[str], location: Location, where: str) -> list[str]
     return names
 
 
-def choose_dates(
-    peek: pd.DataFrame, names: list[str], wanted: str | None, location: Location
-) -> tuple[str, tuple[str, ...]]:
+def choose_dates(peek: pd.DataFrame, names: list[str], wanted: str | None, location: Location) -> tuple[str, list[str]]:
     """Return the name of the column of dates, and a note where nobody named it; raise UserError if there is none.
 
     It is the wanted one, else ``date``, else the first that holds dates in the first rows, ``peek``.
@@ -39,7 +37,7 @@ def choose_dates(
         name = wanted or DATE
         if name not in names:
             raise UserError(f"{location.name} has no column {name!r} (--date_col); its columns are {listing(names)}.")
-        return name, ()
+        return name, []
     found = [name for name in names if _holds_dates(name, peek[name], location)]
     if not found:
         hint = " Columns are separated by commas, semicolons, tabs or bars." if len(names) == 1 else ""
@@ -48,7 +46,7 @@ def choose_dates(
             f"Name it with --date_col, or write dates like 2024-01-31 13:00:00.{hint}"
         )
     best = min(found, key=lambda name: are_numbers(stripped(peek[name])))  # texts before numbers
-    return best, (f"there is no column {DATE!r}: the dates are taken from {shown(best)}",)
+    return best, [f"there is no column {DATE!r}: the dates are taken from {shown(best)}"]
 
 
 def _holds_dates(name: str, column: pd.Series, location: Location) -> bool:
@@ -61,13 +59,13 @@ def _holds_dates(name: str, column: pd.Series, location: Location) -> bool:
 
 def choose_numbers(
     names: list[str], date_column: str, columns: tuple[str, ...] | None, location: Location
-) -> tuple[list[str], tuple[str, ...]]:
+) -> tuple[list[str], list[str]]:
     """Return the columns to read, in order, and notes on what differs from the table; raise UserError if one lacks."""
     others = [name for name in names if name != date_column]
     if columns is None:
         if not others:
             raise UserError(f"{location.name} has no column beside {date_column!r}: there is nothing to forecast.")
-        return others, ()
+        return others, []
     missing = [name for name in columns if name not in others]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -75,11 +73,12 @@ def choose_numbers(
             f"{location.name} lacks the column {shown(missing[0])}{more} that the network was trained on; its columns "
             f"are {listing(names)}."
         )
-    extra = [name for name in others if name not in columns]
-    ignored = (f"ignored, as not known from training: {listing(extra)}",) if extra else ()
-    is_reordered = tuple(name for name in others if name in columns) != columns
-    reordered = ("its columns are put in the order of training",) if is_reordered else ()
-    return list(columns), (*ignored, *reordered)
+    notes = []
+    if extra := [name for name in others if name not in columns]:
+        notes.append(f"ignored, as not known from training: {listing(extra)}")
+    if tuple(name for name in others if name in columns) != columns:
+        notes.append("its columns are put in the order of training")
+    return list(columns), notes
 
 
 def read_names(file: CsvFile) -> list[str]:

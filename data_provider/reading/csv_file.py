@@ -22,20 +22,14 @@ LONGEST = 2**24  # characters in the first lines
 # Bytes that a compressed file may unpack to, or that many times its size if this is more.
 UNPACKED, RATIO = 2**28, 50
 GZIP = b"\x1f\x8b"
-# Files that are no CSV, by their first bytes.
+# Files that are no CSV, by their first bytes: what they are, and what to do.
 OTHERS = {
-    b"PK\x03\x04": ("an Excel workbook or a zip archive", "save the sheet as CSV, or unpack it"),
-    b"\xd0\xcf\x11\xe0": ("an Excel workbook", "save the sheet as CSV"),
-    b"PAR1": ("a Parquet file", "write it as CSV"),
-    b"ARROW1": ("an Arrow file", "write it as CSV"),
-    b"\x89HDF": ("an HDF5 file", "write the table as CSV"),
-    b"\x93NUMPY": ("a NumPy array", "write it as CSV, with a column of dates"),
-    b"SQLite format": ("an SQLite database", "export the table as CSV"),
-    b"%PDF": ("a PDF document", "save the table as CSV"),
-    b"BZh": ("compressed by bzip2", "unpack it, or use gzip"),
-    b"\xfd7zXZ": ("compressed by xz", "unpack it, or use gzip"),
-    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "unpack it, or use gzip"),
-    b"7z\xbc\xaf": ("a 7z archive", "unpack it"),
+    (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"): ("an Excel workbook or a zip archive", "save the sheet as CSV, or unpack it"),
+    (b"PAR1", b"ARROW1"): ("a Parquet or Arrow file", "write it as CSV"),
+    (b"\x89HDF", b"\x93NUMPY"): ("an HDF5 or NumPy file", "write it as CSV, with a column of dates"),
+    (b"SQLite format",): ("an SQLite database", "export the table as CSV"),
+    (b"%PDF",): ("a PDF document", "save the table as CSV"),
+    (b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf"): ("compressed, not by gzip", "unpack it, or use gzip"),
 }
 MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # the longest first
 UNREADABLE = (UnicodeError, csv.Error, OSError, EOFError, zlib.error)
@@ -132,8 +126,8 @@ def find_csv(path: Path) -> CsvFile:
                 first = text.buffer.read(16)
             if not first.startswith(GZIP):
                 break
-        for magic, (kind, remedy) in OTHERS.items():
-            if first.startswith(magic):
+        for beginnings, (kind, remedy) in OTHERS.items():
+            if first.startswith(beginnings):
                 raise UserError(f"{plain.name} is {kind}, not a CSV file: {remedy}.")
         encoding = next((name for mark, name in MARKS.items() if first.startswith(mark)), plain.encoding)
         plain = replace(plain, encoding=encoding)

@@ -186,7 +186,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "out of proportion": (text(HOURS, ["1e200"] * ROWS), r"line 2: 1e\+200 is too large"),
     "hexadecimal": (text(HOURS, ["0x1F"] * ROWS), r"'0x1F' is not a number"),
     "an Excel workbook": (b"PK\x03\x04" + b"\0" * 100, r"is an Excel workbook or a zip archive, not a CSV file: save the sheet as CSV"),
-    "a Parquet file": (b"PAR1" + b"\0" * 100, r"is a Parquet file, not a CSV file"),
+    "a Parquet file": (b"PAR1" + b"\0" * 100, r"is a Parquet or Arrow file, not a CSV file: write it as CSV"),
     "a cut archive": (gzip.compress(text(HOURS).encode())[:60], r"is not a readable CSV file"),
     "an archive of an archive": (gzip.compress(b"PK\x03\x04" + b"\0" * 50), r"zip archive"),
     "Latin letters": (text(HOURS, name="prix_é").encode("latin-1"), r"is not a UTF-8 text file"),
