@@ -54,7 +54,7 @@ def _holds_dates(name: str, column: pd.Series, location: Location) -> bool:
     if pd.api.types.is_datetime64_any_dtype(column):
         return True
     texts = stripped(column)
-    return looks_like_dates(texts, location) and bool(not are_numbers(texts) or TIME.search(name))
+    return bool(not are_numbers(texts) or TIME.search(name)) and looks_like_dates(texts, location)
 
 
 def choose_numbers(

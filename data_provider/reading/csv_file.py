@@ -29,7 +29,7 @@ OTHERS = {
     (b"\x89HDF", b"\x93NUMPY"): ("an HDF5 or NumPy file", "write it as CSV, with a column of dates"),
     (b"SQLite format",): ("an SQLite database", "export the table as CSV"),
     (b"%PDF",): ("a PDF document", "save the table as CSV"),
-    (b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf"): ("compressed, not by gzip", "unpack it, or use gzip"),
+    (b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf"): ("an archive other than gzip", "unpack it"),
 }
 MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # the longest first
 UNREADABLE = (UnicodeError, csv.Error, OSError, EOFError, zlib.error)

@@ -21,7 +21,6 @@ _DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d-%b-%Y",
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _REMEDY = "write dates like 2024-01-31 13:00:00"
 _NUMBER = r"[+-]?\d+(?:[.,]\d+)?"
-_DATE_NUMBER = r"(?:1[789]|2[01])\d\d(?:\d{4})?"  # years, and days without separators
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,7 @@ def parse_dates(column: pd.Series, location: Location) -> Stamps:
 
 
 def looks_like_dates(texts: pd.Series, location: Location) -> bool:
-    """Tell whether texts are dates that rise. Numbers are no dates, except years and days without separators."""
-    if texts.isna().any():
-        return False
-    if texts.str.fullmatch(_NUMBER).any() and not texts.str.fullmatch(_DATE_NUMBER).all():
-        return False
+    """Tell whether texts are dates that rise; years, and days without separators, are such texts too."""
     try:
         wall = _of_texts(texts, location).wall
     except UserError:
@@ -78,8 +73,8 @@ def looks_like_dates(texts: pd.Series, location: Location) -> bool:
 
 
 def are_numbers(texts: pd.Series) -> bool:
-    """Tell whether all texts are plain numbers."""
-    return bool(texts.str.fullmatch(_NUMBER).all())
+    """Tell whether all texts are plain numbers or missing."""
+    return bool(texts.str.fullmatch(_NUMBER, na=True).all())
 
 
 def stripped(column: pd.Series) -> pd.Series:

@@ -1,6 +1,7 @@
 """Find and name the step between the rows of a series, with certainty, and count the steps of a season."""
 
 import re
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,6 @@ _ALIASES = {
     "M": "ME", "m": "ME", "Q": "QE", "A": "YE", "Y": "YE",
 }  # fmt: skip
 ENOUGH = 12  # dates whose step is not named by chance, like third Fridays
-_REMEDY = "write h, 15min, D, W, MS, … or leave it out"
 
 
 def infer_frequency(dates: pd.DatetimeIndex) -> str:
@@ -85,12 +85,13 @@ def same_step(one: str, other: str) -> bool:
 def check_frequency(name: str) -> str:
     """Return a frequency that the user names as pandas spells it; raise UserError if it is no step between rows."""
     count, unit = re.fullmatch(r"(\d*)(.*)", name, re.DOTALL).groups()
-    try:
+    offset = None
+    with suppress(ValueError, AttributeError, OverflowError):
         offset = to_offset(count + _ALIASES.get(unit, unit))
-    except (ValueError, AttributeError, OverflowError) as error:
-        raise UserError(f"--freq {name}: no such frequency; {_REMEDY}.") from error
-    if _season(offset) is None:
-        raise UserError(f"--freq {name}: not a step from one row to the next; {_REMEDY}.")
+    if offset is None or _season(offset) is None:
+        raise UserError(
+            f"--freq {name}: no step from one row to the next; write h, 15min, D, W, MS, … or leave it out."
+        )
     return offset.freqstr
 
 

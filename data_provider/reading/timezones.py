@@ -58,10 +58,9 @@ def _localize(wall: pd.DatetimeIndex, tz: str, location: Location) -> pd.Datetim
     goes_on = np.append(False, (steps <= _STILL) | (jumps == common_step(wall)))  # from the first pass to the second
     is_second = pd.Series(goes_on & repeated).groupby((~repeated).cumsum()).cumsum() > 0
     local = first.where(~is_second, second)
-    offsets = stamps_of(local).offsets
     wrong = np.asarray(local.isna())
     if not wrong.any() and (steps == steps[0]).all():
-        wrong = np.append(False, np.diff(offsets) != _STILL)
+        wrong = np.append(False, np.diff(stamps_of(local).offsets) != _STILL)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise UserError(

@@ -141,7 +141,7 @@ def test_a_frequency_that_contradicts_the_dates_is_noted_and_not_believed(write_
 
 
 def test_an_unknown_frequency_is_refused(write_csv: WriteCsv) -> None:
-    with pytest.raises(UserError, match="--freq fortnight: no such frequency"):
+    with pytest.raises(UserError, match="--freq fortnight: no step from one row to the next"):
         load(write_csv(), freq="fortnight")
 
 
