@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from exp.config import RunConfig
-from exp.runs import is_trained
 from models.base import Model
 from models.checkpoint import read_stored, write_checkpoint
 from utils.compute import Compute
@@ -96,16 +95,12 @@ class TrainingState:
             UserError: something is missing or does not fit.
         """
         try:
-            for name, tensor in model.trained_state().items():
-                stored = self.tensors[f"model.{name}"]
-                if stored.shape != tensor.shape:
-                    raise ValueError(f"{name} has another size")
-                tensor.copy_(stored)
+            trained = {name: self.tensors[f"model.{name}"] for name in model.trained_state()}
+            model.load_state_dict(trained, strict=False)  # what is frozen is there already
             moments: dict[int, dict[str, Tensor]] = {}
             for name, tensor in self.tensors.items():
-                kind, _, rest = name.partition(".")
-                if kind == "adam":
-                    index, _, moment = rest.partition(".")
+                if name.startswith("adam."):
+                    _, index, moment = name.split(".")
                     moments.setdefault(int(index), {})[moment] = tensor
             optimizer.load_state_dict({"state": moments, "param_groups": self.progress["groups"]})
             if compute.scaler is not None and self.progress["scaler"]:
@@ -137,9 +132,12 @@ def find_state(
     Raises:
         UserError: ``--resume`` names a folder without a usable state, or the run's own is damaged.
     """
-    resume, own = config.runtime.resume, _own_state(config, trained_on, fingerprints)
-    if resume in ("auto", "never"):
-        return own if resume == "auto" else None
+    resume = config.runtime.resume
+    if resume == "never":
+        return None
+    own = _own_state(config, trained_on, fingerprints)
+    if resume == "auto":
+        return own
     folder = Path(resume)
     if not (folder / STATE).is_file():
         raise UserError(
@@ -147,7 +145,7 @@ def find_state(
             "or never."
         )
     state = TrainingState.load(folder)
-    if reason := _misfit(state, config, trained_on, fingerprints, FREE):
+    if reason := _misfit(state, config, trained_on, fingerprints):
         raise UserError(f"--resume {resume} does not fit this run: {reason}.")
     done, most = len(state.progress["history"]), config.training.train_epochs
     if done > most:
@@ -165,23 +163,19 @@ def clear_state(folder: Path) -> None:
 
 
 def _own_state(config: RunConfig, trained_on: str, fingerprints: Mapping[str, str]) -> TrainingState | None:
-    if config.runtime.resume == "never" or not (config.checkpoint / STATE).is_file():
-        return None
-    if is_trained(config):  # the training ended, and was killed before it had cleared its state
+    if not (config.checkpoint / STATE).is_file():
         return None
     state = TrainingState.load(config.checkpoint)
-    if reason := _misfit(state, config, trained_on, fingerprints, ()):
+    if reason := _misfit(state, config, trained_on, fingerprints):
         logger.info("note: %s was stopped earlier, but %s: beginning anew", config.checkpoint, reason)
         return None
     return state
 
 
-def _misfit(
-    state: TrainingState, config: RunConfig, trained_on: str, fingerprints: Mapping[str, str], free: tuple[str, ...]
-) -> str | None:
+def _misfit(state: TrainingState, config: RunConfig, trained_on: str, fingerprints: Mapping[str, str]) -> str | None:
     """Return why a run cannot go on from a state; None where it can."""
     here, there = config.values, state.progress["flags"]
-    for name in sorted({*here, *there} - {*free}):
+    for name in sorted({*here, *there} - {*FREE}):
         if here.get(name) != there.get(name):
             return f"{name} is {here.get(name)} here and {there.get(name)} there"
     if state.progress.get("data_digest") != trained_on:

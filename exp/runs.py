@@ -57,7 +57,7 @@ def finished(config: RunConfig) -> dict[Path, dict[str, Any]]:
         logger.info("the data of %s have changed since its last test", config.setting)
         return {}
     trained_on = digest_to_train(config)
-    if any(_trained_on(record) != trained_on for record in found.values()):
+    if any(record["run"]["training"].get("data_digest") != trained_on for record in found.values()):
         logger.info("the data of %s have changed since it was trained", config.setting)
         return {}
     return found
@@ -73,18 +73,14 @@ def is_trained(config: RunConfig) -> bool:
     return trained_on == digest_to_train(config) and stored_identity(folder) == config.identity
 
 
-def _trained_on(record: Mapping[str, Any]) -> Any:
-    training = record["run"].get("training")
-    return training.get("data_digest") if isinstance(training, dict) else None
-
-
 def _read_record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         identity_of(record)
-    except (OSError, ValueError, RecursionError, UserError):
+        sound = record["format"] == FORMAT and isinstance(record["run"]["training"], dict)
+    except (OSError, ValueError, RecursionError, KeyError, UserError):
         return {}
-    return record if record.get("format") == FORMAT else {}
+    return record if sound else {}
 
 
 def stored_identity(folder: Path) -> dict[str, Any] | None:

@@ -199,19 +199,13 @@ def _report(record: Mapping[str, Any], may_differ: Container[str]) -> Iterator[s
         if group.missing:
             yield f"  {'':<10}without {', '.join(group.missing)}: not run with this seed and backbone"
     yield ""
-    yield from _verdict(record)
+    scores, model = record["scores"]["metrics"], record["model"]["name"]
+    measure, title = ("owa", "OWA") if scores[model]["owa"] is not None else ("smape", "sMAPE")
+    for name in (name for name in ("naive2", "seasonal_naive") if name in scores):
+        rival = f"{name.replace('_', ' ')} forecast on {record['data']['config']['seasonal_patterns']}"
+        said = compare(model, rival, title, scores[model][measure], scores[name][measure])
+        yield f"{said.removesuffix('.')}{selected}."
 
 
 def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _verdict(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield sentences that say whether the model beats the forecasts that need no training."""
-    scores, model, data = record["scores"]["metrics"], record["model"]["name"], record["data"]
-    selected = ", selected on test" if data["selected_on"] == "test" else ""
-    measure, title = ("owa", "OWA") if scores[model]["owa"] is not None else ("smape", "sMAPE")
-    for name in (name for name in ("naive2", "seasonal_naive") if name in scores):
-        rival = f"{name.replace('_', ' ')} forecast on {data['config']['seasonal_patterns']}"
-        said = compare(model, rival, title, scores[model][measure], scores[name][measure])
-        yield f"{said.removesuffix('.')}{selected}."

@@ -26,8 +26,11 @@ def target_configs(source: DataConfig, runtime: RuntimeOptions) -> dict[str, Dat
         if name not in fitting:
             wanted = f"no such data set; choose one of {', '.join(fitting)}"
             raise UserError(f"zero-shot target: --target_data {name}: {wanted}.")
-        root = runtime.target_root_path or _folder_of_source(source, file or find_dataset(name).file)
-        tz = source.tz if find_dataset(name).named_by_user else None
+        # The release expects targets in the source's folder.
+        spec, folder = find_dataset(name), source.root_path
+        beside = folder and (Path(folder) / (file or spec.file or "")).is_file()
+        root = runtime.target_root_path or (folder if beside else None)
+        tz = source.tz if spec.named_by_user else None
         config = replace(source, data=name, root_path=root, data_path=file, percent=100, freq=None, tz=tz)
         if config in found.values():
             raise UserError(f"--target_data names {name} twice with the same file.")
@@ -71,12 +74,6 @@ def _named_targets(runtime: RuntimeOptions) -> list[tuple[str, str | None]]:
 
 def _split(text: str | None) -> list[str]:
     return [part.strip() for part in text.split(",")] if text else []
-
-
-def _folder_of_source(source: DataConfig, file: str | None) -> str | None:
-    """Return the source's folder if it was named and holds the target's file too, as the release expects it."""
-    root = source.root_path
-    return root if root and file and (Path(root) / file).is_file() else None
 
 
 def _name(target: DataConfig) -> str:
