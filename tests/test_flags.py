@@ -17,6 +17,7 @@ from exp.flags import OF_RELEASE, lines_of_idle_flags, parse
 from exp.options import Command, RuntimeOptions, TrainingOptions
 from models import MODELS, find_config
 from tests.conftest import WriteCsv
+from tests.helpers.commands import refused
 from utils.errors import UserError
 from utils.flags import convert, flags_of, given_for
 from utils.schedule import Schedule
@@ -252,15 +253,14 @@ def test_an_empty_text_is_refused(name: str, capsys: pytest.CaptureFixture[str])
 def test_values_that_no_run_can_have_are_refused_before_it(
     line: str, message: str, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run.main(line.split()) == 2
-    assert capsys.readouterr().err == f"error: {message}\n"
+    assert refused(line.split(), capsys) == f"error: {message}\n"
     assert not list(workplace.iterdir())
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "load", "resume"])
 def test_a_folder_of_tensors_has_a_name_in_utf_8(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run.main([f"--{name}", os.fsdecode(b"f\xe4")]) == 2
-    assert capsys.readouterr().err == f"error: --{name} f\\xe4: choose a path in UTF-8, not empty.\n"
+    said = refused([f"--{name}", os.fsdecode(b"f\xe4")], capsys)
+    assert said == f"error: --{name} f\\xe4: choose a path in UTF-8, not empty.\n"
 
 
 def test_a_flag_that_there_is_not_ends_with_one_message(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from exp.long_term_forecast import LongTermForecast
 from exp.optimizer import FiniteLoss
 from exp.training import Training
 from tests.conftest import Tiny, WriteCsv
-from tests.helpers.commands import prepared, succeed, tiny_run, turn_off_dropout
+from tests.helpers.commands import prepared, refused, succeed, tiny_run, turn_off_dropout
 from utils.errors import UserError
 
 CPU = torch.device("cpu")
@@ -80,14 +80,13 @@ def test_use_amp_means_bfloat16(tiny: Tiny) -> None:
 def test_a_wrong_choice_is_named_and_nothing_is_written(
     flags: dict[str, object], message: str, tiny: Tiny, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run.main(tiny(**flags)) == 2
-    assert message in capsys.readouterr().err
+    assert message in refused(tiny(**flags), capsys)
     assert not list(workplace.iterdir())
 
 
 def test_use_amp_contradicts_another_precision(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run.main([*tiny(precision="fp32"), "--use_amp"]) == 2
-    assert "--use_amp and --precision fp32 contradict each other" in capsys.readouterr().err
+    said = refused([*tiny(precision="fp32"), "--use_amp"], capsys)
+    assert "--use_amp and --precision fp32 contradict each other" in said
 
 
 def test_a_checkpoint_trained_in_float16_is_tested_on_the_cpu_in_float32(tiny: Tiny, workplace: Path) -> None:
@@ -159,8 +158,7 @@ def test_without_its_package_tensorboard_is_refused(
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     monkeypatch.setattr("exp.trackers.find_spec", lambda name: None)
-    assert run.main(tiny(log="tensorboard")) == 2
-    assert "pip install tensorboard, or choose csv" in capsys.readouterr().err
+    assert "pip install tensorboard, or choose csv" in refused(tiny(log="tensorboard"), capsys)
 
 
 def test_none_logs_nothing(tiny: Tiny, workplace: Path) -> None:

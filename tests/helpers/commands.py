@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from torch import nn
 
 import run
@@ -61,6 +62,16 @@ def succeed(argv: list[str]) -> list[dict[str, Any]]:
     assert run.main(argv) == 0
     records = [json.loads(path.read_text()) for path in Path("results").glob("*/metrics.json")]
     return sorted(records, key=lambda record: record["run"]["seed"])
+
+
+def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run in this process, which must end with one message, exit code 2 and no new file; return the message."""
+    before = written(Path())
+    assert run.main(argv) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "Traceback" not in error
+    assert written(Path()) == before
+    return error
 
 
 def written(folder: Path) -> list[str]:
