@@ -138,40 +138,27 @@ def test_a_file_named_like_an_archive_is_read_as_the_text_it_is(tmp_path: Path) 
 # --- files that are refused ---
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    assert "does not exist; check --root_path and --data_path" in message(tmp_path / "none.csv")
-
-
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    assert "is a folder" in message(tmp_path)
-
-
-def test_a_name_too_long_for_the_file_system_is_a_missing_file(tmp_path: Path) -> None:
-    assert "does not exist" in message(tmp_path / ("x" * 300))
+@pytest.mark.parametrize(
+    ("name", "problem"), [("none.csv", "does not exist"), (".", "is a folder"), ("x" * 300, "does not exist")]
+)
+def test_what_is_no_file_is_named(tmp_path: Path, name: str, problem: str) -> None:
+    assert f"{problem}; check --root_path and --data_path" in message(tmp_path / name)
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("", "is empty"),
         ("\n\n", "line 1: it is blank"),
         ("\n" + GOOD, "line 1: it is blank"),
-        ("date,a\n", "has a header but no rows"),
         ("date,a\n\n\n", "has a header but no rows"),
-        ("date\n2024-01-01\n", "has no column beside 'date'"),
-        ("a,OT\n1,2\n", "has no column 'date', and none that holds dates; its columns are a, OT."),
         ("date:OT\n2024-01-01:2\n", "its columns are date:OT."),
         ("date:OT\n2024-01-01:2\n", "Columns are separated by commas, semicolons, tabs or bars."),
         ("# a comment\n" + GOOD, "its columns are # a comment"),
-        ("date,a,b,a\n2024-01-01,1,2,3\n", "more than one column called 'a'"),
         ("date,date\n2024-01-01,1\n", "more than one column called 'date'"),
         ("date,a, a\n2024-01-01,1,2\n", "more than one column called 'a'"),
         (",date,a\n0,2024-01-01,1\n", "line 1: column 1 has no name"),
         ("date,a,\n2024-01-01,1,\n", "line 1: column 3 has no name"),
         ("date,a\n2024-01-01,1,2\n2024-01-02,1,2\n", "line 2: it has 3 fields, but the header names 2 columns"),
-        ("date,a\n2024-01-01,1\n2024-01-02,1,5\n", "line 3: it has 3 fields, but the header names 2 columns"),
-        ('date,a\n2024-01-01,1\n2024-01-02,"1\n', "a quote in line 3 is never closed"),
-        ("date,tempé\n2024-01-01,1\n".encode("latin-1"), "is not a UTF-8 text file"),
         (GOOD.encode() * 20_000 + "é".encode("latin-1"), "is not a UTF-8 text file"),
         (bytes(range(256)) * 20, "is not a UTF-8 text file"),
         (b"\0" * 100, "line 1: a name has a NUL character"),
@@ -187,16 +174,9 @@ def test_a_file_that_is_no_table_is_refused(write: Write, content: str | bytes, 
     ("cell", "problem"),
     [
         ("x", "'x' is not a number"),
-        ("inf", "inf is infinite"),
         ("-inf", "-inf is infinite"),
         ("1e400", "inf is infinite"),
-        ("1e200", "1e+200 is too large"),
-        ("0x10", "'0x10' is not a number"),
-        ("1 000", "'1 000' has thousands separators: write it without them"),
-        ("1_000", "'1_000' has thousands separators"),
         ("1'000.5", '"1\'000.5" has thousands separators'),
-        ('"1,000,000"', "'1,000,000' has thousands separators"),
-        ("5 kg", "'5 kg' is not a number: leave out units, signs and words"),
         ("12 %", "'12 %' is not a number: leave out units"),
         ("€5", "'€5' is not a number"),
         ("٣", "'٣' is not a number"),
@@ -209,14 +189,18 @@ def test_a_cell_that_is_no_finite_number_is_named(write: Write, cell: str, probl
     assert message(path).startswith(f"{path}, column 'b', line 3: {problem}")
 
 
-def test_all_bad_cells_of_the_column_are_counted(write: Write) -> None:
-    path = write("date,a\n2024-01-01,1\n2024-01-02,\n2024-01-03,x\n2024-01-04,inf\n")
-    assert "line 4: 'x' is not a number; 2 cell(s) of this column cannot be used" in message(path)
-
-
-def test_a_short_row_misses_a_value(write: Write) -> None:
-    path = write("date,a,b\n2024-01-01,1,2\n2024-01-02,1\n")
-    assert "1 value(s) are missing in 1 column(s), the first in column 'b', line 3" in message(path)
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("2024-01-01,1,2\n2024-01-02,,2\n2024-01-03,x,2\n2024-01-04,inf,2\n",
+         "line 4: 'x' is not a number; 2 cell(s) of this column cannot be used"),
+        ("2024-01-01,1,2\n2024-01-02,1\n", "1 value(s) are missing in 1 column(s), the first in column 'b', line 3"),
+        ("2024-01-01,1,2\n\n2024-01-02,x,2\n", "line 3: the date is missing"),
+    ],
+    ids=["all bad cells", "a short row", "a blank line"],
+)  # fmt: skip
+def test_bad_cells_are_counted_and_missing_ones_named(write: Write, rows: str, expected: str) -> None:
+    assert expected in message(write(f"date,a,b\n{rows}"))
 
 
 def test_a_huge_cell_does_not_fill_the_screen(write: Write) -> None:
@@ -234,10 +218,6 @@ def test_a_huge_cell_does_not_fill_the_screen(write: Write) -> None:
 )
 def test_the_line_is_the_line_of_the_file(write: Write, content: str, line: int) -> None:
     assert f"line {line}: 'x' is not a number" in message(write(content))
-
-
-def test_a_blank_line_between_rows_counts_as_a_line_and_misses_its_date(write: Write) -> None:
-    assert "line 3: the date is missing" in message(write("date,a\n2024-01-01,1\n\n2024-01-02,x\n"))
 
 
 def test_the_frame_knows_the_line_of_each_row(write: Write) -> None:
@@ -326,25 +306,18 @@ def test_a_text_that_is_no_date_is_named_with_its_line(write: Write, text: str) 
     assert f"column 'date', line 2: {text!r} is no date" in message(write(dated(text)))
 
 
-@pytest.mark.parametrize(
-    "dates", [("01/02/2024", "02/02/2024"), ("1/2/2024 10:00", "1/2/2024 11:00"), ("01-02-2024", "02-02-2024")]
-)
-def test_dates_that_can_be_read_in_two_ways_are_refused(write: Write, dates: tuple[str, ...]) -> None:
-    assert "can all be read with the day or the month first; write dates like" in message(write(dated(*dates)))
-
-
-def test_a_column_that_changes_between_month_first_and_day_first_is_refused(write: Write) -> None:
-    assert "column 'date', line 3: '13/01/2024' is no date" in message(write(dated("01/13/2024", "13/01/2024")))
-
-
-def test_offsets_in_some_rows_only_are_refused(write: Write) -> None:
-    text = message(write(dated("2024-01-01T00:00Z", "2024-01-01T01:00")))
-    assert "line 3: '2024-01-01T01:00' is no date that fits the others" in text
+TWO_WAYS = "can all be read with the day or the month first; write dates like"
 
 
 @pytest.mark.parametrize(
-    ("dates", "place"),
+    ("dates", "problem"),
     [
+        (("01/02/2024", "02/02/2024"), TWO_WAYS),
+        (("1/2/2024 10:00", "1/2/2024 11:00"), TWO_WAYS),
+        (("01-02-2024", "02-02-2024"), TWO_WAYS),
+        (("01/13/2024", "13/01/2024"), "column 'date', line 3: '13/01/2024' is no date"),
+        (("2024-01-01T00:00Z", "2024-01-01T01:00"), "line 3: '2024-01-01T01:00' is no date that fits the others"),
+        (("2024-01-01T00:00+2:00", "2024-01-01T01:00+2:00"), "line 2: '2024-01-01T00:00+2:00' is no date"),
         (("2024-01-02", "2024-01-01", "2024-01-03"), "line 3 (2024-01-01) is earlier than the one before, and 1 such"),
         (("2024-01-03", "2024-01-02", "2024-01-01"), "line 3 (2024-01-02) is earlier than the one before, and 2 such"),
         (("2024-01-01", "2024-01-02", "2024-01-02"), "line 4 (2024-01-02) is a duplicate, and 1 such"),
@@ -352,8 +325,8 @@ def test_offsets_in_some_rows_only_are_refused(write: Write) -> None:
         (("2024-01-01T01:00+01:00", "2024-01-01T00:00Z"), "line 3 (2024-01-01T00:00Z) is a duplicate, and 1 such"),
     ],
 )
-def test_unsorted_and_duplicate_dates_are_named(write: Write, dates: tuple[str, ...], place: str) -> None:
-    assert place in message(write(dated(*dates)))
+def test_dates_that_cannot_be_told_or_ordered_are_refused(write: Write, dates: tuple[str, ...], problem: str) -> None:
+    assert problem in message(write(dated(*dates)))
 
 
 @pytest.mark.parametrize(
