@@ -86,7 +86,7 @@ def read_names(file: CsvFile) -> list[str]:
     names = [name.strip() for name in file.header]
     if not any(names):
         raise UserError(f"{file.name}, line 1: it is blank; it has to name the columns.")
-    if file.separator != "," and not names[-1]:  # a separator at the end of each line
+    if file.separator != "," and len(names) > 2 and not names[-1]:  # a separator at the end of each line
         names.pop()
     for name in names:  # a plain year may be a name
         if DATE_LIKE.search(name) and looks_like_dates(pd.Series([name]), file):

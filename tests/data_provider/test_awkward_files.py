@@ -190,6 +190,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "nothing": ("", r"is empty"),
     "no header": (text(HOURS).split("\n", 1)[1], r"line 1: '2024-01-01 00:00:00' is a date, no name; the first line has to name"),
     "a value behind the last separator": (text(every("h", rows=80), separator=";").replace("\n", ";\n") + "2024-01-04 08:00:00;1;2\n", r"line 82: it has 3 fields, but the header names 2 columns"),
+    "a line that names the separator": ("sep=;\n" + text(HOURS, separator=";"), r"line 1: column 2 has no name"),
     "a header alone": ("date,a\n", r"has a header but no rows"),
     "dates alone": ("date\n2024-01-01\n", r"has no column beside 'date'"),
     "a name twice": ("date,a,a\n2024-01-01,1,2\n", r"more than one column called 'a'"),
