@@ -112,7 +112,7 @@ class LongTermForecast(Experiment):
             scores["intervals"] = coverage
         record = self.record(results / RECORD, scores, tested_on=target)
         seconds = predictor.seconds / reports[name]["windows"]
-        record["run"]["cost"] = {"milliseconds_per_forecast": 1e3 * seconds, "peak_memory": peak_memory(self.device)}
+        record["cost"] = {"milliseconds_per_forecast": 1e3 * seconds, "peak_memory": peak_memory(self.device)}
         if keep:
             self._keep(lambda: save_skill(keep, record))
         save_metrics(results, own)

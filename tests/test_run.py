@@ -178,7 +178,7 @@ class TestARun:
         load = str(Path("checkpoints") / trained["run"]["setting"])
         (again,) = succeed(["--is_training", "0", "--load", load, "--itr", "3"])
         assert again["run"]["seed"] == 7
-        assert again == {**trained, "run": again["run"]}
+        assert again == {**trained, "run": again["run"], "cost": again["cost"]}
         assert {**again["run"], "environment": None} == {**trained["run"], "environment": None}
         newer = write_csv(name="newer.csv", seed=1)
         records = succeed(["--is_training", "0", "--load", load, "--data_path", str(newer)])

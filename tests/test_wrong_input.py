@@ -22,7 +22,7 @@ class TestWrongInput:
         [
             ({"data": "nosuch"}, "--data nosuch: choose one of ETTh1, .*, sample."),
             ({"task_name": "nosuch"}, "--task_name nosuch: choose one of long_term_forecast, "),
-            ({"model": "Nosuch"}, "--model Nosuch: choose one of CALF, DLinear, "),
+            ({"model": "Nosuch"}, "--model Nosuch: choose one of CALF, GPT4TS, "),
             ({"task_loss": "huber"}, "--task_loss huber: choose one of l1, smooth_l1, mse, smape, mape, mase."),
             ({"feature_loss": "smape"}, "--feature_loss smape: choose one of l1, smooth_l1, mse."),
             (

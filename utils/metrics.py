@@ -13,9 +13,10 @@ QUARTERS = 4
 def window_errors(forecast: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
     """Return MSE and MAE (B, 2) of each window (B, H, C); NaN where no target of a window is known."""
     error = (forecast - target).to(torch.float64)
+    count = torch.full((len(error),), error[0].numel())
     if known is not None:
-        error = torch.where(known, error, torch.nan)
-    return torch.stack([error.square().nanmean((1, 2)), error.abs().nanmean((1, 2))], dim=1)
+        error, count = torch.where(known, error, 0.0), known.sum((1, 2))
+    return torch.stack([error.square().sum((1, 2)), error.abs().sum((1, 2))], dim=1) / count[:, None]
 
 
 class ErrorSums:

@@ -166,7 +166,7 @@ def test_a_test_keeps_the_errors_of_each_window(tiny: Tiny, workplace: Path) -> 
 
 def test_a_test_records_what_it_cost(tiny: Tiny) -> None:
     (record,) = succeed(tiny())
-    assert record["run"]["cost"]["milliseconds_per_forecast"] > 0
-    assert record["run"]["cost"]["peak_memory"] > 10 * MEGABYTE
+    assert record["cost"]["milliseconds_per_forecast"] > 0
+    assert record["cost"]["peak_memory"] > 10 * MEGABYTE
     counts = record["model"]["parameters"]
     assert 0 < counts["trained"] < counts["total"]

@@ -115,7 +115,7 @@ def costs(tables: Tables, table: str) -> pd.DataFrame:
     for (protocol, horizon, network), runs in _shown(tables, table).groupby([*PLACE, "network"], sort=False):
         training = [look_up(record, "run.training") or {} for record in runs.record]
         epochs = [one["seconds"] / len(one["epochs"]) for one in training if one.get("epochs") and one.get("seconds")]
-        costs = [look_up(record, "run.cost") or {} for record in runs.record]
+        costs = [look_up(record, "cost") or {} for record in runs.record]
         lines.append(
             {
                 "protocol": protocol,

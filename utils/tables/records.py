@@ -24,7 +24,7 @@ RECORD_PARTS = {
     "data.target_data": str | None, "data.selected_on": str | None, "model.name": str, "model.config": dict,
     "model.config.gpt_layers": int | None, "model.origin": dict, "model.origin.backbone": dict | None,
     "model.parameters.total": int | None, "model.parameters.trained": int | None,
-    "run.cost.milliseconds_per_forecast": float | None, "run.cost.peak_memory": int | None,
+    "cost.milliseconds_per_forecast": float | None, "cost.peak_memory": int | None,
     "run.training.seconds": float | None, "run.training.epochs": list | None,
     "model.origin.backbone.name": str | None, "model.origin.backbone.init": str | None, "scores.metrics": dict,
 }  # fmt: skip

@@ -19,7 +19,7 @@ def add(folder: Path, shift: float, seed: int = 2021, windows: int = WINDOWS, **
     errors = np.random.default_rng(0).gamma(4, 0.1, (windows, 2)) + shift + 1e-3 * (seed - 2021)
     record = long_term(seed=seed, mse=errors[:, 0].mean(), mae=errors[:, 1].mean(), naive=2.0, **fields)
     record["scores"]["metrics"][record["model"]["name"]]["windows"] = windows
-    record["run"]["cost"] = {"milliseconds_per_forecast": 0.25, "peak_memory": 2**30}
+    record["cost"] = {"milliseconds_per_forecast": 0.25, "peak_memory": 2**30}
     record["run"]["training"] |= {"epochs": [{}, {}], "seconds": 30.0}
     record["model"]["parameters"] = {"total": 2000, "trained": 1500}
     model, data, pred_len = record["model"]["name"], record["data"]["name"], record["data"]["config"]["pred_len"]
