@@ -14,8 +14,8 @@ def count_patches(seq_len: int, patch_len: int, stride: int) -> int:
     """Return N; raise UserError where a patch is longer than the window and its padding."""
     if patch_len > seq_len + stride:
         raise UserError(
-            f"--patch_len {patch_len}: a window has {seq_len} steps and {stride} more by padding (--stride); choose a "
-            "shorter patch."
+            f"--patch_len {patch_len}: a window has {seq_len} steps and {stride} more by padding; choose a shorter "
+            "patch."
         )
     return (seq_len - patch_len) // stride + 2
 

@@ -69,7 +69,7 @@ class EncoderConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_heads(self.d_model, self.n_heads)
+        check_heads(self.d_model, self.n_heads, " (--n_heads)")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class BackboneConfig(ModelConfig):
         return f"{Path(self.llm).name}-{self.llm_init}{self.gpt_layers}"
 
 
-def check_heads(width: int, heads: int) -> None:
-    """Raise UserError where a width cannot be shared among attention heads."""
+def check_heads(width: int, heads: int, named: str = "") -> None:
+    """Raise UserError where a width cannot be shared among attention heads, whose flag is ``named`` if there is one."""
     if width % heads:
-        raise UserError(f"--d_model {width} cannot be shared among {heads} heads (--n_heads): choose a multiple.")
+        raise UserError(f"--d_model {width} cannot be shared among {heads} heads{named}: choose a multiple.")
