@@ -10,9 +10,8 @@ from sklearn.preprocessing import StandardScaler
 
 from data_provider.config import DataConfig, data_file
 from data_provider.datasets import Borders, DatasetSpec, find_dataset
-from data_provider.marks import calendar_marks
 from data_provider.reading import Frame, Reading, describe, holes, read_frame, read_table, season_length
-from data_provider.windows import Series, Split, WindowDataset, make_windows
+from data_provider.windows import Series, Split, WindowDataset, calendar_marks, make_windows
 from utils.errors import UserError
 
 

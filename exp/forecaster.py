@@ -19,8 +19,8 @@ import pandas as pd
 import torch
 
 import models
-from data_provider.marks import calendar_marks
 from data_provider.reading import Frame, Reading, aware_dates, frame_from, future_dates, same_step, written_dates
+from data_provider.windows import calendar_marks
 from exp.options import check_steps
 from exp.trained_series import TrainedSeries
 from models.base import Model, check_finite

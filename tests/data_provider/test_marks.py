@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from data_provider.marks import calendar_marks
+from data_provider.windows import calendar_marks
 
 
 @pytest.mark.parametrize(

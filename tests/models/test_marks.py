@@ -8,7 +8,7 @@ import torch
 
 import models
 import run
-from data_provider.marks import COUNT, calendar_marks
+from data_provider.windows import calendar_marks
 from exp.forecaster import Forecaster
 from tests.conftest import WriteCsv, hourly_table
 from tests.helpers.commands import small, succeed
@@ -55,7 +55,7 @@ def test_a_forecaster_goes_on_with_the_marks_of_each_window(
     dates = pd.date_range(table["date"].iloc[-24], periods=24 + 6, freq="h")
     for first in (0, 6):
         marks = calendar_marks(dates[first : first + 24])[None]
-        assert marks.shape == (1, 24, COUNT)
+        assert marks.shape == (1, 24, 4)
         with torch.inference_mode():
             steps = model(window, marks).forecast
         window = torch.cat([window, steps], dim=1)[:, -24:]

@@ -17,7 +17,7 @@ import pandas as pd
 from utils.command import Parser, run_command, typed
 from utils.errors import shown_path
 from utils.files import replacing
-from utils.tables.comparison import Pair, compare_pairs
+from utils.tables.comparison import COMPARED, Pair, compare_pairs
 from utils.tables.comparison_text import describe_comparison, describe_published, plot_pairs
 from utils.tables.markdown import bullets, numbers, table_line, whole_table
 from utils.tables.records import FEW_SHOT, LONG_TERM, M4, NOTHING, ZERO_SHOT, look_up, read_records
@@ -77,7 +77,7 @@ def to_markdown(tables: Tables, pairs: Sequence[Pair] = ()) -> str:
     for name, title in titles.items():
         lines += [f"## {title}", "", *_table(name, tables.rows[tables.rows.table == name]), ""]
         lines += [*bullets(_notes(name, tables)), ""]
-        if name != M4:
+        if name in COMPARED:
             lines += describe_comparison(tables, name, [pair for pair in pairs if pair.protocol.table == name])
         if name == LONG_TERM:
             lines += [
@@ -212,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         tables, folder = make_tables(*read_records(Path(args.results))), Path(args.output)
-        pairs = {name: [*compare_pairs(tables, name)] for name in tables.runs.table.unique() if name != M4}
+        pairs = {name: [*compare_pairs(tables, name)] for name in tables.runs.table.unique() if name in COMPARED}
         every = [pair for found in pairs.values() for pair in found]
         texts = {"tables.md": to_markdown(tables, every), "tables.csv": to_csv(tables)}
         texts["differences.csv"] = differences_csv(every)

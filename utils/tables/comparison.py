@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from utils.results import ERRORS
-from utils.tables.records import Block, look_up
+from utils.tables.records import FEW_SHOT, LONG_TERM, ZERO_SHOT, Block, look_up
 from utils.tables.statistics import difference_interval, in_a_word, summarize
 from utils.tables.tables import AVERAGE, PAPER, Tables
 
 BASELINE = "SeasonalNaive"
+COMPARED = (LONG_TERM, FEW_SHOT, ZERO_SHOT)
 METRICS = ("mse", "mae")  # the columns of a run's errors by window
 PLACE = ["protocol", "horizon"]
 

@@ -146,6 +146,13 @@ def test_cost_stands_beside_accuracy(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_models_of_another_task_are_not_compared(tmp_path: Path) -> None:
+    for model in ("CALF", "DLinear"):
+        add(tmp_path, 0.0, model=model, task=("imputation", "Imputation", ["mse"]))
+    _, lines = make(tmp_path, "--plot")
+    assert lines == [] and "side by side" not in (tmp_path / "tables.md").read_text()
+
+
 def test_a_picture_of_the_differences_on_request(tmp_path: Path) -> None:
     for model in ("CALF", "DLinear", "Naive"):
         add(tmp_path, 0.0, model=model)
