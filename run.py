@@ -113,7 +113,7 @@ def _train_and_test(config: RunConfig, command: Command) -> Records:
     if not command.dry_run and is_main_process():
         clear_after_kill(config.checkpoint, config.results, config.pictures)
     if command.dry_run or command.overwrite:
-        return _experiment(config).train_and_test(command.dry_run)
+        return _experiment(config).train_and_test(command.dry_run, command.overwrite)
     if records := finished(config):
         logger.info("%s is finished; --overwrite repeats it", config.setting)
         for path, record in records.items():

@@ -15,7 +15,7 @@ from exp.config import RunConfig
 from exp.evaluation import Predictor, evaluation_batch_size
 from exp.experiments import TASKS
 from exp.header import count_parameters, describe_model, describe_training
-from exp.runs import digest_to_train, digests_of_outcomes, stored_identity, trained_config
+from exp.runs import digest_to_train, digests_of_outcomes, is_trained, stored_identity, trained_config
 from exp.targets import name_of_file
 from exp.trackers import check_log
 from exp.training import Trainable, Training, save_training
@@ -87,7 +87,7 @@ class Experiment(Trainable):
         Only rank 0 scores and saves; other ranks help to compute forecasts and return [].
         """
 
-    def train_and_test(self, dry_run: bool = False) -> list[dict[str, Any]]:
+    def train_and_test(self, dry_run: bool = False, overwrite: bool = False) -> list[dict[str, Any]]:
         """Train, test the best epoch, return the records; a dry run only says what it would do."""
         self.prepare(write=not dry_run)
         self.describe()
@@ -95,7 +95,8 @@ class Experiment(Trainable):
             return []
         config = self.config
         with self._alone(config.checkpoint, config.results, config.pictures):
-            self.fit()
+            if overwrite or not self.compute.broadcast(is_trained(config)):  # by another run, meanwhile
+                self.fit()
             self.compute.wait_for_everyone()  # until the best epoch lies on disk
             return_freed()  # a test of many channels takes what training took before
             raise_if_stopped()

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from exp.config import RunConfig
+from exp.runs import is_trained
 from models.base import Model
 from models.checkpoint import read_stored, write_checkpoint
 from utils.compute import Compute
@@ -164,6 +165,8 @@ def clear_state(folder: Path) -> None:
 
 def _own_state(config: RunConfig, trained_on: str, fingerprints: Mapping[str, str]) -> TrainingState | None:
     if not (config.checkpoint / STATE).is_file():
+        return None
+    if is_trained(config):  # the training ended, and was killed before it had cleared its state
         return None
     state = TrainingState.load(config.checkpoint)
     if reason := _misfit(state, config, trained_on, fingerprints):
