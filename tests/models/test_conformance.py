@@ -227,10 +227,14 @@ def forecast_of(model: Model) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def reloaded(run_of: Runs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
-    """Forecasts of every checkpoint by name, from a process of its own, which needs no peft for a forecaster."""
+def reloaded(
+    run_of: Runs, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> dict[str, Tensor]:
+    """Forecasts of every tested checkpoint by name, from a process of its own, which needs no peft for a forecaster."""
+    tests = (item for item in request.session.items if "reloaded" in item.fixturenames)
+    names = [test.callspec.params["name"] for test in tests]
     path = tmp_path_factory.mktemp("reloaded") / "forecasts.pt"
-    checkpoints = json.dumps({name: str(run_of(name).checkpoint) for name in models.MODELS})
+    checkpoints = json.dumps({name: str(run_of(name).checkpoint) for name in names})
     command = [sys.executable, "-c", RELOAD, checkpoints, str(path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
