@@ -104,7 +104,7 @@ class LongTermForecast(Experiment):
         reports, coverage = score_windows(predictor, data, name, others, half_widths, results, arrays, runtime.inverse)
         if not reports:
             return []
-        draw_windows(self.predictor, data, pictures, self._title(data, config))
+        draw_windows(predictor, data, pictures, self._title(data, config))
         own = reports[name]["standardised"]
         scores = {"mse": own["mse"], "mae": own["mae"], "metrics": reports}
         scores["arrays"] = "original units" if runtime.inverse else "standardised"

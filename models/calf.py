@@ -183,10 +183,10 @@ class CALF(OnBackbone):
 
     def describe_loss(self) -> str:
         """Return the three losses and their weights, in words."""
-        c = self.config
+        config = self.config
         return (
-            f"{c.task_w:g} task ({c.task_loss}) + {c.output_w:g} output ({c.output_loss}) "
-            f"+ {c.feature_w:g} feature ({c.feature_loss})"
+            f"{config.task_w:g} task ({config.task_loss}) + {config.output_w:g} output ({config.output_loss}) "
+            f"+ {config.feature_w:g} feature ({config.feature_loss})"
         )
 
     def frozen_parts(self) -> dict[str, str]:
@@ -271,7 +271,8 @@ class CALF(OnBackbone):
         else:
             words = WordEmbeddings(torch.as_tensor(word_embeddings).T)
         backbone = load_backbone(str(llm), "pretrained", gpt_layers)
-        backbone.origin["stored"] = True  # the checkpoint brings frozen blocks of its own
+        # Whole, as the checkpoint brings frozen blocks of its own.
+        backbone = replace(backbone, origin={**backbone.origin, "stored": True})
         adapters = {"lora": 0} if rank is None else {"r": rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
         config = cls.Config(seq_len, pred_len, channels, llm=str(llm), gpt_layers=gpt_layers, **adapters)
         with torch.device("meta"):  # sizes that the file claims take no memory before they are compared

@@ -25,7 +25,7 @@ from utils.flags import flag, whole
 
 
 class GPT4TS(OnBackbone):
-    """Embed patches as tokens of GPT-2, and map its states together to the channel's future (section 3.2).
+    """Embed patches as tokens of GPT-2, and map its states together to the channel's future (section 3).
 
     Args:
         backbone: the first blocks of a GPT-2 of width D, which become part of the model.

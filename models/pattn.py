@@ -1,7 +1,7 @@
 """PAttn: one attention among the patches of a channel, and no language model.
 
-Tan et al., "Are Language Models Actually Useful for Time Series Forecasting?", NeurIPS 2024, arXiv 2406.16964,
-section 4.4, as the authors' code has it: patches overlap by half, 8 heads, no feed-forward part.
+Tan et al., "Are Language Models Actually Useful for Time Series Forecasting?", NeurIPS 2024, arXiv 2406.16964, as the
+authors' code has it: patches overlap by half, 8 heads, no feed-forward part.
 
 Shapes: B batch, L seq_len, H pred_len, C channels, N patches, P patch_len, D d_model.
 """

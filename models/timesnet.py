@@ -94,7 +94,7 @@ class TimesBlock(nn.Module):
 
 
 class TimesNet(Model):
-    """Embed the steps, lengthen the time axis to the horizon, and apply TimesBlocks (section 3.3)."""
+    """Embed the steps, lengthen the time axis to the horizon, and apply TimesBlocks (section 3.2)."""
 
     @dataclass(frozen=True)
     class Config(ModelConfig):
