@@ -177,7 +177,8 @@ trap 'exit 130' INT
 
 while read -r task data model targets <&3; do
     PATTERNS=
-    echo "=== $task $data $model $targets"
+    # shellcheck disable=SC2086 # empty words leave no space
+    echo "===" $task $data $model $targets
     case $task in
         m4)
             PATTERNS=$data

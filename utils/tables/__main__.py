@@ -17,7 +17,7 @@ import pandas as pd
 from utils.command import Parser, run_command, typed
 from utils.errors import shown_path
 from utils.files import replacing
-from utils.tables.comparison import COMPARED, Pair, compare_pairs
+from utils.tables.comparison import Comparison, Pair, compare
 from utils.tables.comparison_text import describe_comparison, describe_published, plot_pairs
 from utils.tables.markdown import bullets, numbers, table_line, whole_table
 from utils.tables.records import FEW_SHOT, LONG_TERM, M4, NOTHING, ZERO_SHOT, look_up, read_records
@@ -52,6 +52,8 @@ COLUMNS = [
     "selected_on", "subset", "metric", "mean", "std", "seeds", "gap", "published", "difference", *BASELINES,
 ]  # fmt: skip
 
+Compared = Sequence[tuple[Comparison, Sequence[Pair]]]
+
 
 def to_csv(tables: Tables) -> str:
     """Return one line for each row and metric, seeds with spaces between, empty where there is nothing."""
@@ -69,7 +71,7 @@ def differences_csv(pairs: Iterable[Pair]) -> str:
     return pd.DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n")
 
 
-def to_markdown(tables: Tables, pairs: Sequence[Pair] = ()) -> str:
+def to_markdown(tables: Tables, compared: Compared = ()) -> str:
     """Return a section for each table with its notes; then the runs left out and the files not read."""
     lines, titles = ["# CALF: figures of the runs here beside the published ones", ""], _titles(tables)
     if tables.runs.empty:
@@ -77,8 +79,9 @@ def to_markdown(tables: Tables, pairs: Sequence[Pair] = ()) -> str:
     for name, title in titles.items():
         lines += [f"## {title}", "", *_table(name, tables.rows[tables.rows.table == name]), ""]
         lines += [*bullets(_notes(name, tables)), ""]
-        if name in COMPARED:
-            lines += describe_comparison(tables, name, [pair for pair in pairs if pair.protocol.table == name])
+        for models, pairs in compared:
+            if models.table == name:
+                lines += describe_comparison(models, pairs)
         if name == LONG_TERM:
             lines += [
                 "### Published averages",
@@ -108,7 +111,8 @@ def _table(name: str, rows: pd.DataFrame) -> Iterator[str]:
     if published:
         baselines = BASELINES if name == M4 else BASELINES[:2]
     rivals = [baseline.replace("_", " ") for baseline in baselines]
-    titles = ["data set", "pattern" if name == M4 else "horizon", *ours, *rivals, "seeds", "model, backbone"]
+    place = ["data set", "pattern" if name == M4 else "horizon"]
+    titles = [*place, *ours, *rivals, "look-back", "trained", "seeds", "model, backbone"]
     yield from whole_table(titles, ())
     for (block, horizon), row in rows.groupby(CELL, sort=False):
         deviations = ["" if pd.isna(std) else f" ± {std:.{digits}f}" for std in row["std"]]
@@ -120,7 +124,8 @@ def _table(name: str, rows: pd.DataFrame) -> Iterator[str]:
             ours = [gap] * len(ours)
         rivals = [numbers(row[baseline], digits) for baseline in baselines]
         count = NOTHING if pd.isna(seeds) else str(len(seeds.split()))
-        yield table_line([block.title, horizon, *ours, *rivals, count, block.network or NOTHING])
+        known = [str(block.seq_len or NOTHING), row.trained.iloc[0] or NOTHING, count, block.network or NOTHING]
+        yield table_line([block.title, horizon, *ours, *rivals, *known])
 
 
 def _notes(name: str, tables: Tables) -> Iterator[str]:
@@ -212,16 +217,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         tables, folder = make_tables(*read_records(Path(args.results))), Path(args.output)
-        pairs = {name: [*compare_pairs(tables, name)] for name in tables.runs.table.unique() if name in COMPARED}
-        every = [pair for found in pairs.values() for pair in found]
-        texts = {"tables.md": to_markdown(tables, every), "tables.csv": to_csv(tables)}
-        texts["differences.csv"] = differences_csv(every)
+        compared = [(models, [*models.pairs()]) for models in compare(tables)]
+        texts = {"tables.md": to_markdown(tables, compared), "tables.csv": to_csv(tables)}
+        texts["differences.csv"] = differences_csv(pair for _, pairs in compared for pair in pairs)
         for name, text in texts.items():
             with replacing(folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
         written = [folder / name for name in texts]
-        for name, found in pairs.items() if args.plot else ():
-            written += plot_pairs(folder / f"differences_{name}.png", found)
+        for models, pairs in compared if args.plot else ():
+            written += plot_pairs(folder / f"differences_{models.table}_{models.look_back}.png", pairs)
         for line in (*summary(tables), *(f"written: {path}" for path in written)):
             logger.info("%s", line)
 

@@ -1,16 +1,17 @@
 """Describe models beside each other in Markdown; what it says of differences follows from their intervals."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import nan
 from pathlib import Path
 
 import pandas as pd
 
 from utils.plots import plot_differences
-from utils.tables.comparison import METRICS, Pair, costs, models_of, over_all, side_by_side
+from utils.tables.comparison import METRICS, Comparison, Pair
 from utils.tables.markdown import bullets, numbers, whole_table
 from utils.tables.records import NOTHING, Block
-from utils.tables.statistics import LEAST_DATA_SETS
-from utils.tables.tables import AVERAGE, Tables
+from utils.tables.statistics import LEAST_DATA_SETS, MEASURES
+from utils.tables.tables import AVERAGE
 
 DIGITS = 4
 BESIDE = (
@@ -33,28 +34,28 @@ COST = (
 )
 
 
-def describe_comparison(tables: Tables, table: str, pairs: Sequence[Pair]) -> Iterator[str]:
+def describe_comparison(models: Comparison, pairs: Sequence[Pair]) -> Iterator[str]:
     """Yield the sections that compare the models of a table; none where there are fewer than two."""
-    models = models_of(tables, table)
-    if len(models) < 2:
+    names, place = models.models, f"look-back {models.look_back}"
+    if len(names) < 2:
         return
-    yield from ["### Models side by side", "", *_beside(tables, table, models), "", *bullets([BESIDE]), ""]
-    if told := [pair for pair in pairs if pair.model == models[0]]:
-        yield from [f"### Differences from {models[0]}", "", *_differences(told), "", *bullets(_told(told)), ""]
-    yield from ["### Over all cells", "", *_overall(tables, table, models), ""]
-    yield from ["### Cost", "", *_costs(tables, table), "", *bullets([COST]), ""]
+    yield from [f"### Models side by side, {place}", "", *_beside(models), "", *bullets([BESIDE]), ""]
+    if told := [pair for pair in pairs if pair.model == names[0]]:
+        yield from [f"### Differences from {names[0]}, {place}", "", *_differences(told), "", *bullets(_told(told)), ""]
+    yield from [f"### Over all cells, {place}", "", *_overall(models), ""]
+    yield from [f"### Cost, {place}", "", *_costs(models), "", *bullets([COST]), ""]
 
 
 def describe_published(published: pd.DataFrame, table: str) -> Iterator[str]:
-    """Yield the published averages of all models and their sources, each look-back in lines of its own."""
-    averages = published[(published.horizon == AVERAGE) & (published.table == table)]
-    models = list(averages.model.unique())
-    rows = []
-    for (data, look_back), cells in averages.groupby(["data", "look_back"], sort=False):
-        values = {model: own.set_index("metric").published.reindex(METRICS) for model, own in cells.groupby("model")}
-        rows.append([data, look_back, *(numbers(values[m], 3) if m in values else NOTHING for m in models)])
-    yield from whole_table(["data set", "look-back", *models], rows)
-    yield ""
+    """Yield a table of the published averages at each look-back, with the sources below."""
+    printed = published[(published.horizon == AVERAGE) & (published.table == table)]
+    for look_back, figures in printed.groupby("look_back", sort=False):
+        names = list(figures.model.unique())
+        rows = []
+        for data, cells in figures.groupby("data", sort=False):
+            values = cells.set_index(["model", "metric"]).published
+            rows.append([data, *(numbers([values.get((name, m), nan) for m in METRICS], 3) for name in names)])
+        yield from [f"Look-back {look_back}:", "", *whole_table(["data set", *names], rows), ""]
     for source, figures in published[(published.source != "") & (published.table == table)].groupby("source"):
         names, steps = (", ".join(figures[column].unique()) for column in ("model", "look_back"))
         yield from bullets([f"{names}, look-back {steps}: {source}."])
@@ -77,20 +78,18 @@ def plot_pairs(path: Path, pairs: Sequence[Pair]) -> list[Path]:
     return [path]
 
 
-def _beside(tables: Tables, table: str, models: Sequence[str]) -> Iterator[str]:
-    frames = {metric: side_by_side(tables, table, metric) for metric in METRICS}
-    papers = tables.published[tables.published.table == table].set_index(["protocol", "horizon", "model", "metric"])
+def _beside(models: Comparison) -> Iterator[str]:
+    names, frames = models.models, [models.side_by_side(metric) for metric in METRICS]
+    printed = models.published.set_index(["protocol", "horizon", "model", "metric"]).published
     rows = []
-    for protocol, horizon in frames[METRICS[0]].index:
-        parts = {metric: _marked(frame.loc[(protocol, horizon)], models) for metric, frame in frames.items()}
-        title, look_back = protocol.title, str(protocol.seq_len)
-        rows.append([title, look_back, horizon, *map(_joined, *parts.values())])
-        names = [model.partition(",")[0] for model in models]
-        keys = [[(protocol, horizon, name, metric) for metric in METRICS] for name in names]
-        printed = [[papers.published.get(key, float("nan")) for key in pair] for pair in keys]
-        if pd.DataFrame(printed).notna().any(axis=None):
-            rows.append([title, look_back, f"{horizon}, published", *(numbers(pair, 3) for pair in printed)])
-    yield from whole_table(["data set", "look-back", "horizon", *models], rows)
+    for protocol, horizon in frames[0].index:
+        cells = [_marked(frame.loc[(protocol, horizon)], names) for frame in frames]
+        rows.append([protocol.title, horizon, *map(_joined, *cells)])
+        kinds = [name.partition(",")[0] for name in names]
+        figures = [[printed.get((protocol, horizon, kind, metric), nan) for metric in METRICS] for kind in kinds]
+        if pd.DataFrame(figures).notna().any(axis=None):
+            rows.append([protocol.title, f"{horizon}, published", *(numbers(pair, 3) for pair in figures)])
+    yield from whole_table(["data set", "horizon", *names], rows)
 
 
 def _marked(row: pd.Series, models: Sequence[str]) -> list[str]:
@@ -130,23 +129,21 @@ def _told(pairs: Iterable[Pair]) -> Iterator[str]:
         yield f"Against {other}, by {metric.upper()}: {counts} of {len(cells)} cells"
 
 
-def _overall(tables: Tables, table: str, models: Sequence[str]) -> Iterator[str]:
-    found = {metric: over_all(tables, table, metric) for metric in METRICS}
-    rows, count = [], max(data_sets for _, _, data_sets in found.values())
-    for metric, (figures, _, _) in found.items():
-        for model, own in figures.sort_values("mean_rank").iterrows() if len(figures) else ():
-            cells = [_bounded(own, name) for name in ("skill", "win_rate", "mean_rank")]
-            rows.append([metric.upper(), str(model), *cells])
-    yield from whole_table(["metric", "model", "skill", "win rate", "mean rank"], rows)
-    yield ""
-    cells = found[METRICS[0]][1]
-    notes = [f"{OVERALL} {cells} cell(s) of {count} data set(s) have all {len(models)} models."]
-    if count < LEAST_DATA_SETS:
+def _overall(models: Comparison) -> Iterator[str]:
+    rows = []
+    for metric in METRICS:
+        figures, cells = models.over_all(metric)
+        for model, own in figures.sort_values("mean_rank").iterrows() if len(cells) else ():
+            rows.append([metric.upper(), str(model), *(_bounded(own, name) for name in MEASURES)])
+    data_sets = len(cells.unique("protocol"))
+    yield from whole_table(["metric", "model", *(name.replace("_", " ") for name in MEASURES)], rows)
+    notes = [f"{OVERALL} {len(cells)} cell(s) of {data_sets} data set(s) have all {len(models.models)} models."]
+    if data_sets < LEAST_DATA_SETS:
         notes.append(
-            f"With {count} data set(s), fewer than {LEAST_DATA_SETS}, nothing can be told apart beyond these data: "
+            f"With {data_sets} data set(s), fewer than {LEAST_DATA_SETS}, nothing can be told apart beyond these data: "
             "there are no intervals, and the order of the models is no ranking."
         )
-    yield from bullets(notes)
+    yield from ["", *bullets(notes)]
 
 
 def _bounded(figures: pd.Series, name: str) -> str:
@@ -154,16 +151,14 @@ def _bounded(figures: pd.Series, name: str) -> str:
     return numbers([value], 3) + ("" if pd.isna(lower) else f" ({lower:.3f} to {upper:.3f})")
 
 
-def _costs(tables: Tables, table: str) -> Iterator[str]:
+def _costs(models: Comparison) -> Iterator[str]:
     rows = []
-    for one in costs(tables, table).itertuples():
-        counts = [NOTHING if pd.isna(count) else f"{int(count):,}" for count in (one.trained, one.total)]
+    for one in models.costs().itertuples():
         protocol: Block = one.protocol
+        counts = [NOTHING if pd.isna(count) else f"{int(count):,}" for count in (one.trained, one.total)]
         milliseconds = NOTHING if pd.isna(one.milliseconds) else f"{one.milliseconds:.3g}"
-        rows.append(
-            [protocol.title, str(protocol.seq_len), one.horizon, one.network, str(one.seeds), *counts,
-             numbers([one.seconds_per_epoch], 1), milliseconds, numbers([one.gib], 2), one.machine]
-        )  # fmt: skip
-    titles = ["data set", "look-back", "horizon", "model, backbone", "seeds", "trained", "parameters", "s / epoch",
-              "ms / forecast", "peak GiB", "machine"]  # fmt: skip
+        figures = [numbers([one.seconds], 1), milliseconds, numbers([one.gib], 2)]
+        rows.append([protocol.title, one.horizon, one.network, str(one.seeds), *counts, *figures, one.machine])
+    titles = ["data set", "horizon", "model, backbone", "seeds", "trained", "parameters", "s / epoch", "ms / forecast",
+              "peak GiB", "machine"]  # fmt: skip
     yield from whole_table(titles, rows)

@@ -51,9 +51,17 @@ def make_tables(records: Iterable[Record], unread: Sequence[str] = ()) -> Tables
     rows["model"] = [block.model or PAPER for block in rows.block]
     rows = rows.merge(published[["protocol", "model", "horizon", "metric", "published"]], how="left")
     rows = rows.join(_figures(rows, _scores(shown)), on=FIGURE)
+    trained = {(run.block, run.horizon): look_up(run.record, "model.parameters.trained") for run in shown.itertuples()}
+    rows["trained"] = [_span(trained.get((row.block, part)) for part in row.part) for row in rows.itertuples()]
     rows["difference"] = rows["mean"] - rows.published
     rows["gap"] = rows.gap.where(rows.seeds.isna(), "")
     return Tables(rows, runs, published, unread)
+
+
+def _span(counts: Iterable[int | None]) -> str:
+    """Return counts as text, of several different ones the least and the most; empty where none is known."""
+    known = sorted({count for count in counts if count is not None})
+    return " to ".join(f"{count:,}" for count in dict.fromkeys([*known[:1], *known[-1:]]))
 
 
 def _figures(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:

@@ -64,15 +64,18 @@ def test_a_row_shows_figures_published_difference_naive_seeds_and_backbone(tmp_p
     text, _ = make(tmp_path, *EXAMPLES)
     assert (
         "| ETTh1 | 96 | 0.3150 ± 0.0071 / 0.5000 ± 0.0000 | 0.369 / 0.389 | -0.0540 / +0.1110 | 1.0000 / 0.5000 "
-        "| 0.2500 / 0.1250 | 2 | CALF, gpt2 (random), 6 blocks |"
+        "| 0.2500 / 0.1250 | 96 | – | 2 | CALF, gpt2 (random), 6 blocks |"
     ) in text
     assert (
-        "| ETTh1 | 96 | 0.3860 / 0.4000 | – | – | 1.0000 / 0.5000 | 0.2500 / 0.1250 | 1 | DLinear |\n"
+        "| ETTh1 | 96 | 0.3860 / 0.4000 | – | – | 1.0000 / 0.5000 | 0.2500 / 0.1250 | 96 | – | 1 | DLinear |\n"
         "| ETTh1 | 192 | 0.3150 ± 0.0071"
     ) in text
-    assert "| ETTh2 | 96 | missing | 0.279 / 0.331 | – | – | – | – | – |" in text
+    assert "| ETTh2 | 96 | missing | 0.279 / 0.331 | – | – | – | 96 | – | – | – |" in text
     assert "| ETTh1 → ETTm1 | 96 | 0.4000 / 0.5000 | 0.767 / 0.564 |" in text
-    assert "| M4, selected on test | Hourly | 10.000 / 2.000 / – | – | – | 20.000 / 3.000 / – | – | – | 1 |" in text
+    assert (
+        "| M4, selected on test | Hourly | 10.000 / 2.000 / – | – | – | 20.000 / 3.000 / – | – | – | – | – | 1 |"
+        in text
+    )
     assert "| M4 | Others | 10.000 / 2.000 / 0.713 | 4.773 / 3.119 / 0.990 |" in text
 
 
@@ -129,8 +132,10 @@ def test_a_task_without_published_figures_has_a_column_for_each_metric(tmp_path:
     content["scores"] = {"accuracy": 0.91, "f1": None, "metrics": {"naive": {"accuracy": 0.5}}}
     text, lines = make(tmp_path, content)
     section = text.split("## Classification\n")[1]
-    assert section.splitlines()[1] == "| data set | horizon | accuracy | f1 | naive | seeds | model, backbone |"
-    assert "| Heart | 96 | 0.9100 | – | 0.5000 / – | 1 | CALF, gpt2 (random), 6 blocks |" in section
+    assert section.splitlines()[1] == (
+        "| data set | horizon | accuracy | f1 | naive | look-back | trained | seeds | model, backbone |"
+    )
+    assert "| Heart | 96 | 0.9100 | – | 0.5000 / – | 96 | – | 1 | CALF, gpt2 (random), 6 blocks |" in section
     assert "published" not in section
     assert [line["metric"] for line in lines if line["table"] == "classification"] == ["accuracy", "f1"]
 

@@ -1,6 +1,7 @@
 """Test the sections that put models beside each other, and the file and the picture of their differences."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def make(folder: Path, *flags: str) -> tuple[str, list[dict[str, str]]]:
 
 def rows(text: str, title: str) -> list[list[str]]:
     """Return the cells of the table below a title, without its header."""
-    lines = text.partition(f"### {title}\n\n")[2].split("\n\n")[0].splitlines()
+    lines = text.partition(f"### {title}")[2].partition("\n\n")[2].split("\n\n")[0].splitlines()
     return [line.strip("| ").split(" | ") for line in lines[2:]]
 
 
@@ -54,22 +55,32 @@ def test_models_are_columns_with_the_best_and_the_second_marked(tmp_path: Path) 
         for seed in (2021, 2022):
             add(tmp_path, shift, seed, model=model)
     text, _ = make(tmp_path)
-    assert "| data set | look-back | horizon | CALF, gpt2 (random), 6 blocks | DLinear | Naive |" in text
-    own, _ = rows(text, "Models side by side")
-    assert own[:3] == ["ETTh1", "96", "96"]
-    assert own[3].startswith("_0.5") and own[4].startswith("**0.4") and own[5].startswith("0.6")
-    assert " ± 0.0007_ / _" in own[3]
+    assert "| data set | horizon | CALF, gpt2 (random), 6 blocks | DLinear | Naive |" in text
+    own, _ = rows(text, "Models side by side, look-back 96")
+    assert own[:2] == ["ETTh1", "96"]
+    assert own[2].startswith("_0.5") and own[3].startswith("**0.4") and own[4].startswith("0.6")
+    assert " ± 0.0007_ / _" in own[2]
 
 
-def test_a_published_figure_stands_under_its_model_at_the_same_look_back_alone(tmp_path: Path) -> None:
+def test_figures_of_another_look_back_stand_in_a_table_of_their_own(tmp_path: Path) -> None:
     for seq_len in (96, 336):
         for horizon in (96, 192, 336, 720):
             for model in ("DLinear", "Naive"):
                 add(tmp_path / str(seq_len), 0, model=model, pred_len=horizon, seq_len=seq_len)
-    found = rows(make(tmp_path)[0], "Models side by side")
-    published = [row for row in found if row[2].endswith(", published")]
-    assert published == [["ETTh1", "96", "average, published", "0.456 / 0.452", "–"]]
-    assert ["ETTh1, seq_len 336", "336", "96"] in [row[:3] for row in found]
+    text, lines = make(tmp_path)
+    near, far = (rows(text, f"Models side by side, look-back {steps}") for steps in (96, 336))
+    assert [row[1] for row in near] == ["96", "192", "336", "720", "average", "average, published"]
+    assert near[-1] == ["ETTh1", "average, published", "0.456 / 0.452", "–"]
+    assert [row[1] for row in far] == ["96", "192", "336", "720", "average"]
+    assert {(line["model"], line["other"]) for line in lines} == {("DLinear", "Naive")}
+    assert sorted({line["seq_len"] for line in lines}) == ["336", "96"]
+
+
+def test_every_row_says_look_back_trained_parameters_seeds_and_backbone(tmp_path: Path) -> None:
+    for seed in (2021, 2022):
+        add(tmp_path, 0.0, seed)
+    line = next(line for line in make(tmp_path)[0].splitlines() if line.startswith("| ETTh1 | 96 |"))
+    assert line.endswith("| 96 | 1,500 | 2 | CALF, gpt2 (random), 6 blocks |")
 
 
 def test_a_difference_has_an_interval_and_a_plain_word(tmp_path: Path) -> None:
@@ -141,9 +152,7 @@ def test_cost_stands_beside_accuracy(tmp_path: Path) -> None:
     for model in ("CALF", "DLinear"):
         add(tmp_path, 0.0, model=model)
     found = rows(make(tmp_path)[0], "Cost")
-    assert found[1] == [
-        "ETTh1", "96", "96", "DLinear", "1", "1,500", "2,000", "15.0", "0.25", "1.00", "CPU, 2 threads"
-    ]  # fmt: skip
+    assert found[1] == ["ETTh1", "96", "DLinear", "1", "1,500", "2,000", "15.0", "0.25", "1.00", "CPU, 2 threads"]
 
 
 def test_models_of_another_task_are_not_compared(tmp_path: Path) -> None:
@@ -159,14 +168,48 @@ def test_a_picture_of_the_differences_on_request(tmp_path: Path) -> None:
     make(tmp_path)
     assert not list(tmp_path.glob("*.png"))
     make(tmp_path, "--plot")
-    assert [path.name for path in tmp_path.glob("*.png")] == ["differences_long_term.png"]
+    assert [path.name for path in tmp_path.glob("*.png")] == ["differences_long_term_96.png"]
 
 
 def test_published_averages_name_their_source_and_their_look_back(tmp_path: Path) -> None:
     text, _ = make(tmp_path)
-    found = {(row[0], row[1]): row for row in rows(text, "Published averages")}
-    header = text.partition("### Published averages\n\n")[2].splitlines()[0].strip("| ").split(" | ")
-    assert found["ETTh1", "96"][header.index("TimesNet")] == "0.458 / 0.450"
-    assert found["ETTh1", "336"][header.index("GPT4TS")] == "0.427 / 0.426"
-    assert found["ETTh1", "96"][header.index("GPT4TS")] == "0.447 / 0.436"
-    assert "arXiv 2302.11939" in text
+    published = text.partition("### Published averages")[2]
+
+    def cell(look_back: str, model: str) -> str:
+        header, _, *lines = published.partition(f"Look-back {look_back}:\n\n")[2].split("\n\n")[0].splitlines()
+        (line,) = (line for line in lines if line.startswith("| ETTh1 |"))
+        return line.strip("| ").split(" | ")[header.strip("| ").split(" | ").index(model)]
+
+    assert cell("96", "TimesNet") == "0.458 / 0.450"
+    assert cell("96", "GPT4TS") == "0.447 / 0.436"
+    assert cell("336", "GPT4TS") == "0.427 / 0.426"
+    assert "arXiv 2302.11939" in published
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("cost",), "text"),
+        (("cost",), {"milliseconds_per_forecast": None, "peak_memory": 0}),
+        (("run", "training"), "text"),
+        (("run", "training", "epochs"), []),
+        (("run", "environment"), None),
+        (("model", "parameters"), {}),
+        (("data", "config", "pred_len"), None),
+        (("data", "config", "seq_len"), -200),
+        (("scores", "metrics", "DLinear"), {}),
+    ],
+    ids=str,
+)
+def test_a_record_that_lacks_a_part_stops_nothing(tmp_path: Path, place: tuple[str, ...], value: object) -> None:
+    for model in ("CALF", "DLinear", "Naive"):
+        add(tmp_path, 0.0, model=model)
+    path = tmp_path / "DLinear_ETTh1_96_2021" / "metrics.json"
+    content = group = json.loads(path.read_text())
+    for name in place[:-1]:
+        group = group[name]
+    group[place[-1]] = value
+    path.write_text(json.dumps(content))
+    text, lines = make(tmp_path, "--plot")
+    assert "### Models side by side, look-back 96" in text
+    assert ("CALF, gpt2 (random), 6 blocks", "Naive") in {(line["model"], line["other"]) for line in lines}
