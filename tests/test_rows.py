@@ -74,7 +74,7 @@ def test_a_task_is_its_experiment_and_one_row(task: str, workplace: Path, caplog
     assert tables.main([]) == 0
     shown = next(workplace.glob("results/*.md")).read_text()
     section = shown[shown.index("## Forecasting the last step") :]
-    assert f"{record['scores']['last_step_mae']:.4f} | 1 | DLinear" in section
+    assert f"{record['scores']['last_step_mae']:.4f} | 24 | 400 | 1 | DLinear" in section
 
 
 def test_flags_of_files_and_of_the_future_are_refused_where_a_task_is_not_of_one_series(
