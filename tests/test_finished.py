@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 import run
+from exp.config import RunConfig
+from exp.flags import parse
+from exp.long_term_forecast import LongTermForecast
 from tests.conftest import Tiny, WriteCsv, hourly_table
 from tests.helpers.commands import succeed
 
@@ -44,6 +47,27 @@ def test_overwrite_repeats_it(tiny: Tiny, training: list[str]) -> None:
     (second,) = succeed([*tiny(), "--overwrite"])
     assert len(training) == 2
     assert second["scores"]["metrics"] == first["scores"]["metrics"]
+
+
+def test_overwrite_begins_anew_where_a_kill_left_the_state_of_a_training_that_had_ended(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr("exp.training.clear_state", lambda folder: None)
+        (first,) = succeed(tiny(train_epochs=2))
+    caplog.clear()
+    (second,) = succeed([*tiny(train_epochs=2), "--overwrite"])
+    assert not [message for message in caplog.messages if "going on after" in message]
+    assert len([message for message in caplog.messages if message.startswith("epoch ")]) == 2
+    assert second["scores"] == first["scores"]
+
+
+def test_what_another_run_has_trained_meanwhile_is_not_trained_again(tiny: Tiny, training: list[str]) -> None:
+    experiment = LongTermForecast(RunConfig.from_flags(parse(tiny())))
+    (first,) = succeed(tiny())
+    (again,) = experiment.train_and_test()
+    assert len(training) == 1
+    assert again["scores"] == first["scores"]
 
 
 def test_another_configuration_is_another_run(tiny: Tiny, training: list[str]) -> None:
