@@ -1,5 +1,6 @@
 """Describe which series and windows a run asks for, as checked values. Nothing here reads a series."""
 
+import codecs
 import os
 from dataclasses import asdict, dataclass
 from math import ceil
@@ -20,6 +21,15 @@ DATA_HELP = (
 )
 TIME_ZONE = Kind(str, lambda name: name in available_timezones(), "a time zone like Europe/Berlin or UTC")
 COLUMN = Kind(str, lambda name: name != "", "the name of a column")
+ENCODING = Kind(str, lambda name: is_encoding(name), "an encoding of text, like utf-8, cp1252, gbk or utf-16")
+
+
+def is_encoding(name: str) -> bool:
+    """Return whether Python knows an encoding of text."""
+    try:
+        return codecs.lookup(name)._is_text_encoding
+    except (LookupError, ValueError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -39,13 +49,29 @@ class DataConfig:
     target: str = flag("OT", COLUMN, "the target column")
     percent: int = flag(100, whole(1, 100), "few-shot: train on this share of the training rows")
     freq: str | None = flag(None, TEXT, "step between rows (h, 15min, D, W, MS); inferred from the dates if left out")
-    date_col: str | None = flag(None, COLUMN, "the column of dates; if left out date, else the first that holds dates")
-    fill: str | None = flag(
-        None, choice("linear", "ffill"), "fill gaps and missing values, linear or ffill; they are refused if left out"
+    season: int | None = flag(None, whole(high=1_000_000), "steps of a season; follows from the step if left out")
+    date_col: str | None = flag(
+        None, COLUMN, "column of dates, or several: Date,Time; none: there are no dates. If left out date, else found"
     )
+    columns: str | None = flag(None, COLUMN, "columns to use, with commas between; all that hold numbers if left out")
+    ignore: str | None = flag(None, COLUMN, "columns to leave out, with commas between")
+    id_col: str | None = flag(None, COLUMN, "column that tells the series of a long file apart; found if left out")
+    missing: str | None = flag(None, TEXT, "what else stands for a missing value, with commas between: -9999,-200")
+    fill: str = flag(
+        "auto", choice("auto", "linear", "ffill", "none"),
+        "gaps and missing values: auto fills short ones linearly; linear or ffill fill all; none refuses them",
+    )  # fmt: skip
+    duplicates: str | None = flag(
+        None, choice("mean", "first", "last"), "which of several rows of one date to take; refused if left out"
+    )
+    decimal: str | None = flag(None, choice(".", ","), "decimal mark of a file whose numbers can be read in two ways")
+    encoding: str | None = flag(None, ENCODING, "encoding of the file's text, like gbk or cp1252; found if left out")
     tz: str | None = flag(None, TIME_ZONE, "time zone of a clock that writes no offsets from UTC, like Europe/Berlin")
 
-    of_the_file: ClassVar[frozenset[str]] = frozenset({"root_path", "data_path", "date_col", "fill", "tz"})
+    of_reading: ClassVar[tuple[str, ...]] = (
+        "date_col", "columns", "ignore", "id_col", "missing", "fill", "duplicates", "decimal", "encoding", "tz",
+    )  # fmt: skip
+    of_the_file: ClassVar[frozenset[str]] = frozenset({"root_path", "data_path", *of_reading})
 
     @property
     def slug(self) -> str:

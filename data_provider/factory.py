@@ -1,7 +1,7 @@
 """Turn a data set's name into standardised windows for training, validation and test, or a report on its file."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pkgutil import resolve_name
 
 import numpy as np
@@ -22,6 +22,8 @@ class ForecastData:
     Attributes:
         columns: C names, the target last
         scored: the channels that loss and metrics look at
+        value_column: of a long table, what its series hold
+        form: how the dates are written, where they are no ISO dates
         scaler: mean and population standard deviation per channel, of the full training split
         season: steps per season
         has_season: whether a whole season lies before the first step to be tested
@@ -32,6 +34,8 @@ class ForecastData:
     scaler: StandardScaler
     dates: pd.DatetimeIndex
     date_column: str
+    value_column: str | None
+    form: str | None
     frequency: str
     season: int
     has_season: bool
@@ -68,7 +72,7 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
     borders = spec.split(len(frame.values), frame.source)
     scaler, series, constant = _standardize(frame, borders)
     series.marks = calendar_marks(frame.dates) if marks else None
-    season = season_length(frame.frequency)
+    season = config.season or season_length(frame.frequency)
     has_season = season <= borders.val
     windows = {
         split: make_windows(series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source)
@@ -81,6 +85,8 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
         scaler=scaler,
         dates=frame.dates,
         date_column=frame.date_column,
+        value_column=frame.value_column,
+        form=frame.form,
         frequency=frame.frequency,
         season=season,
         has_season=has_season,
@@ -93,6 +99,8 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
 
 def _target(config: DataConfig, frame: Frame, any_target: bool) -> tuple[str, tuple[str, ...]]:
     """Return the target column; the last one, with a note, where none was named and all are forecast anyway."""
+    if frame.target is not None:
+        return frame.target, ()
     last, is_own = frame.columns[-1], config.data == "custom" and config.target == DataConfig.target
     if config.features != "M" or config.target in frame.columns or not (any_target or is_own):
         return config.target, ()
@@ -132,7 +140,7 @@ def quality_report(config: DataConfig) -> list[str]:
         *_splits(table, config),
     ]
     title = f"{table.source}: {path.stat().st_size / 1e6:,.2f} MB, {table.location}"
-    return [title, *(f"  {line}" for line in lines), _verdict(config, bool(problems))]
+    return [title, *(f"  {line}" for line in lines), _verdict(config)]
 
 
 def _splits(table: Frame, config: DataConfig) -> Iterator[str]:
@@ -155,15 +163,10 @@ def _splits(table: Frame, config: DataConfig) -> Iterator[str]:
         yield f"too short: {fits if pred_len > 0 else 'the file has too few rows to be split'}"
 
 
-def _verdict(config: DataConfig, has_holes: bool) -> str:
+def _verdict(config: DataConfig) -> str:
     """Return whether a run could use the file: do everything that comes before training."""
-    reason = ""
-    for fill in ["linear", "ffill"] if has_holes and not config.fill else [config.fill]:
-        try:
-            load_data(replace(config, fill=fill))
-        except UserError as error:
-            reason = str(error)
-        else:
-            how = f"with --fill {fill}" if fill else "as it is"
-            return f"The file can be used {how}{' (or ffill)' if fill == 'linear' and not config.fill else ''}."
-    return f"The file cannot be used as it is: {reason}"
+    try:
+        load_data(config)
+    except UserError as error:
+        return f"The file cannot be used as it is: {error}"
+    return "The file can be used as it is."

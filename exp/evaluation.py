@@ -14,6 +14,7 @@ from torch import Tensor
 
 from data_provider.datasets import find_dataset
 from data_provider.factory import ForecastData
+from data_provider.reading import counted
 from data_provider.windows import Batch, Split, make_loader
 from models.base import Model, check_finite
 from models.config import ModelConfig
@@ -194,7 +195,7 @@ def draw_windows(predictor: Predictor, data: ForecastData, pictures: Path, title
         first = int(batch.origins[i]) - len(history)
         plot_forecast(
             pictures / f"window_{index:05d}.png",
-            data.dates[first : first + len(history) + len(truth)],
+            counted(data.dates[first : first + len(history) + len(truth)], data.form),
             history,
             {"truth": truth, "forecast": original_units(drawn[i], data)},
             first_and_last(data.scored_columns),

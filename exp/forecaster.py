@@ -10,7 +10,7 @@ Shapes: L seq_len, H steps, C columns.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 
@@ -19,7 +19,16 @@ import pandas as pd
 import torch
 
 import models
-from data_provider.reading import Frame, Reading, aware_dates, frame_from, future_dates, same_step, written_dates
+from data_provider.reading import (
+    Frame,
+    Reading,
+    aware_dates,
+    counted,
+    frame_from,
+    future_dates,
+    same_step,
+    written_dates,
+)
 from data_provider.windows import calendar_marks
 from exp.options import check_steps
 from exp.trained_series import TrainedSeries
@@ -43,6 +52,7 @@ class Forecast:
     Attributes:
         dates: H dates as the clock of ``offset`` shows them.
         offset: from UTC, like +02:00; None if the file does not tell.
+        form: how the file writes its dates, where they are no ISO dates.
         stamps: H dates in the time zone of the table.
         values: (H, C).
         bands: lower and upper bound (H, C) by nominal coverage, NaN where there is none.
@@ -51,6 +61,7 @@ class Forecast:
 
     dates: pd.DatetimeIndex
     offset: str | None
+    form: str | None
     stamps: pd.DatetimeIndex
     columns: tuple[str, ...]
     values: np.ndarray
@@ -60,14 +71,14 @@ class Forecast:
 
     def table(self) -> pd.DataFrame:
         """Return a row for each date, column and band: date, column, forecast, lower, upper, and level of several."""
-        return self._tidy(self.stamps)
+        return self._tidy(counted(self.stamps, self.form))
 
     def save(self, folder: Path) -> None:
         """Write ``forecast.csv`` and ``forecast.npy``, (H, C), each whole or not at all."""
         with replacing(folder / ARRAY) as temporary, temporary.open("wb") as file:
             np.save(file, self.values)
         with replacing(folder / CSV) as temporary:
-            self._tidy(written_dates(self.stamps, self.offset), rounded=True).to_csv(temporary, index=False)
+            self._tidy(written_dates(self.stamps, self.offset, self.form), rounded=True).to_csv(temporary, index=False)
 
     def _tidy(self, dates: pd.Index, rounded: bool = False) -> pd.DataFrame:
         none = np.full_like(self.values, np.nan)
@@ -116,15 +127,18 @@ class Forecaster:
         """Return how many rows before the first forecast one are needed."""
         return max(self.model.config.seq_len, self.model.lookback)
 
-    def reading(self, date_col: str | None, fill: str | None, tz: str | None, irregular_dates: bool = False) -> Reading:
-        """Return how a table is to be read for this model."""
-        return Reading(
-            date_col=date_col,
+    def reading(self, reading: Reading) -> Reading:
+        """Return how a table is to be read for this model, given how it is written."""
+        return replace(
+            reading,
             freq=self.series.frequency,
-            fill=fill,
-            tz=self.series.tz if tz is None else tz,
-            irregular_dates=irregular_dates,
+            tz=self.series.tz if reading.tz is None else reading.tz,
             columns=self.columns,
+            trained=True,
+            last=self.lookback,
+            ignore=(),
+            features="M",
+            target=self.series.value_column,
         )
 
     def predict(
@@ -133,7 +147,7 @@ class Forecaster:
         predict_len: int | None = None,
         interval: float | Sequence[float] | None = 0.9,
         date_col: str | None = None,
-        fill: str | None = None,
+        fill: str = "auto",
         tz: str | None = None,
     ) -> pd.DataFrame:
         """Forecast the steps after the end of ``table``.
@@ -145,7 +159,8 @@ class Forecaster:
                 forward on its own output: it gets worse than the test said, and has no intervals there.
             interval: nominal coverage of the prediction intervals, between 0 and 1, or several; None for none.
             date_col: the column of dates; None for the one of training, else ``date``, else the first of dates.
-            fill: ``linear`` or ``ffill`` for gaps and missing values; None refuses them.
+            fill: what becomes of gaps and missing values among the rows that the model sees: ``auto`` fills short ones
+                linearly, ``linear`` and ``ffill`` fill all, ``none`` refuses them.
             tz: time zone of dates that have none, like ``Europe/Berlin``; None for the one of training.
 
         Returns:
@@ -157,10 +172,11 @@ class Forecaster:
         """
         if not isinstance(table, pd.DataFrame):
             raise UserError(f"A pandas DataFrame is needed, not a {type(table).__name__}.")
-        if date_col is None and self.series.date_column in table.columns:
-            date_col = self.series.date_column
+        own = self.series.date_column
+        if date_col is None and (own in table.columns or set(own.split(",")) <= set(table.columns)):
+            date_col = own
         levels = () if interval is None else check_levels([interval] if np.ndim(interval) == 0 else interval)
-        frame = frame_from(table, self.reading(date_col, fill, tz))
+        frame = frame_from(table, self.reading(Reading(date_col=date_col, fill=fill, tz=tz)))
         forecast = self.forecast(frame, predict_len, levels)
         for note in (*frame.notes, *forecast.notes):
             logger.warning(note)
@@ -186,6 +202,7 @@ class Forecaster:
         return Forecast(
             dates=dates,
             offset=frame.offset,
+            form=frame.form,
             stamps=aware_dates(dates, frame.offset, frame.zone, frame.frequency),
             columns=series.columns[series.scored],
             values=forecast,

@@ -11,6 +11,7 @@ import numpy as np
 from data_provider.config import DataConfig
 from data_provider.datasets import find_dataset
 from data_provider.factory import ForecastData, load_data
+from data_provider.reading import written_dates
 from data_provider.windows import Split, make_loader
 from exp.base import Experiment
 from exp.evaluation import draw_windows, references, score_windows, scored_targets
@@ -52,6 +53,7 @@ class LongTermForecast(Experiment):
             "features": self.config.data.features,
             "target": self.config.data.target,
             "date_column": self.data.date_column,
+            "value_column": self.data.value_column,
             "tz": self.config.data.tz,
             "frequency": self.data.frequency,
             "season": self.data.season,
@@ -62,8 +64,9 @@ class LongTermForecast(Experiment):
         data, config = self.data, self.config.data
         counts = ", ".join(f"{split.value} {len(windows):,}" for split, windows in data.windows.items())
         few_shot = "" if config.percent == 100 else f", {config.percent} % of the training rows"
+        first, last = written_dates(data.dates[[0, -1]], None, data.form)
         return [
-            f"data: {data.source}, {len(data.dates):,} rows, {data.dates[0]} to {data.dates[-1]} ({data.frequency})",
+            f"data: {data.source}, {len(data.dates):,} rows, {first} to {last} ({data.frequency})",
             f"channels: {len(data.columns)} ({config.features}), target {config.target}",
             f"windows of {config.seq_len} -> {config.pred_len}: {counts}; {len(self.train_loader)} training batches"
             f"{few_shot}",

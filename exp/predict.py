@@ -11,7 +11,7 @@ import torch
 
 from data_provider.config import data_file
 from data_provider.datasets import DatasetSpec, find_dataset
-from data_provider.reading import Frame, read_frame, written_dates
+from data_provider.reading import Frame, Reading, counted, read_frame, written_dates
 from exp.config import RunConfig
 from exp.forecaster import CSV, Forecast, Forecaster
 from utils.device import pick_device
@@ -68,8 +68,7 @@ def _read(config: RunConfig, forecaster: Forecaster) -> Frame:
         if missing := [name for name in forecaster.columns if name not in frame.columns]:
             raise UserError(f"{frame.source} has no column {missing[0]!r}, which the model was trained on.")
         return frame.arrange(forecaster.columns)
-    reading = forecaster.reading(config.data.date_col, config.data.fill, config.data.tz, spec.irregular_dates)
-    return read_frame(data_file(config.data, spec), reading)
+    return read_frame(data_file(config.data, spec), forecaster.reading(Reading.of(config.data, spec)))
 
 
 def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:
@@ -81,12 +80,12 @@ def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:
     title = f"{config.model} on {Path(frame.source).name}: {steps} steps after "
     pages = plot_future(
         config.results,
-        frame.dates[-tail:].append(forecast.dates),
+        counted(frame.dates[-tail:].append(forecast.dates), frame.form),
         frame.values[-tail:, order],
         forecast.values,
         forecast.bands,
         forecast.columns,
-        f"{title}{written_dates(frame.dates[-1:], None)[0]}{rolled}",
+        f"{title}{written_dates(frame.dates[-1:], None, frame.form)[0]}{rolled}",
     )
     for stale in set(config.results.glob("forecast_*.png")) - set(pages):
         stale.unlink()
@@ -95,7 +94,7 @@ def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:
 
 def _lines(frame: Frame, forecast: Forecast) -> Iterator[str]:
     """Yield what is forecast, and the first steps of the last column, the target."""
-    dates, target = written_dates(forecast.stamps, forecast.offset), forecast.columns[-1]
+    dates, target = written_dates(forecast.stamps, forecast.offset, forecast.form), forecast.columns[-1]
     span = f"{dates[0]} to {dates[-1]}"
     yield f"Forecast of {len(dates)} steps ({frame.frequency}) after the end of {frame.source}: {span}"
     for step in range(min(SHOWN, len(dates))):

@@ -30,8 +30,8 @@ def target_configs(source: DataConfig, runtime: RuntimeOptions) -> dict[str, Dat
         spec, folder = find_dataset(name), source.root_path
         beside = folder and (Path(folder) / (file or spec.file or "")).is_file()
         root = runtime.target_root_path or (folder if beside else None)
-        tz = source.tz if spec.named_by_user else None
-        config = replace(source, data=name, root_path=root, data_path=file, percent=100, freq=None, tz=tz)
+        published = {} if spec.named_by_user else {each: getattr(DataConfig, each) for each in DataConfig.of_reading}
+        config = replace(source, data=name, root_path=root, data_path=file, percent=100, freq=None, **published)
         if config in found.values():
             raise UserError(f"--target_data names {name} twice with the same file.")
         found[_name(config)] = config

@@ -23,6 +23,7 @@ class TrainedSeries:
         scored: the columns that the model forecasts.
         mean: (C,), of the training rows.
         scale: (C,), standard deviation of the training rows.
+        value_column: of a long table, what its series hold; None for other tables.
     """
 
     columns: tuple[str, ...]
@@ -32,6 +33,7 @@ class TrainedSeries:
     frequency: str
     date_column: str
     tz: str | None
+    value_column: str | None
     features: str
     precision: str
 
@@ -55,6 +57,8 @@ class TrainedSeries:
         columns, features, date_column = data["columns"], data["features"], data["date_column"]
         if not isinstance(columns, list) or not all(isinstance(name, str) and name for name in [*columns, date_column]):
             raise UserError("the names of its columns are no texts")
+        if not isinstance(data["frequency"], str):
+            raise UserError("its frequency is no text")
         if len(columns) != channels or len(set(columns)) != channels:
             raise UserError(f"it has to name {channels} different columns, as many as its model has channels")
         for name, value in (("features", features), ("precision", precision)):
@@ -71,6 +75,7 @@ class TrainedSeries:
             frequency=check_frequency(data["frequency"]),
             date_column=date_column,
             tz=check("tz", data["tz"]),
+            value_column=check("target", data["value_column"]),
             features=features,
             precision=precision,
         )

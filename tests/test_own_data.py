@@ -256,7 +256,7 @@ def test_columns_may_be_reordered_and_more(trained: Path, caplog: pytest.LogCapt
         (daily_table(20), ["20 rows"]),
         (daily_table(60).assign(date=pd.date_range("2024-01-01", periods=60, freq="h")), ["a row every h"]),
         (daily_table(60).assign(date=pd.date_range("2024-01-01", periods=60, freq="W")), ["a row every W-SUN"]),
-        (daily_table().drop(index=[380, 381]), ["2 step(s) of D are missing", "--fill"]),
+        (daily_table().drop(index=range(380, 387)), ["7 step(s) of D are missing", "--fill"]),
     ],
     ids=["a missing column", "too few rows", "hours", "weeks", "a gap"],
 )
@@ -408,7 +408,7 @@ def test_the_embedded_sample_can_be_forecast(tiny_gpt2: Path, tiny_words: Path, 
         (["--do_predict", "--features", "MS", "--predict_len", "97"], "cannot go beyond --pred_len 96"),
         (["--is_training", "0", "--load", ""], "--load : choose a path in UTF-8, not empty."),
         (["--is_training", "0", "--load", __file__], "is a file; name the folder"),
-        (["--fill", "zeros"], "--fill zeros: choose one of linear, ffill"),
+        (["--fill", "zeros"], "--fill zeros: choose one of auto, linear, ffill, none"),
     ],
 )
 def test_contradictions_are_refused(

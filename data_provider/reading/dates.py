@@ -1,26 +1,50 @@
 """Read the dates of a table: with certainty, or refuse them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timezone, tzinfo
 
 import numpy as np
 import pandas as pd
 
 from data_provider.reading.csv_file import Location, shown
+from data_provider.reading.frequency import exact_frequency
+from data_provider.reading.periods import read_periods
 from utils.errors import UserError
 
 DATE = "date"
+COUNT = "count"  # the form of dates that are whole numbers: n stands n seconds after 1970 began
+MOST_COUNT = 10_000_000
+ENOUGH = 12  # dates whose order of day and month a regular step decides
 
 # A year first; pandas alone also takes "now", "2024.5" (May) and "-1" (two years before Christ) for ISO dates.
 _TIME = r"[T ]\s*\d[\d:.,]*"
 _OFFSET = r"\s*(Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)"
 _YEAR_FIRST = rf"\d{{4}}(?:\d{{4}}|([-/ ])\d{{1,2}}(?:\1\d{{1,2}})?)?(?:{_TIME}(?:{_OFFSET})?)?"
+# A day and a time of it, which may be left out at midnight.
+_CLOCK = r"(?P<h>\d{1,2})(?::(?P<m>\d{2})(?::(?P<s>\d{2}(?:[.,]\d+)?))?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
+_DAY_AND_TIME = rf"(?P<day>.*?\d.*?)(?:(?:\s+|,\s*|T)(?P<time>(?=[^ ]*:|\d+\s*[AaPp]\.?[Mm]){_CLOCK}))?"
+TIME_OF_DAY = re.compile(
+    r"(?:\d{1,2}(?:[:.]\d{2}){1,2}\s*(?:[AaPp]\.?[Mm]\.?)?|\d{1,2}\s*[AaPp]\.?[Mm]\.?)(?:\s*-\s*\d.*)?"
+)
+_WEEKDAY = r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+(?=\d|[a-z])"
+_INTERVAL = r"(.*\d)\s+(?:-|–|to|bis)\s+\d.*|(\d{4}-.*)/\d{4}-.*"
 # Other dates that are read. Where the day may come first or second, the whole column has to decide.
-_DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d-%b-%Y", "%d %b %Y", "%b %d %Y", "%b %d, %Y")
-_TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+_DAYS = (
+    "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y",
+    "%d.%m.%y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%b %d, %Y", "%B %d %Y", "%B %d, %Y",
+    "%d%b%Y", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d",
+)  # fmt: skip
 _REMEDY = "write dates like 2024-01-31 13:00:00"
 _NUMBER = r"[+-]?\d+(?:[.,]\d+)?"
+_CELL = re.compile(
+    r"[^\w]{0,2}[\d.,]*\d[\d.,]*\s*(?:[eE][+-]?\d+|\W|[kKMBb]|[kM]?\w{0,2})?\)?|\d.*[-/. :]\d.*|\d{4}-?[QWM]\d+"
+    r"|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}.*"
+)
+# Numbers that count time, by the numbers of their digits: from when, in which unit.
+_EPOCHS = {(9, 10): "s", (12, 13): "ms", (15, 16): "us", (18, 19): "ns"}
+_STAMPS = {10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_SERIAL = (20_000, 80_000)  # Excel's days, of 1954 to 2119
 
 
 @dataclass(frozen=True)
@@ -32,12 +56,16 @@ class Stamps:
         offsets: of each date from UTC
         is_utc: whether the last offset is written as Z
         zone: the time zone of all dates, where it is known
+        form: how they are written, where they are no ISO dates: ``count``, or a pattern of ``periods``
+        notes: what was decided
     """
 
     wall: pd.DatetimeIndex
     offsets: pd.TimedeltaIndex | None = None
     is_utc: bool = False
     zone: tzinfo | None = None
+    form: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def written(self) -> str | None:
@@ -46,30 +74,42 @@ class Stamps:
             return None
         return "Z" if self.is_utc else str(timezone(self.offsets[-1].round("min")))[3:] or "+00:00"
 
+    def take(self, rows: np.ndarray) -> "Stamps":
+        """Return the dates of some rows, in their order."""
+        offsets = None if self.offsets is None else self.offsets[rows]
+        return replace(self, wall=self.wall[rows], offsets=offsets)
+
 
 def parse_dates(column: pd.Series, location: Location) -> Stamps:
-    """Read a column of dates or of texts; raise UserError if one cannot be read with certainty."""
+    """Read a column of dates or of texts, which knows its rows by its index; raise UserError if one cannot be read."""
     is_dates = pd.api.types.is_datetime64_any_dtype(column)
-    stamps = stamps_of(pd.DatetimeIndex(column)) if is_dates else _of_texts(column, location)
+    stamps = stamps_of(pd.DatetimeIndex(column)) if is_dates else _of_texts(stripped(column), location)
     unread = np.asarray(stamps.wall.isna())
     if unread.any():
-        row = int(np.argmax(unread))
-        cell = column.iloc[row]
+        where = f"{location.name}, column {column.name!r}, {location.row(int(column.index[np.argmax(unread)]))}"
+        cell = column.iloc[int(np.argmax(unread))]
         problem = "the date is missing" if pd.isna(cell) else f"{shown(cell)} is no date that fits the others"
-        is_number = re.fullmatch(_NUMBER, str(cell))
-        remedy = " (counts of seconds or days have to be turned into dates first)" if is_number else ""
-        where = f"{location.name}, column {column.name!r}, {location.row(row)}"
-        raise UserError(f"{where}: {problem}; {_REMEDY}{remedy}.")
+        raise UserError(f"{where}: {problem}; {_REMEDY}, or name the column of dates with --date_col (none: no dates).")
     return stamps
 
 
-def looks_like_dates(texts: pd.Series, location: Location) -> bool:
-    """Tell whether texts are dates that rise; years, and days without separators, are such texts too."""
+def unreadable_dates(column: pd.Series, location: Location) -> np.ndarray:
+    """Return where a column that holds dates has a text that is none."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return column.isna().to_numpy()
     try:
-        wall = _of_texts(texts, location).wall
+        return np.asarray(_of_texts(stripped(column), location).wall.isna())
     except UserError:
-        return True  # dates that can be read in two ways
-    return not wall.hasnans and bool((np.diff(wall.to_numpy()) >= np.timedelta64(-1, "h")).all())
+        return np.zeros(len(column), dtype=bool)
+
+
+def looks_like_dates(texts: pd.Series, location: Location) -> bool:
+    """Tell whether all texts are dates; those that can be read in two ways are."""
+    try:
+        stamps = _of_texts(texts, location)
+    except UserError:
+        return True
+    return not stamps.wall.hasnans and stamps.form != COUNT
 
 
 def are_numbers(texts: pd.Series) -> bool:
@@ -77,9 +117,17 @@ def are_numbers(texts: pd.Series) -> bool:
     return bool(texts.str.fullmatch(_NUMBER, na=True).all())
 
 
+def is_date_or_number(cell: str) -> bool:
+    """Tell whether a cell looks like data, and not like the name of a column."""
+    return bool(_CELL.fullmatch(cell.strip()))
+
+
 def stripped(column: pd.Series) -> pd.Series:
     """Return the cells as texts without spaces around, missing ones as NaN."""
-    return column.astype("str").where(column.notna()).str.strip()
+    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")  # 2024 is no year where it is written 2024.0
+    texts = column.astype("str").where(column.notna()).str.strip()
+    return texts.where(texts != "")
 
 
 def stamps_of(dates: pd.DatetimeIndex) -> Stamps:
@@ -91,12 +139,26 @@ def stamps_of(dates: pd.DatetimeIndex) -> Stamps:
     return Stamps(_nanoseconds(wall), offsets, zone=dates.tz)
 
 
-def _of_texts(column: pd.Series, location: Location) -> Stamps:
-    texts = stripped(column)
+def _of_texts(texts: pd.Series, location: Location) -> Stamps:
+    """Read texts in the first way that fits the first of them."""
+    begins = texts.str.extract(_INTERVAL)
+    notes: tuple[str, ...] = ()
+    if begins.notna().any(axis=1).all():
+        texts = begins[0].fillna(begins[1]).str.strip().rename(texts.name)
+        notes = ("its dates are intervals; each is taken by its beginning",)
+    form, wall = read_periods(texts)
+    if form:
+        return Stamps(_nanoseconds(wall), form=form, notes=notes)
+    if are_numbers(texts) and (counted := _of_numbers(texts)) is not None:
+        return counted
     year_first = texts.str.fullmatch(_YEAR_FIRST, na=False)
-    if not year_first.iloc[0]:
-        return Stamps(_parse_other_dates(texts, location))
-    texts = texts.where(year_first)
+    if len(texts) and year_first.iloc[0] and not texts.str.contains(r"[T ]24:|[ap]\.?m", case=False, na=False).any():
+        return replace(_of_iso(texts.where(year_first)), notes=notes)
+    wall, said = _parse_other_dates(texts, location)
+    return Stamps(wall, notes=(*notes, *said))
+
+
+def _of_iso(texts: pd.Series) -> Stamps:
     zones = texts.str.extract(rf"{_TIME}{_OFFSET}$", expand=False)
     texts = texts.where(zones.isna() == zones.isna().iloc[0])
     if zones.isna().all():
@@ -105,24 +167,83 @@ def _of_texts(column: pd.Series, location: Location) -> Stamps:
     return Stamps(wall, wall - _parsed(texts, "ISO8601"), is_utc=zones.iloc[-1] == "Z")
 
 
+def _of_numbers(texts: pd.Series) -> Stamps | None:
+    """Read numbers as dates without separators, seconds since 1970, Excel's days or a count; None if they are none."""
+    numbers = texts.str.replace(",", ".").astype(np.float64)
+    if numbers.isna().any() or not len(numbers):
+        return None
+    digits, (low, high) = len(f"{numbers.abs().max():.0f}"), (numbers.min(), numbers.max())
+    is_whole = bool((numbers % 1 == 0).all())
+    if digits in (4, 8) and is_whole:
+        return None  # years, or days without separators
+    if digits in _STAMPS and is_whole and texts.str.match(r"(?:19|20)\d\d").all():
+        wall = _parsed(texts, _STAMPS[digits])
+        if not wall.hasnans:
+            return Stamps(wall)
+    if _SERIAL[0] <= low and high < _SERIAL[1]:
+        wall = pd.DatetimeIndex(pd.Timestamp(1899, 12, 30) + pd.to_timedelta(numbers, unit="D")).round("s")
+        return Stamps(_nanoseconds(wall), notes=("its dates are numbers, read as days as Excel counts them",))
+    unit = next((unit for lengths, unit in _EPOCHS.items() if digits in lengths and low > 0), None)
+    if unit and len(f"{low:.0f}") in next(lengths for lengths, name in _EPOCHS.items() if name == unit):
+        whole = texts.astype("int64") if is_whole else numbers
+        name = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}[unit]
+        return Stamps(
+            _nanoseconds(pd.DatetimeIndex(pd.to_datetime(whole, unit=unit))),
+            notes=(f"its dates are numbers, read as {name} since 1970 began, in UTC",),
+        )
+    steps = np.diff(numbers)
+    if is_whole and len(numbers) > 1 and steps[0] and (steps == steps[0]).all() and numbers.abs().max() < MOST_COUNT:
+        return Stamps(count_of(numbers.to_numpy()), form=COUNT)
+    return None
+
+
+def count_of(numbers: np.ndarray) -> pd.DatetimeIndex:
+    """Return whole numbers as the dates that stand for them: seconds after 1970 began."""
+    return pd.DatetimeIndex(np.asarray(numbers, dtype="int64").astype("datetime64[s]")).as_unit("ns")
+
+
 def _parsed(texts: pd.Series, form: str) -> pd.DatetimeIndex:
     """Return texts of one format as dates, in UTC where they have offsets; NaT where one is no such date."""
     return _nanoseconds(pd.to_datetime(texts, format=form, errors="coerce", utc=True))
 
 
-def _parse_other_dates(texts: pd.Series, location: Location) -> pd.DatetimeIndex:
+def _parse_other_dates(texts: pd.Series, location: Location) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
     """Read dates in the format that fits the most rows; refuse them if two formats fit all rows and disagree."""
-    texts = texts.where(texts.str.contains(r"\d", na=False))  # pandas reads "now" and "today" in any format
-    formats = [day + time for day in _DAYS for time in _TIMES]
-    readings = [_parsed(texts, form) for form in formats if not _parsed(texts[:1], form).hasnans]
+    parts = texts.str.extract(rf"^{_DAY_AND_TIME}$")
+    codes, days = pd.factorize(parts["day"])
+    days = pd.Series(days, dtype="str").str.replace(_WEEKDAY, "", regex=True, case=False).str.rstrip(",")
+    times = _times(parts)
+    readings = []
+    for form in _DAYS:
+        if not _parsed(days[:1], form).hasnans:
+            found = _parsed(days, form).append(pd.DatetimeIndex([pd.NaT], dtype="datetime64[ns]"))
+            readings.append(found.take(codes) + times)
     complete = [reading for reading in readings if not reading.hasnans]
+    notes: tuple[str, ...] = ()
     if len(complete) > 1 and not complete[0].equals(complete[1]):
-        raise UserError(
-            f"{location.name}, column {texts.name!r}, {location.row(0)}: the dates from {shown(texts.iloc[0])} on "
-            f"can all be read with the day or the month first; {_REMEDY}."
-        )
+        regular = [dates for dates in complete if len(dates) >= ENOUGH and exact_frequency(dates) is not None]
+        if len(regular) != 1:
+            raise UserError(
+                f"{location.name}, column {texts.name!r}, {location.row(int(texts.index[0]))}: the dates from "
+                f"{shown(texts.iloc[0])} on can all be read with the day or the month first; {_REMEDY}."
+            )
+        complete = regular
+        notes = (f"its dates are read as {complete[0][0]:%Y-%m-%d}, …, with which alone they have a regular step",)
     nothing = pd.DatetimeIndex([pd.NaT] * len(texts))
-    return max(readings, key=lambda reading: reading.notna().sum(), default=nothing)
+    return (complete[0] if complete else max(readings, key=lambda one: one.notna().sum(), default=nothing)), notes
+
+
+def _times(parts: pd.DataFrame) -> pd.TimedeltaIndex:
+    """Return the times of the day as spans, 24:00 as a day; midnight where there is none, NaT if it is no time."""
+    hours, minutes = (pd.to_numeric(parts[name]).fillna(0) for name in ("h", "m"))
+    seconds = pd.to_numeric(parts["s"].str.replace(",", ".")).fillna(0)
+    half = parts["half"].str[0].str.lower()
+    in_halves = half.notna()
+    hours = hours.where(~in_halves | (hours < 13), 99).where(~in_halves, hours % 12 + 12 * (half == "p"))
+    wrong = (hours > 24) | (minutes > 59) | (seconds >= 60) | ((hours == 24) & (minutes + seconds > 0))
+    wrong |= in_halves & (pd.to_numeric(parts["h"]) > 12)
+    total = (hours * 3600 + minutes * 60).astype("int64") * 10**9 + (seconds * 1e9).round().astype("int64")
+    return pd.TimedeltaIndex(total.where(~wrong).astype("timedelta64[ns]"))
 
 
 def _nanoseconds(dates: pd.Series | pd.DatetimeIndex) -> pd.DatetimeIndex:

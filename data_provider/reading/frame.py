@@ -32,6 +32,10 @@ class Frame:
         filled: (T, C), True where the value was missing and is filled; None if nothing was missing
         offset: offset from UTC of the clock of ``dates`` as it is written, like +02:00; None if unknown
         rows: (T,), the row of the table for each date, -1 where the table has none
+        form: how its dates are written, where they are no ISO dates: ``count``, or a pattern of periods
+        target: the column to forecast, where the reading decided it
+        id_column: what told its columns apart in a long table
+        value_column: what its columns hold, in a long table
     """
 
     dates: pd.DatetimeIndex
@@ -46,12 +50,20 @@ class Frame:
     zone: tzinfo | None = None
     location: Location | None = None
     rows: np.ndarray | None = None
+    form: str | None = None
+    target: str | None = None
+    id_column: str | None = None
+    value_column: str | None = None
 
     @property
     def without_gaps(self) -> "Frame":
         """Return the rows that the table has."""
         known = self.rows >= 0
         return replace(self, dates=self.dates[known], values=self.values[known], rows=self.rows[known])
+
+    def tail(self, count: int) -> "Frame":
+        """Return the last rows."""
+        return replace(self, dates=self.dates[-count:], values=self.values[-count:], rows=self.rows[-count:])
 
     def select(self, features: str, target: str) -> "Frame":
         """Return all channels with the target last (M, MS), or the target alone (S); raise UserError if it lacks."""
@@ -106,41 +118,11 @@ def holes(table: Frame) -> list[str]:
     return found
 
 
-def complete(table: Frame, fill: str | None) -> Frame:
-    """Return a table without holes, filled by ``linear`` or ``ffill``; raise UserError if they cannot be filled."""
-    problems = "; ".join(holes(table))
-    if not problems:
-        return table
-    if fill is None:
-        raise UserError(
-            f"{table.source}: {problems}. Complete the file, or fill with --fill linear (between neighbours) or "
-            "--fill ffill (the last known value)."
-        )
-    _check_beginning(table)
-    values = pd.DataFrame(table.values)
-    values = values.interpolate() if fill == "linear" else values.ffill()  # both hold the last value to the end
-    note = f"filled ({fill}), and not scored: {problems}"
-    return replace(table, values=values.to_numpy(), filled=np.isnan(table.values), notes=(*table.notes, note))
-
-
-def _check_beginning(table: Frame) -> None:
-    """Refuse columns that begin with missing values, before which no value is known."""
-    for c in np.flatnonzero(np.isnan(table.values[0])):
-        where = f"{table.source}, column {table.columns[c]!r}"
-        known = np.flatnonzero(~np.isnan(table.values[:, c]))
-        if not len(known):
-            raise UserError(f"{where} has no values at all; remove it.")
-        raise UserError(
-            f"{where} begins with {known[0]} missing value(s), which cannot be filled: begin at "
-            f"{table.dates[known[0]]}, or leave the column out."
-        )
-
-
 def describe(table: Frame) -> Iterator[str]:
     """Yield lines on rows, span, step, missing values, odd columns and outliers of a table."""
     table = table.without_gaps
     zone = f", at {table.offset} from UTC" if table.offset else ""
-    first, last = written_dates(table.dates[[0, -1]], None)
+    first, last = written_dates(table.dates[[0, -1]], None, table.form)
     yield f"{len(table.dates):,} rows, {first} to {last} (column {table.date_column!r}{zone})"
     yield f"step {table.frequency}, {season_length(table.frequency)} steps to a season"
     yield f"{len(table.columns)} column(s): {listing(table.columns)}"

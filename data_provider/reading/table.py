@@ -1,5 +1,6 @@
-"""Read a CSV file or a pandas table as a series."""
+"""Read a file or a pandas table as a series."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,13 +9,18 @@ import pandas as pd
 
 from data_provider.config import DataConfig, check
 from data_provider.datasets import DatasetSpec
-from data_provider.reading.columns import checked_names, choose_dates, choose_numbers, read_cells, read_names
-from data_provider.reading.csv_file import PEEK, Location, find_csv
-from data_provider.reading.dates import DATE, Stamps, parse_dates
-from data_provider.reading.frame import Frame, complete
-from data_provider.reading.frequency import find_grid, infer_frequency
+from data_provider.reading.cells import read_cells, read_names
+from data_provider.reading.columns import checked_names, choose_dates, choose_numbers, choose_trained, joined_dates
+from data_provider.reading.csv_file import CsvFile, Location, listing
+from data_provider.reading.dates import COUNT, DATE, Stamps, count_of, parse_dates
+from data_provider.reading.frame import Frame
+from data_provider.reading.frequency import Grid, find_grid, infer_frequency
+from data_provider.reading.long import choose_value, find_id, spread
+from data_provider.reading.missing import codes_of_missing, complete, settle
 from data_provider.reading.numbers import decimal_mark, read_numbers
-from data_provider.reading.timezones import clock_changes, on_one_clock
+from data_provider.reading.rows import Rows, check_irregular, in_order, newest_last, without_footer
+from data_provider.reading.sources import PEEK, find_file
+from data_provider.reading.timezones import on_one_clock
 from utils.errors import UserError
 
 
@@ -23,32 +29,54 @@ class Reading:
     """How to read a table: as the flags of :class:`DataConfig` say, and more.
 
     Attributes:
-        columns: the columns to read, in this order; None for all
+        columns: the columns to read, in this order; None for all that can be used
+        trained: whether ``columns`` are those of a trained network: all are needed, others are ignored
+        last: how many rows at the end must have no gaps; None for all
         irregular_dates: take the rows as they are, with gaps and dates that are not sorted
     """
 
     date_col: str | None = None
     freq: str | None = None
-    fill: str | None = None
+    fill: str = "auto"
     tz: str | None = None
     columns: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    duplicates: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    id_col: str | None = None
+    features: str = "M"
+    target: str | None = None
+    trained: bool = False
+    last: int | None = None
     irregular_dates: bool = False
 
     def __post_init__(self) -> None:
-        check("fill", self.fill)
-        check("tz", self.tz)
+        for name in ("fill", "tz", "duplicates", "decimal", "encoding"):
+            check(name, getattr(self, name))
 
     @classmethod
     def of(cls, config: DataConfig, spec: DatasetSpec) -> "Reading":
         """Return how to read the file of a configuration."""
-        irregular_dates = spec.irregular_dates and config.fill is None
-        return cls(config.date_col, config.freq, config.fill, config.tz, irregular_dates=irregular_dates)
+        names = ("date_col", "freq", "fill", "tz", "duplicates", "decimal", "encoding", "id_col", "features", "target")
+        return cls(
+            **{name: getattr(config, name) for name in names},
+            columns=_split(config.columns) or None,
+            ignore=_split(config.ignore),
+            missing=_split(config.missing),
+            irregular_dates=spec.irregular_dates and config.fill == DataConfig.fill,
+        )
+
+
+def _split(names: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",") if name.strip()) if names else ()
 
 
 def read_frame(path: Path, reading: Reading | None = None) -> Frame:
-    """Read a CSV file with dates and a column of numbers per channel; raise UserError that names column and line."""
+    """Read a file with dates and a column of numbers per channel; raise UserError that names column and line."""
     reading = reading or Reading()
-    return complete(read_table(path, reading), reading.fill)
+    return complete(read_table(path, reading), reading.fill, reading.last)
 
 
 def frame_from(table: pd.DataFrame, reading: Reading | None = None, source: str = "the table") -> Frame:
@@ -62,13 +90,11 @@ def frame_from(table: pd.DataFrame, reading: Reading | None = None, source: str 
     if table.columns.nlevels > 1 or table.index.nlevels > 1:
         raise UserError(f"{source} has columns or an index of several levels: bring it to one.")
     table, reading = _dates_as_column(table.rename(columns=str), reading)
-    names = checked_names([name.strip() for name in table.columns], location, "its columns")
-    table = table.set_axis(names, axis=1).reset_index(drop=True)
-    date_column, notes = choose_dates(table.head(PEEK), names, reading.date_col, location)
-    wanted, differences = choose_numbers(names, date_column, reading.columns, location)
-    texts = table[[name for name in wanted if not pd.api.types.is_numeric_dtype(table[name])]].astype("str")
-    location = replace(location, decimal=decimal_mark(texts, location, european=False))
-    return complete(_series(table, date_column, wanted, reading, location, [*notes, *differences]), reading.fill)
+    names = [name.strip() for name in table.columns]
+    named = checked_names(names, location, "its columns")
+    unnamed = [new for new, old in zip(named, names, strict=True) if not old]
+    cells = table.set_axis(named, axis=1).reset_index(drop=True)
+    return complete(_read(cells, unnamed, reading, location, ()), reading.fill, reading.last)
 
 
 def _dates_as_column(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, Reading]:
@@ -83,72 +109,139 @@ def _dates_as_column(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFram
 
 
 def read_table(path: Path, reading: Reading) -> Frame:
-    """Read a CSV file with its gaps and missing values, as NaN; raise UserError if it cannot be used."""
-    file = find_csv(path)
+    """Read a file with its gaps and missing values, as NaN; raise UserError if it cannot be used."""
+    file = find_file(path, reading.encoding)
     names = read_names(file)
-    date_column, notes = choose_dates(read_cells(file, names, names, PEEK), names, reading.date_col, file)
-    wanted, differences = choose_numbers(names, date_column, reading.columns, file)
-    cells = read_cells(file, names, [date_column])
+    unnamed = [new for new, old in zip(names, file.names, strict=True) if not old]
+    peek = read_cells(file, names, names, reading.missing, PEEK)
+    dates, _ = choose_dates(peek, reading.date_col, file, unnamed)
+    cells = read_cells(file, names, dates, reading.missing)
     european = file.separator in ";\t"
-    if european or any(cells[name].str.contains(",").any() for name in wanted if cells[name].dtype == "str"):
-        # Only the cells as they are written tell a decimal comma from a separator of thousands.
-        file = replace(file, decimal=decimal_mark(read_cells(file, names, names)[wanted], file, european))
-        if file.decimal != ".":
-            del cells  # as large as the file, and so is what replaces it
-            cells = read_cells(file, names, [date_column])
-    return _series(cells, date_column, wanted, reading, file, [*notes, *differences])
+    mark = reading.decimal or _mark(file, names, cells, dates, reading, european)
+    if mark != file.decimal:
+        file = replace(file, decimal=mark)
+        del cells  # as large as the file, and so is what replaces it
+        cells = read_cells(file, names, dates, reading.missing)
+    return _read(cells, unnamed, reading, file, file.notes)
 
 
-def _series(
-    cells: pd.DataFrame, date_column: str, columns: list[str], reading: Reading, location: Location, notes: list[str]
+def _mark(
+    file: CsvFile, names: Sequence[str], cells: pd.DataFrame, dates: Sequence[str], reading: Reading, european: bool
+) -> str:
+    """Return the decimal mark; only the cells as they are written tell a comma from a separator of thousands."""
+    wanted = [name for name in reading.columns or names if name not in (*dates, *reading.ignore) and name in names]
+    if not european:
+        wanted = [name for name in wanted if cells[name].dtype == "str"]
+        return decimal_mark([cells[name] for name in wanted], file, european)
+    texts = read_cells(file, names, names, reading.missing)
+    return decimal_mark([texts[name] for name in wanted], file, european)
+
+
+def _read(
+    cells: pd.DataFrame, unnamed: Sequence[str], reading: Reading, location: Location, notes: tuple[str, ...]
 ) -> Frame:
     """Read cells as a series on one clock, with NaN where a row or a value is missing."""
-    clock, notes_on_clock = on_one_clock(parse_dates(cells[date_column], location), reading.tz, location)
-    unsorted = _check_order(clock, cells[date_column], reading.irregular_dates, location)
-    dates, notes_on_step = clock.wall, ()
-    if reading.irregular_dates:
-        grid, frequency = dates, infer_frequency(dates)
+    peek = cells.head(PEEK)
+    date_columns, said = choose_dates(peek, reading.date_col, location, unnamed)
+    if not isinstance(location, CsvFile) and reading.decimal is None:
+        texts = [cells[name] for name in cells if name not in date_columns and cells[name].dtype == "str"]
+        location = replace(location, decimal=decimal_mark(texts, location, european=False))
+    others = cells.drop(columns=list(date_columns))
+    if date_columns:
+        dates, footer = without_footer(joined_dates(cells, date_columns), others, location)
+        cells = cells.loc[dates.index]
+        stamps = parse_dates(dates, location)
     else:
-        grid, frequency, notes_on_step = find_grid(dates, reading.freq, date_column, location)
-    values, rows = np.column_stack([read_numbers(cells[name], location) for name in columns]), np.arange(len(dates))
-    if len(grid) > len(dates):
-        rows = dates.get_indexer(grid)
-        values = np.where(rows[:, None] >= 0, values[rows], np.nan)
-    return Frame(
-        dates=grid,
+        footer, stamps = (), Stamps(count_of(np.arange(1, len(cells) + 1)), form=COUNT)
+    date_name = ",".join(date_columns) or "row"
+    notes = (*notes, *said, *footer, *stamps.notes)
+    id_column = None if reading.irregular_dates else find_id(cells, stamps, date_columns, reading.id_col, location)
+    target = reading.target
+    if id_column is None:
+        chosen, left = _columns(cells, date_columns, unnamed, reading, location)
+        rows, value = Rows(stamps, _numbers(cells, chosen, reading.missing, location), cells.index.to_numpy()), None
+    else:
+        rows, chosen, value, left = _long(cells, stamps, date_columns, id_column, unnamed, reading, location)
+        target = target if target in chosen else None
+    notes = (*notes, *left)
+    rows, turned = newest_last(rows) if not reading.irregular_dates else (rows, ())
+    clock, on_clock = on_one_clock(rows.stamps, reading.tz, location)
+    rows = replace(rows, stamps=clock)
+    if reading.irregular_dates:
+        order = check_irregular(rows, location)
+        dates_in_order = rows.stamps.wall
+        grid = Grid(dates_in_order, np.arange(len(dates_in_order)), infer_frequency(dates_in_order))
+    else:
+        rows, order = in_order(rows, reading.duplicates, date_name, location)
+        grid = find_grid(rows.stamps.wall, reading.freq, date_name, location, clock.form == COUNT)
+    known = grid.rows >= 0
+    is_whole = known.all() and len(known) == len(rows.index)
+    values = rows.values if is_whole else np.where(known[:, None], rows.values[grid.rows], np.nan)
+    frame = Frame(
+        dates=grid.dates,
         values=values,
-        columns=tuple(columns),
+        columns=tuple(chosen),
         source=location.name,
-        frequency=frequency,
-        notes=(*notes, *notes_on_clock, *unsorted, *notes_on_step),
-        date_column=date_column,
-        offset=clock.written,
-        zone=clock.zone,
+        frequency=grid.frequency,
+        notes=(*notes, *turned, *on_clock, *order, *grid.notes, *codes_of_missing(values, chosen)),
+        date_column=date_name,
+        offset=None if grid.are_days else clock.written,
+        zone=None if grid.are_days else clock.zone,
         location=location,
-        rows=rows,
+        rows=np.where(known, rows.index[grid.rows], -1),
+        form=clock.form,
+        target=None if id_column is None else (target or chosen[-1]),
+        id_column=id_column,
+        value_column=value,
     )
+    if reading.irregular_dates:
+        return frame
+    keep = frame.columns if reading.trained else reading.columns or ()
+    return settle(frame, frame.columns[-1] if reading.trained else target, keep)
 
 
-def _check_order(clock: Stamps, texts: pd.Series, allowed: bool, location: Location) -> tuple[str, ...]:
-    """Return a note on dates that are not sorted; refuse them unless they are allowed."""
-    steps = clock.wall.diff()
-    wrong = np.flatnonzero(steps <= pd.Timedelta(0))
-    if not len(wrong):
-        return ()
-    row = int(wrong[0])
-    place = f"{location.row(row)} ({texts.iloc[row]})"
-    problem = "a duplicate" if steps[row] == pd.Timedelta(0) else "earlier than the one before"
-    if allowed:
-        return (f"its dates are irregular: {place} is {problem}; the rows are taken in the order of the file",)
-    where = f"{location.name}, column {texts.name!r}"
-    if clock.offsets is None and np.isin(wrong, clock_changes(clock.wall)).all():
-        more = f" and {len(wrong) - 1} more times" if len(wrong) > 1 else ""
-        raise UserError(
-            f"{where}: its clock seems to be put back at {texts.iloc[row]} ({location.row(row)}){more}, as for "
-            "daylight saving time. Name its time zone, like --tz Europe/Berlin, or write the dates in UTC or with "
-            "offsets."
-        )
-    raise UserError(
-        f"{where}: {place} is {problem}, and {len(wrong)} such row(s) in all; sort the file by date, one row a date, "
-        "date and time in one column."
-    )
+def _columns(
+    cells: pd.DataFrame, dates: Sequence[str], unnamed: Sequence[str], reading: Reading, location: Location
+) -> tuple[list[str], list[str]]:
+    """Return the columns of numbers to read, and notes."""
+    others = [name for name in cells.columns if name not in dates]
+    if reading.trained:
+        return choose_trained(others, reading.columns, location)
+    if reading.features == "S" and reading.target in others and not reading.columns:
+        return [reading.target], []
+    return choose_numbers(cells, dates, reading.columns, reading.ignore, reading.target, unnamed, location)
+
+
+def _long(
+    cells: pd.DataFrame, stamps: Stamps, dates: Sequence[str], id_column: str, unnamed: Sequence[str], reading: Reading,
+    location: Location,
+) -> tuple[Rows, list[str], str, list[str]]:  # fmt: skip
+    """Return a long table with a column for each series, their names, what they hold, and notes."""
+    columns = None if reading.trained else reading.columns
+    names = [*dates, id_column]
+    values, notes = choose_numbers(cells, names, columns, reading.ignore, reading.target, unnamed, location)
+    value = choose_value(values, reading.target, id_column, location)
+    rows = Rows(stamps, _numbers(cells, [value], reading.missing, location), cells.index.to_numpy())
+    wide, series, lines = spread(rows, cells[id_column], location)
+    notes = [
+        *notes,
+        f"it holds {len(series)} series, told apart by {id_column!r}; {value!r} of each is a column",
+        *lines,
+    ]
+    if rest := [name for name in values if name != value]:
+        notes.append(f"left out (other values): {listing(rest)}")
+    if reading.trained:
+        order, differences = choose_trained(series, reading.columns, location)
+        wide = replace(wide, values=wide.values[:, [series.index(name) for name in order]])
+        return wide, order, value, [*notes, *differences]
+    if reading.features == "S" and reading.target in series:
+        return replace(wide, values=wide.values[:, [series.index(reading.target)]]), [reading.target], value, notes
+    return wide, series, value, notes
+
+
+def _numbers(cells: pd.DataFrame, columns: Sequence[str], missing: Sequence[str], location: Location) -> np.ndarray:
+    """Return columns (T, C) as float64, NaN where a value is missing or a code for it."""
+    values = np.column_stack([read_numbers(cells[name], location) for name in columns])
+    for code in pd.to_numeric(pd.Series(missing, dtype="str"), errors="coerce").dropna():
+        values[values == code] = np.nan
+    return values

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from data_provider.reading.csv_file import Location
-from data_provider.reading.dates import Stamps, stamps_of
+from data_provider.reading.dates import COUNT, Stamps, stamps_of
 from data_provider.reading.frequency import common_step, is_calendar
+from data_provider.reading.periods import write_periods
 from utils.errors import UserError
 
 _HOUR, _DAY, _STILL = np.timedelta64(1, "h"), np.timedelta64(1, "D"), np.timedelta64(0, "h")
@@ -90,8 +91,20 @@ def aware_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None
     return instants if zone is None else instants.tz_convert(zone)
 
 
-def written_dates(dates: pd.DatetimeIndex, offset: str | None = None) -> list[str]:
-    """Return dates as ISO texts with the frame's offset, without a time where all are midnight and have no offset."""
+def counted(dates: pd.DatetimeIndex, form: str | None) -> pd.Index:
+    """Return the dates of a series as whole numbers where they stand for such; else as they are."""
+    return pd.Index(dates.as_unit("s").asi8) if form == COUNT else dates
+
+
+def written_dates(dates: pd.DatetimeIndex, offset: str | None = None, form: str | None = None) -> list[str]:
+    """Return dates as ISO texts with the frame's offset, without a time where all are midnight and have no offset.
+
+    With a ``form`` they are written in it: as counts, or as periods.
+    """
+    if form == COUNT:
+        return [str(number) for number in counted(dates, form)]
+    if form is not None:
+        return write_periods(dates, form)
     if dates.tz is not None and offset not in (None, "Z"):
         return [date.isoformat(sep=" ") for date in dates]
     dates = dates.tz_localize(None)

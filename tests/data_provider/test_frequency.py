@@ -67,7 +67,7 @@ def test_frequencies_are_spelled_as_pandas_spells_them(name: str, spelled: str) 
 
 @pytest.mark.parametrize(
     "name",
-    ["x", "nan", " ", "1", "hourly", "h30", "1e9h", "U", "0h", "-1h", "-1D", "-1MS", "bh", "99999999999h", "10000000D"],
+    ["x", "nan", " ", "0", "hourly", "h30", "1e9h", "U", "0h", "-1h", "-1D", "-1MS", "bh", "99999999999h", "10000000D"],
 )
 def test_what_is_no_step_from_one_row_to_the_next_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=f"--freq {name}: no step from one row to the next; write h, 15min"):

@@ -53,8 +53,8 @@ def test_everything_odd_is_listed_with_its_place(write_csv: WriteCsv) -> None:
         "test: 80 rows",  # of the complete grid
     ):
         assert part in said
-    assert said.endswith("The file can be used with --fill linear (or ffill).")
-    assert report(write_csv(table.drop(index=[10])), fill="ffill").endswith("The file can be used with --fill ffill.")
+    assert said.endswith("The file can be used as it is.")
+    assert "--fill auto (short gaps)" in report(write_csv(table.drop(index=[10])), fill="none").splitlines()[-1]
 
 
 def test_rare_events_do_not_choke_on_a_spread_of_zero(write_csv: WriteCsv) -> None:

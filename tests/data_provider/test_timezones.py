@@ -84,7 +84,7 @@ def test_a_repeated_hour_that_was_dropped_is_a_gap(tmp_path: Path) -> None:
     dates = list(dict.fromkeys(clock(local("h", BERLIN, "2024-03-01", 6_000))))
     path = write(tmp_path, dates)
     with pytest.raises(UserError, match=r"1 step\(s\) of h are missing .* after 2024-10-27 01:00"):
-        read_frame(path, Reading(tz=BERLIN))
+        read_frame(path, Reading(tz=BERLIN, fill="none"))
     assert len(read_frame(path, Reading(tz=BERLIN, fill="linear")).dates) == 6_000
 
 
@@ -109,13 +109,13 @@ def test_without_its_time_zone_it_is_refused_once_with_the_rows_and_the_remedy(
 
 def test_a_clock_put_forward_alone_is_a_gap_that_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"1 step\(s\) of h are missing .* If its clock was put forward .*--tz"):
-        read_frame(write(tmp_path, clock(local(*LOCAL["forward"]))))
+        read_frame(write(tmp_path, clock(local(*LOCAL["forward"]))), Reading(fill="none"))
 
 
 def test_a_gap_that_no_clock_makes_says_nothing_of_time_zones(tmp_path: Path) -> None:
     dates = [date for date in clock(local("h", "UTC", "2024-03-29", 90)) if date != "2024-03-31 12:00:00"]
     with pytest.raises(UserError, match=r"1 step\(s\) of h are missing") as raised:
-        read_frame(write(tmp_path, dates))
+        read_frame(write(tmp_path, dates), Reading(fill="none"))
     assert "--tz" not in str(raised.value)
 
 
@@ -137,10 +137,17 @@ def test_dates_with_offsets_are_converted_with_a_note(tmp_path: Path) -> None:
 def test_midnights_of_a_zone_in_utc_become_days(tmp_path: Path) -> None:
     days = local("D", "America/New_York", "2024-02-20", 60)
     path = write(tmp_path, days.tz_convert("UTC").astype(str))
-    with pytest.raises(UserError, match="no regular step"):
-        read_frame(path)
-    frame = read_frame(path, Reading(tz="America/New_York"))
-    assert (frame.frequency, after(frame, 1)) == ("D", ["2024-04-20"])
+    for reading in (Reading(), Reading(tz="America/New_York")):
+        frame = read_frame(path, reading)
+        assert (frame.frequency, after(frame, 1)) == ("D", ["2024-04-20"])
+    assert "midnight of another time zone" in read_frame(path).notes[-1]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Jerusalem", "Pacific/Auckland", "America/Los_Angeles"])
+def test_midnights_of_any_zone_in_utc_become_its_days(tmp_path: Path, zone: str) -> None:
+    days = local("D", zone, "2023-01-10", 400)
+    frame = read_frame(write(tmp_path, days.tz_convert("UTC").tz_localize(None).astype(str)))
+    assert list(frame.dates) == list(days.tz_localize(None))
 
 
 def test_a_forecast_over_a_change_of_the_clock_is_written_in_local_time(tmp_path: Path) -> None:
