@@ -10,8 +10,9 @@ from sklearn.preprocessing import StandardScaler
 
 from data_provider.config import DataConfig, data_file
 from data_provider.datasets import Borders, DatasetSpec, find_dataset
+from data_provider.extremes import Bounds, extreme_notes, find_bounds
 from data_provider.reading import Frame, Reading, describe, holes, read_frame, read_table, season_length
-from data_provider.windows import Series, Split, WindowDataset, calendar_marks, make_windows
+from data_provider.windows import Series, Split, WindowDataset, calendar_marks, make_windows, shorter_windows
 from utils.errors import UserError
 
 
@@ -26,6 +27,7 @@ class ForecastData:
         form: how the dates are written, where they are no ISO dates
         scaler: mean and population standard deviation per channel, of the full training split
         season: steps per season
+        bounds: of what the model sees, in the data's units; None where nothing is extreme
         has_season: whether a whole season lies before the first step to be tested
     """
 
@@ -40,6 +42,7 @@ class ForecastData:
     season: int
     has_season: bool
     series: Series
+    bounds: Bounds | None
     windows: dict[Split, WindowDataset]
     source: str
     notes: tuple[str, ...]
@@ -70,7 +73,8 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
     target, notes = _target(config, frame, any_target)
     frame = frame.select(config.features, target)
     borders = spec.split(len(frame.values), frame.source)
-    scaler, series, constant = _standardize(frame, borders)
+    bounds = find_bounds(_known(frame)[: borders.train]) if spec.named_by_user else None
+    scaler, series, constant = _standardize(frame, borders, bounds)
     series.marks = calendar_marks(frame.dates) if marks else None
     season = config.season or season_length(frame.frequency)
     has_season = season <= borders.val
@@ -91,9 +95,10 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
         season=season,
         has_season=has_season,
         series=series,
+        bounds=bounds,
         windows=windows,
         source=frame.source,
-        notes=(*frame.notes, *notes, *constant, *(() if has_season else (lacking,))),
+        notes=(*frame.notes, *notes, *extreme_notes(frame, bounds), *constant, *(() if has_season else (lacking,))),
     )
 
 
@@ -108,12 +113,22 @@ def _target(config: DataConfig, frame: Frame, any_target: bool) -> tuple[str, tu
     return last, () if any_target else (note,)
 
 
-def _standardize(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series, tuple[str, ...]]:
+def _known(frame: Frame) -> np.ndarray:
+    """Return the values, NaN where one was filled in."""
+    return frame.values if frame.filled is None else np.where(frame.filled, np.nan, frame.values)
+
+
+def _standardize(
+    frame: Frame, borders: Borders, bounds: Bounds | None
+) -> tuple[StandardScaler, Series, tuple[str, ...]]:
+    """Return the series in standard deviations of its training rows, whose extreme values do not count."""
     if borders.train < 1:
         raise UserError(f"{frame.source} has {len(frame.values)} row(s), too few to split in train, val and test.")
     training = frame.values[: borders.train]
+    if bounds is not None:
+        training = np.where(bounds.beyond(training), np.nan, training)
     scaler = StandardScaler().fit(training)
-    flat = np.ptp(training, axis=0) == 0
+    flat = np.nanmax(training, axis=0) == np.nanmin(training, axis=0)
     tiny = ~flat & (scaler.scale_ != np.sqrt(scaler.var_))  # differences that vanish when squared
     scaler.mean_[flat] = training[0, flat]  # the mean of large equal numbers is off by rounding
     values = scaler.transform(frame.values)
@@ -124,7 +139,8 @@ def _standardize(frame: Frame, borders: Borders) -> tuple[StandardScaler, Series
         for name, is_flat, is_tiny in zip(frame.columns, flat, tiny, strict=True)
         if is_flat or is_tiny
     )
-    return scaler, Series(values, None if frame.filled is None else ~frame.filled), notes
+    clipped = None if bounds is None else scaler.transform(bounds.clip(frame.values))
+    return scaler, Series(values, None if frame.filled is None else ~frame.filled, clipped=clipped), notes
 
 
 def quality_report(config: DataConfig) -> list[str]:
@@ -133,14 +149,18 @@ def quality_report(config: DataConfig) -> list[str]:
     path = data_file(config, spec)
     table = read_table(path, Reading.of(config, spec))
     problems = holes(table)
+    try:  # what comes before training
+        notes, verdict = load_data(config).notes, "The file can be used as it is."
+    except UserError as error:
+        notes, verdict = table.notes, f"The file cannot be used as it is: {error}"
     lines = [
         *describe(table),
         *(problems or ["no gaps in time, no missing values"]),
-        *(f"note: {note}" for note in table.notes),
+        *(f"note: {note}" for note in notes),
         *_splits(table, config),
     ]
     title = f"{table.source}: {path.stat().st_size / 1e6:,.2f} MB, {table.location}"
-    return [title, *(f"  {line}" for line in lines), _verdict(config)]
+    return [title, *(f"  {line}" for line in lines), verdict]
 
 
 def _splits(table: Frame, config: DataConfig) -> Iterator[str]:
@@ -157,16 +177,4 @@ def _splits(table: Frame, config: DataConfig) -> Iterator[str]:
     for name, rows in sizes.items():
         yield f"{name}: {rows:,} rows, {windows[name]:,} windows of {config.seq_len} -> {config.pred_len}"
     if not all(windows.values()):
-        pred_len = min(config.pred_len, sizes["val"], sizes["test"], sizes["train"] - 1)
-        seq_len = min(config.seq_len, sizes["train"] - pred_len)
-        fits = f"--seq_len {seq_len} --pred_len {pred_len} would fit"
-        yield f"too short: {fits if pred_len > 0 else 'the file has too few rows to be split'}"
-
-
-def _verdict(config: DataConfig) -> str:
-    """Return whether a run could use the file: do everything that comes before training."""
-    try:
-        load_data(config)
-    except UserError as error:
-        return f"The file cannot be used as it is: {error}"
-    return "The file can be used as it is."
+        yield f"too short: {shorter_windows(borders, config.seq_len, config.pred_len)}"

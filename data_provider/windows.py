@@ -75,14 +75,26 @@ def calendar_marks(dates: pd.DatetimeIndex) -> Tensor:
 class Series:
     """A standardised series (T, C): float64 for exact figures, float32 for the model.
 
+    Attributes:
+        tensor: what a model sees, without extreme values
+        truth: what is scored
+
     Args:
         known: (T, C), False where a value was filled in; None where none was.
         marks: (T, 4), calendar marks; None for models that read none.
+        clipped: (T, C), the values without extreme ones; None where there are none.
     """
 
-    def __init__(self, values: np.ndarray, known: np.ndarray | None = None, marks: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        values: np.ndarray,
+        known: np.ndarray | None = None,
+        marks: Tensor | None = None,
+        clipped: np.ndarray | None = None,
+    ) -> None:
         self.values = values
-        self.tensor = torch.from_numpy(values.astype(np.float32))
+        self.truth = torch.from_numpy(values.astype(np.float32))
+        self.tensor = self.truth if clipped is None else torch.from_numpy(clipped.astype(np.float32))
         self.known = None if known is None else torch.from_numpy(known)
         self.marks = marks
 
@@ -97,6 +109,7 @@ class WindowDataset(Dataset):
     seq_len: int
     pred_len: int
     lookback: int  # rows of x
+    trains: bool = False  # on windows without extreme values, also in y
 
     def __len__(self) -> int:
         return max(0, self.last - self.first - self.seq_len - self.pred_len + 1)
@@ -106,9 +119,12 @@ class WindowDataset(Dataset):
         origins = torch.as_tensor(indices) + (self.first + self.seq_len)
         rows = origins[:, None] + torch.arange(-self.lookback, self.pred_len)  # (B, L + H)
         windows = self.series.tensor[rows]  # (B, L + H, C)
+        y = windows[:, self.lookback :]
+        if self.series.truth is not self.series.tensor and not self.trains:
+            y = self.series.truth[rows[:, self.lookback :]]
         known = None if self.series.known is None else self.series.known[rows[:, self.lookback :]]
         marks = None if self.series.marks is None else self.series.marks[rows[:, : self.lookback]]
-        return Batch(windows[:, : self.lookback], windows[:, self.lookback :], origins, known, marks=marks)
+        return Batch(windows[:, : self.lookback], y, origins, known, marks=marks)
 
     def looking_back(self, steps: int, source: str) -> "WindowDataset":
         """Return the windows with at least ``steps`` rows of x; raise UserError if the series begins too late."""
@@ -146,9 +162,19 @@ def make_windows(
         share, remedy = (f" (--percent {percent})", ", or a larger --percent") if is_few_shot else ("", "")
         raise UserError(
             f"{source}: the {split.value} split has {own:,} rows{share}, a window takes {needed:,} of them "
-            f"(--seq_len {seq_len}, --pred_len {pred_len}): use shorter windows or more data{remedy}."
+            f"(--seq_len {seq_len}, --pred_len {pred_len}): use shorter windows or more data{remedy}"
+            f"{'' if is_few_shot else f'; {shorter_windows(borders, seq_len, pred_len)}'}."
         )
-    return WindowDataset(series, first, last, seq_len, pred_len, lookback=seq_len)
+    return WindowDataset(series, first, last, seq_len, pred_len, lookback=seq_len, trains=is_train)
+
+
+def shorter_windows(borders: Borders, seq_len: int, pred_len: int) -> str:
+    """Return which shorter windows would fit every split."""
+    sizes = (borders.train, borders.val - borders.train, borders.test - borders.val)
+    shorter = min(pred_len, sizes[0] - 1, *sizes[1:])
+    if shorter < 1:
+        return "the file has too few rows to be split"
+    return f"--seq_len {min(seq_len, sizes[0] - shorter)} --pred_len {shorter} would fit"
 
 
 def _start_worker(number: int) -> None:

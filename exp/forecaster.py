@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 
 import models
+from data_provider.extremes import extreme_notes
 from data_provider.reading import (
     Frame,
     Reading,
@@ -191,11 +192,13 @@ class Forecaster:
         config, series = self.model.config, self.series
         steps = config.pred_len if predict_len is None else predict_len
         self._check(frame, steps)
-        rows = (frame.values[-self.lookback :] - series.mean) / series.scale
+        seen = frame.values[-self.lookback :]
+        clipped = seen if series.bounds is None else series.bounds.clip(seen)
+        rows = (clipped - series.mean) / series.scale
         frame.check_distance(rows)
         dates = future_dates(frame.dates[-1], frame.frequency, steps)
-        seen = frame.dates[-self.lookback :].append(dates)
-        ahead = self._roll(torch.from_numpy(rows.astype(np.float32))[None], seen, steps)[0].double().cpu()
+        moments = frame.dates[-self.lookback :].append(dates)
+        ahead = self._roll(torch.from_numpy(rows.astype(np.float32))[None], moments, steps)[0].double().cpu()
         check_finite(ahead[:, series.scored], frame.source)
         forecast = (ahead.numpy() * series.scale + series.mean)[:, series.scored]  # (H, C)
         half_widths = self._half_widths(steps, levels)
@@ -208,7 +211,7 @@ class Forecaster:
             values=forecast,
             bands={level: (forecast - half, forecast + half) for level, half in half_widths.items()},
             scale=series.scale[series.scored],
-            notes=tuple(self._notes(steps, half_widths)),
+            notes=(*extreme_notes(frame.tail(self.lookback), series.bounds), *self._notes(steps, half_widths)),
         )
 
     def _check(self, frame: Frame, steps: int) -> None:

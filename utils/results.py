@@ -56,8 +56,8 @@ def append_block(path: Path, lines: Iterable[str]) -> None:
 
 
 def format_metric(value: float) -> str:
-    """Return a metric with four decimals; a small one, of which these would hide most, with four digits."""
-    return f"{value:.4f}" if value == 0 or abs(value) >= 0.01 else f"{value:.4g}"
+    """Return a metric with four decimals; a small one, of which these would hide some, with four digits."""
+    return f"{value:.4f}" if value == 0 or not abs(value) < 0.1 else f"{value:.4g}"
 
 
 def comparison(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -63,7 +63,8 @@ class Frame:
 
     def tail(self, count: int) -> "Frame":
         """Return the last rows."""
-        return replace(self, dates=self.dates[-count:], values=self.values[-count:], rows=self.rows[-count:])
+        rows = None if self.rows is None else self.rows[-count:]
+        return replace(self, dates=self.dates[-count:], values=self.values[-count:], rows=rows)
 
     def select(self, features: str, target: str) -> "Frame":
         """Return all channels with the target last (M, MS), or the target alone (S); raise UserError if it lacks."""
