@@ -25,6 +25,7 @@ Records = list[dict[str, Any]]
 def run(argv: Sequence[str] | None) -> None:
     """Carry out what the command line asks for; raise UserError where something given cannot be used."""
     given = parse(argv)
+    filled, lines = dict(given), []
     command = Command(**given_for(Command, given))
     if command.load and command.is_training:
         raise UserError("--load names a checkpoint to test: add --is_training 0, or leave it out to train.")
@@ -35,14 +36,20 @@ def run(argv: Sequence[str] | None) -> None:
         folder = find_checkpoint(command.load)
         config = config_to_test(folder, RuntimeOptions(**given_for(RuntimeOptions, given)), given)
     else:
-        config = RunConfig.from_flags(given)
+        from exp.own_file import filled_in
+
+        filled, lines = filled_in(given)
+        command = Command(**given_for(Command, filled))
+        config = RunConfig.from_flags(filled)
+    for line in lines:
+        logger.info(line)
     for line in lines_of_idle_flags(config, command, given):
         logger.info(line)
     _check_purpose(config, command)
     if command.check_data:
         from data_provider.factory import quality_report
 
-        for line in quality_report(config.data):
+        for line in quality_report(config.data, config.check_channels):
             logger.info(line)
     elif command.load:
         _use_trained(folder, config, command)

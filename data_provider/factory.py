@@ -1,6 +1,6 @@
 """Turn a data set's name into standardised windows for training, validation and test, or a report on its file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pkgutil import resolve_name
 
@@ -76,7 +76,7 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
     bounds = find_bounds(_known(frame)[: borders.train]) if spec.named_by_user else None
     scaler, series, constant = _standardize(frame, borders, bounds)
     series.marks = calendar_marks(frame.dates) if marks else None
-    season = config.season or season_length(frame.frequency)
+    season = season_of(frame, config)
     has_season = season <= borders.val
     windows = {
         split: make_windows(series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source)
@@ -113,6 +113,11 @@ def _target(config: DataConfig, frame: Frame, any_target: bool) -> tuple[str, tu
     return last, () if any_target else (note,)
 
 
+def season_of(frame: Frame, config: DataConfig) -> int:
+    """Return the steps of a season: as the user says, or as they follow from the step."""
+    return config.season or season_length(frame.frequency)
+
+
 def _known(frame: Frame) -> np.ndarray:
     """Return the values, NaN where one was filled in."""
     return frame.values if frame.filled is None else np.where(frame.filled, np.nan, frame.values)
@@ -143,16 +148,25 @@ def _standardize(
     return scaler, Series(values, None if frame.filled is None else ~frame.filled, clipped=clipped), notes
 
 
-def quality_report(config: DataConfig) -> list[str]:
-    """Return what ``--check_data`` prints; raise UserError if the file cannot be read at all."""
+def quality_report(config: DataConfig, check_channels: Callable[[int], None] | None = None) -> list[str]:
+    """Return what ``--check_data`` prints; raise UserError if the file cannot be read at all.
+
+    Args:
+        check_channels: raises UserError where a model has no room for so many channels.
+    """
     spec = find_dataset(config.data)
     path = data_file(config, spec)
     table = read_table(path, Reading.of(config, spec))
     problems = holes(table)
+    notes = table.notes
     try:  # what comes before training
-        notes, verdict = load_data(config).notes, "The file can be used as it is."
+        data = load_data(config)
+        notes = data.notes
+        if check_channels:
+            check_channels(len(data.columns))
+        verdict = "The file can be used as it is."
     except UserError as error:
-        notes, verdict = table.notes, f"The file cannot be used as it is: {error}"
+        verdict = f"The file cannot be used as it is: {error}"
     lines = [
         *describe(table),
         *(problems or ["no gaps in time, no missing values"]),

@@ -19,7 +19,7 @@ from data_provider.datasets import DATASETS, find_dataset
 from exp.experiments import TASKS
 from exp.options import RuntimeOptions, TrainingOptions
 from exp.targets import name_of_file, target_configs
-from models import MODELS, find_config
+from models import MODELS, find_config, find_model
 from models.config import FEATURE_LOSSES, SIZES, ModelConfig
 from utils.errors import UserError
 from utils.flags import TEXT, flag, flags_of, from_json, given_for, row_of, whole
@@ -134,6 +134,11 @@ class RunConfig:
     def model_config(self) -> ModelConfig:
         """Return the configuration of the model, with sizes of 1 in place of those that follow from the data."""
         return find_config(self.model)(**dict.fromkeys(SIZES, 1), **self.network)
+
+    def check_channels(self, channels: int) -> None:
+        """Raise UserError if the model has no room for so many channels, as far as can be told without building it."""
+        sizes = {**dict.fromkeys(SIZES, 1), "channels": channels}
+        find_model(self.model).check_channels(find_config(self.model)(**sizes, **self.network))
 
     @property
     def training_flags(self) -> frozenset[str]:

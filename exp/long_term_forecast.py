@@ -69,7 +69,7 @@ class LongTermForecast(Experiment):
         first, last = written_dates(data.dates[[0, -1]], None, data.form)
         return [
             f"data: {data.source}, {len(data.dates):,} rows, {first} to {last} ({data.frequency})",
-            f"channels: {len(data.columns)} ({config.features}), target {config.target}",
+            f"channels: {len(data.columns)} ({config.features}), target {data.columns[-1]}",
             f"windows of {config.seq_len} -> {config.pred_len}: {counts}; {len(self.train_loader)} training batches"
             f"{few_shot}",
             *(f"note: {note}" for note in data.notes),

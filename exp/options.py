@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from utils.errors import UserError
-from utils.flags import PATH, PRESENCE, SWITCH, TENSORS, TEXT, Kind, choice, flag, whole
+from utils.flags import PATH, PRESENCE, PRESENCE_OR_SWITCH, SWITCH, TENSORS, TEXT, Kind, choice, flag, whole
 
 # What --compile takes, and the mode of torch.compile that it means.
 COMPILE = {"0": None, "1": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
@@ -21,7 +21,10 @@ class Command:
     overwrite: bool = flag(False, PRESENCE, "repeat what is finished already", needs={"is_training": (1,)})
     dry_run: bool = flag(False, PRESENCE, "print configuration, windows and what trains; no more")
     check_data: bool = flag(False, PRESENCE, "report on the file (gaps, missing values, outliers …); train nothing")
-    do_predict: bool = flag(False, PRESENCE, "forecast beyond the file's end; with --is_training 0 without a test")
+    do_predict: int = flag(
+        0, PRESENCE_OR_SWITCH,
+        "forecast beyond the file's end; with --is_training 0 without a test. If left out, done for an own file",
+    )  # fmt: skip
     load: str | None = flag(None, TENSORS, "checkpoint folder to test, with all but the data file as in its training")
     use_amp: bool = flag(False, PRESENCE, "--precision bf16 where the device has bfloat16")
 

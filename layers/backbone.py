@@ -116,6 +116,15 @@ def load_backbone(llm: str, init: Initialization, layers: int) -> Backbone:
     return Backbone.of(model, table, llm, init)
 
 
+def positions_of(llm: str, init: Initialization) -> int | None:
+    """Return how many tokens a language model has positions for; None where that has no limit or cannot be told."""
+    try:
+        config = _find_config(llm, init)
+    except UserError:  # building the model says why
+        return None
+    return config.max_position_embeddings if FAMILIES[config.model_type].positions else None
+
+
 def remake_backbone(origin: Any, weights: bool) -> Backbone:
     """Return the backbone that a checkpoint describes (``Backbone.origin``), to be filled in from it.
 

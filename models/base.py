@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.config import ModelConfig
 from models.storage import StorableModel
 from utils.errors import UserError
 from utils.losses import Masked, compare
@@ -77,6 +78,10 @@ class Model(StorableModel):
         """Return what trains and at which rate; all else is frozen. Empty for a model that does not train."""
         trained = [p for p in self.parameters() if p.requires_grad]
         return [ParameterGroup("model", trained)] if trained else []
+
+    @classmethod
+    def check_channels(cls, config: ModelConfig) -> None:
+        """Raise UserError if the model has no room for the channels, as far as can be told without building it."""
 
     def describe(self) -> list[str]:
         """Return lines for the header of a run: what is special about this model."""

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from layers.backbone import Backbone, Stack, load_backbone, remake_backbone
+from layers.backbone import Backbone, Stack, load_backbone, positions_of, remake_backbone
 from layers.branches import copy_branch, run_branch
 from layers.cross_modal_match import CrossModalMatch
 from layers.instance_norm import denormalize, normalize
@@ -155,6 +155,11 @@ class CALF(OnBackbone):
         adapters = dict(stored.values(expected))
         merge_adapters(model.time_gpt2, "time_gpt2.", adapters, trained.lora_alpha / trained.r)
         return model
+
+    @classmethod
+    def check_channels(cls, config: "CALF.Config") -> None:
+        """Raise UserError if the backbone has fewer positions than there are channels."""
+        _check_room(config, positions_of(config.llm, config.llm_init))
 
     def training_loss(self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None)) -> Tensor:
         """Return the weighted sum of task, output and feature loss (section 3.3); arguments as in ``Model``."""
@@ -342,13 +347,17 @@ def _check_fit(config: BackboneConfig, stack: Stack, words: Tensor) -> None:
         )
     if stack.depth != config.gpt_layers:
         raise UserError(f"--gpt_layers is {config.gpt_layers}, but the backbone has {stack.depth} blocks.")
+    _check_room(config, positions)
+    if not words.is_meta and not torch.isfinite(words).all():
+        raise UserError("The word embeddings hold NaN or infinite values: make them anew with pca.py.")
+
+
+def _check_room(config: BackboneConfig, positions: int | None) -> None:
     if positions is not None and config.channels > positions:
         raise UserError(
             f"{config.channels} channels, but the backbone has {positions} positions and each channel takes one: "
-            "use fewer columns."
+            "use fewer columns (--columns names them), or a model without a backbone."
         )
-    if not words.is_meta and not torch.isfinite(words).all():
-        raise UserError("The word embeddings hold NaN or infinite values: make them anew with pca.py.")
 
 
 def calf_loss(config: CALF.Config, output: CALFOutput, target: Tensor, masked: Masked | None) -> Tensor:

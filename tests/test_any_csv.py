@@ -157,7 +157,7 @@ def test_any_file_gives_finite_figures_or_one_message_and_no_trace(
             [
                 *("--llm", str(tiny_gpt2), "--word_embedding_path", str(tiny_words), "--gpt_layers", "2"),
                 *("--seq_len", "8", "--pred_len", "4", "--train_epochs", "1", "--batch_size", "64"),
-                *("--data", "custom", "--data_path", "own.csv", "--device", "cpu"),
+                *("--data", "custom", "--data_path", "own.csv", "--device", "cpu", "--do_predict", "0"),
             ]
         )
         records = list(Path("results").glob("*/metrics.json"))

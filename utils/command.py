@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from utils.errors import Terminated, UserError, shown_lines, shown_path
-from utils.flags import PRESENCE
+from utils.flags import PRESENCE, PRESENCE_OR_SWITCH
 
 LOGGERS = ("calf", "exp", "utils", "data_provider", "models", "layers")
 _received: list[int] = []  # signals that were to end the process
@@ -56,6 +56,8 @@ def add_flags(
         options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text, "dest": name}
         if one.metadata["kind"] is PRESENCE:
             options["action"] = "store_true"
+        elif one.metadata["kind"] is PRESENCE_OR_SWITCH:
+            options |= {"nargs": "?", "const": "1", "metavar": "N"}
         else:
             options["metavar"] = {int: "N", float: "X"}.get(one.metadata["kind"].type, "TEXT")
         group.add_argument(*names, **options)

@@ -30,7 +30,10 @@ def tiny_run(csv: Path, tiny_gpt2: Path, words: Path, /, **flags: object) -> lis
         "pred_len": 8,
         "batch_size": 64,
         "train_epochs": 1,
+        "patience": 3,
+        "learning_rate": 0.0001,
         "device": "cpu",
+        "do_predict": 0,
         **flags,
     }
     return [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]

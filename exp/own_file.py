@@ -1,0 +1,127 @@
+"""Choose what people leave open for a file of their own: lengths of windows, training, backbone."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from data_provider.config import DataConfig
+from data_provider.datasets import find_dataset
+from exp.config import RunConfig
+from models import find_config
+from utils.errors import UserError
+from utils.files import replacing
+from utils.flags import given_for
+
+STDIN = "-"
+SEASONS, LONGEST = 4, 336  # seasons to look back, and steps at most
+SPARED = 9  # validation windows that a 90 % interval needs
+STEPS = 30  # about so many batches an epoch
+PATIENCE = 5
+TINY = {"llm": "gpt2-tiny", "llm_init": "random"}
+RATES = {True: 0.0005, False: 0.001}  # of models on a language model, and of others
+
+
+def is_own(given: Mapping[str, Any]) -> bool:
+    """Return whether the flags ask for a file of the user's."""
+    name = given.get("data", "custom" if "data_path" in given else None)
+    return name is not None and find_dataset(name).named_by_user
+
+
+def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the flags with what follows from a file of the user's for those that are not given, and lines on it.
+
+    The flags of a run on a published data set are returned as they are.
+
+    Raises:
+        UserError: the file cannot be used.
+    """
+    if not is_own(given):
+        return dict(given), []
+    lines: list[str] = []
+    filled = dict(given)
+    if given.get("data_path") == STDIN:
+        filled["data_path"] = str(_keep_stdin())
+        lines.append(f"standard input is kept in {filled['data_path']}")
+    config = find_config(given.get("model", RunConfig.model))
+    chosen, said = _lengths({**filled, "data": "custom"})
+    if config.trains:
+        chosen |= _training(chosen, hasattr(config, "llm"))
+    new = {name: value for name, value in chosen.items() if name not in given and name != "windows"}
+    if new:
+        flags = " ".join(f"--{name} {value:g}" for name, value in new.items())
+        lines.append(f"chosen from {said}: {flags}; each can be given")
+    if hasattr(config, "llm") and not {"llm", "llm_init"} & given.keys() and not _has_model(config.llm):
+        new |= TINY
+        lines.append(
+            f"no {config.llm} in the Hugging Face cache: a small random network (gpt2-tiny) stands in for it. The "
+            f"better way: fetch it once with --llm {config.llm}, or name a folder with --llm FOLDER"
+        )
+    if given.get("is_training", 1) and not given.get("zero_shot"):
+        new.setdefault("do_predict", 1)
+    return new | filled, lines
+
+
+def _lengths(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return lengths of windows that suit the file, with the number of training windows, and what the file is."""
+    from data_provider.config import data_file
+    from data_provider.factory import season_of
+    from data_provider.reading import Reading, read_frame
+
+    data = DataConfig(**given_for(DataConfig, given))
+    spec = find_dataset(data.data)
+    frame = read_frame(data_file(data, spec), Reading.of(data, spec))
+    rows, season = len(frame.dates), season_of(frame, data)
+    borders = spec.split(rows, frame.source)
+    val = borders.val - borders.train
+    pred_len = given.get("pred_len") or max(1, min(natural_horizon(season), max(val - SPARED, val // 2)))
+    look = min(max(2 * pred_len, min(SEASONS * season, LONGEST)), max(1, borders.train // 3))
+    seq_len = given.get("seq_len") or max(1, min(look, borders.train - pred_len))
+    windows = max(1, borders.train - seq_len - pred_len + 1)
+    said = f"{rows:,} rows, a step of {frame.frequency}"
+    return {"seq_len": seq_len, "pred_len": pred_len, "windows": windows}, said
+
+
+def natural_horizon(season: int) -> int:
+    """Return a horizon that people plan with, from the steps of a season: a day of hours, two weeks of days, a year."""
+    if season < 4:
+        return 6
+    if season < 12:
+        return 2 * season
+    if season == 52:
+        return 13  # a quarter of weeks
+    return season if season <= 96 else 60
+
+
+def _training(chosen: Mapping[str, Any], on_llm: bool) -> dict[str, Any]:
+    """Return batch, epochs, patience and rate for a number of windows."""
+    windows = chosen["windows"]
+    batch = 8
+    while batch < 256 and windows / (2 * batch) >= STEPS:
+        batch *= 2
+    epochs = 40 if windows < 5000 else 20
+    return {"batch_size": batch, "train_epochs": epochs, "patience": PATIENCE, "learning_rate": RATES[on_llm]}
+
+
+def _has_model(name: str) -> bool:
+    """Return whether a language model can be had without network."""
+    if Path(name).is_dir():
+        return True
+    from huggingface_hub import try_to_load_from_cache
+
+    files = ("model.safetensors", "model.safetensors.index.json")
+    return any(isinstance(try_to_load_from_cache(name, file), str) for file in files)
+
+
+def _keep_stdin() -> Path:
+    """Return a file in the working directory with what stands on standard input."""
+    content = sys.stdin.buffer.read()
+    if not content:
+        raise UserError("--data_path -: there is nothing on standard input.")
+    path = Path(f"stdin-{hashlib.sha256(content).hexdigest()[:8]}.csv")
+    if not path.exists():
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    return Path(os.path.abspath(path))
