@@ -141,19 +141,21 @@ def stamps_of(dates: pd.DatetimeIndex) -> Stamps:
 
 def _of_texts(texts: pd.Series, location: Location) -> Stamps:
     """Read texts in the first way that fits the first of them."""
-    begins = texts.str.extract(_INTERVAL)
-    notes: tuple[str, ...] = ()
-    if begins.notna().any(axis=1).all():
+    first, notes = str(texts.iloc[0]) if len(texts) else "", ()
+    if re.fullmatch(_INTERVAL, first):
+        begins = texts.str.extract(_INTERVAL)
         texts = begins[0].fillna(begins[1]).str.strip().rename(texts.name)
-        notes = ("its dates are intervals; each is taken by its beginning",)
+        first, notes = str(texts.iloc[0]), ("its dates are intervals; each is taken by its beginning",)
     form, wall = read_periods(texts)
     if form:
         return Stamps(_nanoseconds(wall), form=form, notes=notes)
-    if are_numbers(texts) and (counted := _of_numbers(texts)) is not None:
+    if re.fullmatch(_NUMBER, first) and are_numbers(texts) and (counted := _of_numbers(texts)) is not None:
         return counted
-    year_first = texts.str.fullmatch(_YEAR_FIRST, na=False)
-    if len(texts) and year_first.iloc[0] and not texts.str.contains(r"[T ]24:|[ap]\.?m", case=False, na=False).any():
-        return replace(_of_iso(texts.where(year_first)), notes=notes)
+    if re.fullmatch(_YEAR_FIRST, first):
+        stamps = _of_iso(texts.where(texts.str.fullmatch(_YEAR_FIRST, na=False)))
+        # A clock of 24 or twice 12 hours is read below.
+        if not stamps.wall.hasnans or not texts.str.contains(r"[T ]24:|[ap]\.?m", case=False, na=False).any():
+            return replace(stamps, notes=notes)
     wall, said = _parse_other_dates(texts, location)
     return Stamps(wall, notes=(*notes, *said))
 
