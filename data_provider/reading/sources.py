@@ -217,9 +217,9 @@ def _joined(rows: Sequence[Sequence[str]]) -> list[str]:
     if len(levels) == 1:
         return levels[0]
     index = {row.index(next(filter(None, row))) for row in levels[1:] if sum(map(bool, row)) == 1}
-    spread = [_to_the_right(row) for row in levels]
     names = levels[0]
-    if len(set(names)) < width or not all(names):
+    if len(set(names)) < width or not all(names):  # a row of one name says what the rows are called
+        spread = [_to_the_right(row) for row in levels if sum(map(bool, row)) > 1]
         names = [" ".join(filter(None, parts)) for parts in zip(*spread, strict=True)]
     own = {i: next(row[i] for row in reversed(levels) if row[i]) for i in index}
     return [own.get(i, name) for i, name in enumerate(names)]
