@@ -1,6 +1,8 @@
 """Build the command line from the fields that declare its flags. Light: ``--help`` and a wrong flag answer at once."""
 
 import argparse
+import re
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import Field
 from pkgutil import resolve_name
@@ -49,10 +51,22 @@ def parse(argv: Sequence[str] | None = None) -> dict[str, Any]:
         UserError: a value is not possible.
         SystemExit: ``--help``, or a flag that there is not.
     """
+    argv = _with_negative_numbers(sys.argv[1:] if argv is None else argv)
     parser, known = build_parser(_chosen_model(argv))
     texts = vars(parser.parse_args(argv))
     own = {name: convert(known[name], text) for name, text in texts.items() if isinstance(text, str) and name in known}
     return texts | own
+
+
+def _with_negative_numbers(argv: Sequence[str]) -> list[str]:
+    """Return a command line in which numbers like -9999,-200 are no flags: they are joined to the flag before them."""
+    joined: list[str] = []
+    for part in argv:
+        if joined and re.match(r"-[0-9.]", part) and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={part}"
+        else:
+            joined.append(part)
+    return joined
 
 
 def _chosen_model(argv: Sequence[str] | None) -> str:

@@ -326,3 +326,8 @@ def test_the_name_of_a_run_does_not_depend_on_how_the_file_is_named(
     monkeypatch.chdir(csv.parent)
     lines = (f"--data_path {csv}", f"--data_path {csv.name}", f"--root_path {csv.parent} --data_path {csv.name}")
     assert len({config_of(f"--data custom {line}").setting for line in lines}) == 1
+
+
+@pytest.mark.parametrize("text", ["-200", "-9999,-200", "-1.5", "NA,-1"])
+def test_codes_of_missing_values_may_be_negative_numbers(text: str) -> None:
+    assert parse(["--missing", text, "--data", "custom"]) == {"missing": text, "data": "custom"}
