@@ -36,7 +36,7 @@ from exp.trained_series import TrainedSeries
 from models.base import Model, check_finite
 from utils.conformal import Intervals, check_levels
 from utils.device import pick_device
-from utils.errors import UserError
+from utils.errors import UserError, naming_arguments
 from utils.files import replacing
 
 logger = logging.getLogger(__name__)
@@ -150,6 +150,9 @@ class Forecaster:
         date_col: str | None = None,
         fill: str = "auto",
         tz: str | None = None,
+        missing: Sequence[float | str] = (),
+        duplicates: str | None = None,
+        id_col: str | None = None,
     ) -> pd.DataFrame:
         """Forecast the steps after the end of ``table``.
 
@@ -163,6 +166,9 @@ class Forecaster:
             fill: what becomes of gaps and missing values among the rows that the model sees: ``auto`` fills short ones
                 linearly, ``linear`` and ``ffill`` fill all, ``none`` refuses them.
             tz: time zone of dates that have none, like ``Europe/Berlin``; None for the one of training.
+            missing: what else stands for a missing value.
+            duplicates: which of several rows of one date to take, ``mean``, ``first`` or ``last``; None refuses them.
+            id_col: the column that tells the series of a long table apart; None to find it.
 
         Returns:
             A row per column and step: ``date`` in the table's time zone, ``column``, ``forecast``, ``lower``, ``upper``
@@ -177,8 +183,11 @@ class Forecaster:
         if date_col is None and (own in table.columns or set(own.split(",")) <= set(table.columns)):
             date_col = own
         levels = () if interval is None else check_levels([interval] if np.ndim(interval) == 0 else interval)
-        frame = frame_from(table, self.reading(Reading(date_col=date_col, fill=fill, tz=tz)))
-        forecast = self.forecast(frame, predict_len, levels)
+        with naming_arguments():
+            codes = tuple(map(str, missing))
+            reading = Reading(date_col=date_col, fill=fill, tz=tz, missing=codes, duplicates=duplicates, id_col=id_col)
+            frame = frame_from(table, self.reading(reading))
+            forecast = self.forecast(frame, predict_len, levels)
         for note in (*frame.notes, *forecast.notes):
             logger.warning(note)
         return forecast.table()

@@ -417,3 +417,14 @@ def test_contradictions_are_refused(
     assert run.main(flags) == 2
     assert message in capsys.readouterr().err
     assert written(workplace) == []
+
+
+def test_a_name_that_is_no_utf_8_goes_all_the_way(
+    tiny: Tiny, workplace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = os.fsdecode(b"d\xe4ta.csv")
+    daily_table().to_csv(name, index=False)
+    assert run.main([*tiny(data_path=name, target="revenue"), "--do_predict"]) == 0
+    assert predict() == 0
+    assert predict("--data_path", name) == 0
+    assert r"after the end of d\xe4ta.csv" in caplog.text

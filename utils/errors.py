@@ -1,7 +1,15 @@
 """The one exception that means: the input is wrong, not the program."""
 
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+# A flag, and a value that stands behind it: a choice, a zone or a number, no word of the sentence.
+_FLAG = re.compile(
+    r"--([a-z_]+)(?: (auto|linear|ffill|none|rows|mean\|first\|last|[A-Z][A-Za-z_]+/[A-Za-z_/]+|-?\d+)(?![\w]))?"
+)
 
 
 class UserError(Exception):
@@ -10,6 +18,20 @@ class UserError(Exception):
 
 class Terminated(KeyboardInterrupt):
     """The process was told to end (SIGTERM)."""
+
+
+@contextmanager
+def naming_arguments() -> Iterator[None]:
+    """Raise errors of the block in terms of Python: ``fill="linear"`` where the command line says ``--fill linear``."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(_FLAG.sub(_argument, str(error))) from error
+
+
+def _argument(flag: re.Match[str]) -> str:
+    name, value = flag.groups()
+    return f'{name}="{value}"' if value else name
 
 
 def shown_path(path: str | Path) -> str:

@@ -21,7 +21,7 @@ from data_provider.reading.numbers import decimal_mark, read_numbers
 from data_provider.reading.rows import Rows, check_irregular, in_order, newest_last, without_footer
 from data_provider.reading.sources import PEEK, find_file
 from data_provider.reading.timezones import on_one_clock
-from utils.errors import UserError
+from utils.errors import UserError, naming_arguments
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,18 @@ def frame_from(table: pd.DataFrame, reading: Reading | None = None, source: str 
 
     A UserError names column and row, counted from 0.
     """
-    reading, location = reading or Reading(), Location(source)
-    if not len(table):
-        raise UserError(f"{source} has no rows.")
-    if table.columns.nlevels > 1 or table.index.nlevels > 1:
-        raise UserError(f"{source} has columns or an index of several levels: bring it to one.")
-    table, reading = _dates_as_column(table.rename(columns=str), reading)
-    names = [name.strip() for name in table.columns]
-    named = checked_names(names, location, "its columns")
-    unnamed = [new for new, old in zip(named, names, strict=True) if not old]
-    cells = table.set_axis(named, axis=1).reset_index(drop=True)
-    return complete(_read(cells, unnamed, reading, location, ()), reading.fill, reading.last)
+    with naming_arguments():
+        reading, location = reading or Reading(), Location(source)
+        if not len(table):
+            raise UserError(f"{source} has no rows.")
+        if table.columns.nlevels > 1 or table.index.nlevels > 1:
+            raise UserError(f"{source} has columns or an index of several levels: bring it to one.")
+        table, reading = _dates_as_column(table.rename(columns=str), reading)
+        names = [name.strip() for name in table.columns]
+        named = checked_names(names, location, "its columns")
+        unnamed = [new for new, old in zip(named, names, strict=True) if not old]
+        cells = table.set_axis(named, axis=1).reset_index(drop=True)
+        return complete(_read(cells, unnamed, reading, location, ()), reading.fill, reading.last)
 
 
 def _dates_as_column(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, Reading]:
