@@ -20,7 +20,7 @@ from utils.schedule import Schedule
 USAGE = """python run.py [flags]
 
 forecast your own CSV:
-  python run.py --data_path sales.csv --do_predict --llm gpt2-tiny --llm_init random
+  python run.py --data_path sales.csv
 
 train and test at the published settings:
   python run.py --data ETTh1 --pred_len 96 --batch_size 256 --learning_rate 0.0005 --train_epochs 100 --patience 10
