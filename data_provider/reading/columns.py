@@ -13,7 +13,10 @@ from data_provider.reading.numbers import holds_numbers
 from utils.errors import UserError
 
 NO_DATES = "none"  # what --date_col takes where the rows have no dates
-TIME = re.compile(r"date|day|year|month|time|period|datum|jahr|quarter|week", re.IGNORECASE)
+TIME = re.compile(
+    r"date|day|year|month|time|period|datum|jahr|quarter|week|zeit|fecha|stamp|epoch|^[tds]{1,2}$|日期|时间",
+    re.IGNORECASE,
+)
 COUNTS = re.compile(r"|t|time|step|index|idx|no|nr|num|number|#|n|id|row|obs|seq|unnamed: ?\d+", re.IGNORECASE)
 # Columns that together are a date, by their names.
 PARTS = {
@@ -30,6 +33,7 @@ _JOINED = {
     ("year", "quarter"): "{}Q{}",
     ("year", "week"): "{}-W{:0>2}",
 }
+_PART = r"\d{1,4}|Q[1-4]|[A-Za-z]{3,9}"
 FEW = 0.5  # share of different cells up to which a column of words is a category, and no unread dates
 
 
@@ -121,9 +125,7 @@ def _parts(peek: pd.DataFrame) -> tuple[str, ...]:
     named = {part: next((n for n in peek if n.lower() in names), None) for part, names in PARTS.items()}
     for parts in _JOINED:
         columns = [named[part] for part in parts]
-        if None not in columns and all(
-            stripped(peek[c]).str.fullmatch(r"\d{1,4}|[A-Za-z]{3,9}").all() for c in columns
-        ):
+        if None not in columns and all(stripped(peek[name]).str.fullmatch(_PART).all() for name in columns):
             return tuple(columns)
     return ()
 
@@ -154,7 +156,7 @@ def joined_dates(cells: pd.DataFrame, names: Sequence[str]) -> pd.Series:
     texts = [stripped(cells[name]) for name in names]
     known = [next((part for part, own in PARTS.items() if name.lower() in own), None) for name in names]
     form = _JOINED.get(tuple(known))
-    if form is None or texts[1].str.match("[A-Za-z]").any():  # a day and its time, or months as words
+    if form is None or texts[1].str.match("[A-Za-z]{3}").any():  # a day and its time, or months as words
         words = texts if form is None else [*texts[2:3], texts[1], texts[0]]
         if len(names) == 2 and known[1] == "hour":
             words = [texts[0], texts[1] + ":00"]
@@ -169,7 +171,7 @@ def joined_dates(cells: pd.DataFrame, names: Sequence[str]) -> pd.Series:
             )
     else:
         rows = zip(*(part.fillna("") for part in texts), strict=True)
-        joined = pd.Series([form.format(*row) for row in rows], index=cells.index, dtype="str")
+        joined = pd.Series([form.format(*row).replace("QQ", "Q") for row in rows], index=cells.index, dtype="str")
     return joined.rename(",".join(names))
 
 

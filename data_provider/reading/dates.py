@@ -33,7 +33,7 @@ _INTERVAL = r"(.*\d)\s+(?:-|–|to|bis)\s+\d.*|(\d{4}-.*)/\d{4}-.*"
 _DAYS = (
     "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y",
     "%d.%m.%y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%b %d, %Y", "%B %d %Y", "%B %d, %Y",
-    "%d%b%Y", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d",
+    "%d%b%Y", "%G-W%V-%u", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d",
 )  # fmt: skip
 _REMEDY = "write dates like 2024-01-31 13:00:00"
 _NUMBER = r"[+-]?\d+(?:[.,]\d+)?"
@@ -142,6 +142,9 @@ def stamps_of(dates: pd.DatetimeIndex) -> Stamps:
 def _of_texts(texts: pd.Series, location: Location) -> Stamps:
     """Read texts in the first way that fits the first of them."""
     first, notes = str(texts.iloc[0]) if len(texts) else "", ()
+    if "年" in first:
+        texts = texts.str.replace("[年月](?=.)", "-", regex=True).str.replace("[月日]", "", regex=True)
+        first = texts.iloc[0]
     if re.fullmatch(_INTERVAL, first):
         begins = texts.str.extract(_INTERVAL)
         texts = begins[0].fillna(begins[1]).str.strip().rename(texts.name)
@@ -187,7 +190,8 @@ def _of_numbers(texts: pd.Series) -> Stamps | None:
         return Stamps(_nanoseconds(wall), notes=("its dates are numbers, read as days as Excel counts them",))
     unit = next((unit for lengths, unit in _EPOCHS.items() if digits in lengths and low > 0), None)
     if unit and len(f"{low:.0f}") in next(lengths for lengths, name in _EPOCHS.items() if name == unit):
-        whole = texts.astype("int64") if is_whole else numbers
+        is_plain = not texts.str.contains(".", regex=False).any()
+        whole = texts.astype("int64") if is_plain else numbers  # nanoseconds have more digits than a float
         name = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}[unit]
         return Stamps(
             _nanoseconds(pd.DatetimeIndex(pd.to_datetime(whole, unit=unit))),

@@ -34,7 +34,6 @@ class Frame:
         rows: (T,), the row of the table for each date, -1 where the table has none
         form: how its dates are written, where they are no ISO dates: ``count``, or a pattern of periods
         target: the column to forecast, where the reading decided it
-        id_column: what told its columns apart in a long table
         value_column: what its columns hold, in a long table
     """
 
@@ -52,7 +51,6 @@ class Frame:
     rows: np.ndarray | None = None
     form: str | None = None
     target: str | None = None
-    id_column: str | None = None
     value_column: str | None = None
 
     @property

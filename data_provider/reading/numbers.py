@@ -21,7 +21,7 @@ _PLAIN = rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){_EXPONENT}"
 _CURRENCY = "[$€£¥]"
 # A number as people write it: a sign or brackets, a currency, groups of digits, a letter for thousands or more.
 _WRITTEN = re.compile(
-    rf"(?P<open>\()?(?P<sign>[+-]?)\s*{_CURRENCY}?\s*(?P<late>[+-]?)(?P<digits>[0-9.,\s'’_]*[0-9][.,]?{_EXPONENT})"
+    rf"(?P<open>\()?(?P<sign>[+−-]?)\s*{_CURRENCY}?\s*(?P<late>[+−-]?)(?P<digits>[0-9.,\s'’_]*[0-9][.,]?{_EXPONENT})"
     rf"\s*(?P<scale>[kKMB]?)\s*(?:{_CURRENCY}|%)?(?P<close>\))?"
 )
 _GROUPS = r"[0-9]{1,3}(?:MARK[0-9]{3})+"
@@ -124,7 +124,7 @@ def _written(texts: pd.Series, decimal: str) -> pd.Series:
     fits = whole.str.fullmatch(rf"{groups}|[0-9]*(?:[eE].*)?") & (parts["open"].isna() == parts["close"].isna())
     bare = digits.str.replace(rf"[\s'’_{thousands}]", "", regex=True).str.replace(decimal, ".", regex=False)
     found = pd.to_numeric(bare.where(fits & bare.str.fullmatch(_PLAIN)), errors="coerce")
-    minus = parts["open"].notna() ^ (parts["sign"] == "-") ^ (parts["late"] == "-")
+    minus = parts["open"].notna() ^ parts["sign"].isin(["-", "−"]) ^ parts["late"].isin(["-", "−"])
     return found * parts["scale"].map(SCALES) * minus.map({True: -1.0, False: 1.0})
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from data_provider.reading.csv_file import Location
-from data_provider.reading.dates import Stamps, stripped, unreadable_dates
+from data_provider.reading.dates import Stamps, is_date_or_number, stripped, unreadable_dates
 from data_provider.reading.timezones import clock_changes
 from utils.errors import UserError
 
@@ -46,16 +46,19 @@ def without_footer(dates: pd.Series, others: pd.DataFrame, location: Location) -
         return dates, ()
     texts = stripped(dates)
     while kept > max(1, len(dates) - LAST):
-        cell = texts.iloc[kept - 1]
-        is_total = pd.notna(cell) and TOTAL.fullmatch(cell)
-        is_words = pd.notna(cell) and others.iloc[kept - 1].isna().all() and re.search("[A-Za-z]{3}", cell)
-        if not (is_total or (is_words and unreadable_dates(dates.iloc[kept - 1 : kept], location)[0])):
+        cell, rest = texts.iloc[kept - 1], others.iloc[kept - 1]
+        words = [str(each).strip() for each in (cell, *rest) if isinstance(each, str)]
+        is_total = any(map(TOTAL.fullmatch, words)) and not (pd.notna(cell) and is_date_or_number(cell))
+        is_alone = rest.isna().all() and (pd.isna(cell) or re.search("[A-Za-z]{3}", cell))
+        if not (is_total or (is_alone and unreadable_dates(dates.iloc[kept - 1 : kept], location)[0])):
             break
         kept -= 1
     if kept == len(dates):
         return dates, ()
     first = location.row(int(dates.index[kept]))
-    return dates.iloc[:kept], (f"left out (no date, but {texts.iloc[kept]!r}): {first}, at the end",)
+    found = texts.iloc[kept:].dropna()
+    what = f", but {found.iloc[0]!r}" if len(found) else ""
+    return dates.iloc[:kept], (f"left out (no date{what}): {len(dates) - kept} row(s) at the end, from {first} on",)
 
 
 def newest_last(rows: Rows) -> tuple[Rows, tuple[str, ...]]:

@@ -191,9 +191,11 @@ def _are_names(cells: Sequence[str]) -> bool:
 
 def _first_names(rows: Sequence[Sequence[str]]) -> int:
     """Return which row names the columns: the first that is not blank, or a later, wider one that holds names."""
-    first = next((i for i, row in enumerate(rows) if any(row)), len(rows))
+    remarks = next((i for i, row in enumerate(rows) if any(row) and not row[0].startswith("#")), 0)
+    begin = remarks if rows and _are_names(rows[remarks]) else 0
+    first = next((i for i, row in enumerate(rows) if i >= begin and any(row)), len(rows))
     widest = max(map(_width, rows), default=0)
-    wider = [i for i, row in enumerate(rows) if _width(row) == widest]
+    wider = [i for i, row in enumerate(rows) if i >= begin and _width(row) == widest]
     if first < len(rows) and _width(rows[first]) < widest and wider and _are_names(rows[wider[0]]):
         return wider[0]
     return first

@@ -15,7 +15,7 @@ from data_provider.reading.csv_file import CsvFile, Location, listing
 from data_provider.reading.dates import COUNT, DATE, Stamps, count_of, parse_dates
 from data_provider.reading.frame import Frame
 from data_provider.reading.frequency import Grid, find_grid, infer_frequency
-from data_provider.reading.long import choose_value, find_id, spread
+from data_provider.reading.long import choose_value, find_id, ids_of, spread
 from data_provider.reading.missing import codes_of_missing, complete, settle
 from data_provider.reading.numbers import decimal_mark, read_numbers
 from data_provider.reading.rows import Rows, check_irregular, in_order, newest_last, without_footer
@@ -156,13 +156,13 @@ def _read(
         footer, stamps = (), Stamps(count_of(np.arange(1, len(cells) + 1)), form=COUNT)
     date_name = ",".join(date_columns) or "row"
     notes = (*notes, *said, *footer, *stamps.notes)
-    id_column = None if reading.irregular_dates else find_id(cells, stamps, date_columns, reading.id_col, location)
+    ids = () if reading.irregular_dates else find_id(cells, stamps, date_columns, reading.id_col, location)
     target = reading.target
-    if id_column is None:
+    if not ids:
         chosen, left = _columns(cells, date_columns, unnamed, reading, location)
         rows, value = Rows(stamps, _numbers(cells, chosen, reading.missing, location), cells.index.to_numpy()), None
     else:
-        rows, chosen, value, left = _long(cells, stamps, date_columns, id_column, unnamed, reading, location)
+        rows, chosen, value, left = _long(cells, stamps, date_columns, ids, unnamed, reading, location)
         target = target if target in chosen else None
     notes = (*notes, *left)
     rows, turned = newest_last(rows) if not reading.irregular_dates else (rows, ())
@@ -191,8 +191,7 @@ def _read(
         location=location,
         rows=np.where(known, rows.index[grid.rows], -1),
         form=clock.form,
-        target=None if id_column is None else (target or chosen[-1]),
-        id_column=id_column,
+        target=(target or chosen[-1]) if ids else None,
         value_column=value,
     )
     if reading.irregular_dates:
@@ -214,19 +213,19 @@ def _columns(
 
 
 def _long(
-    cells: pd.DataFrame, stamps: Stamps, dates: Sequence[str], id_column: str, unnamed: Sequence[str], reading: Reading,
-    location: Location,
+    cells: pd.DataFrame, stamps: Stamps, dates: Sequence[str], ids: Sequence[str], unnamed: Sequence[str],
+    reading: Reading, location: Location,
 ) -> tuple[Rows, list[str], str, list[str]]:  # fmt: skip
     """Return a long table with a column for each series, their names, what they hold, and notes."""
     columns = None if reading.trained else reading.columns
-    names = [*dates, id_column]
+    names = [*dates, *ids]
     values, notes = choose_numbers(cells, names, columns, reading.ignore, reading.target, unnamed, location)
-    value = choose_value(values, reading.target, id_column, location)
+    value = choose_value(values, reading.target, ids, location)
     rows = Rows(stamps, _numbers(cells, [value], reading.missing, location), cells.index.to_numpy())
-    wide, series, lines = spread(rows, cells[id_column], location)
+    wide, series, lines = spread(rows, ids_of(cells, ids), location)
     notes = [
         *notes,
-        f"it holds {len(series)} series, told apart by {id_column!r}; {value!r} of each is a column",
+        f"it holds {len(series)} series, told apart by {','.join(ids)!r}; {value!r} of each is a column",
         *lines,
     ]
     if rest := [name for name in values if name != value]:

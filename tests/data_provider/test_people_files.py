@@ -67,6 +67,7 @@ FORMS = {  # name: dates of the 60 days from 2023-12-20 on as a file writes them
     "seconds since 1970": ([str(1703030400 + 86400 * i) for i in range(ROWS)], "timestamp"),
     "milliseconds since 1970": ([str(1000 * (1703030400 + 86400 * i)) for i in range(ROWS)], "time"),
     "an empty name": (days(), ""),
+    "Chinese": ([f"{d.year}年{d.month}月{d.day}日" for d in pd.date_range("2023-12-20", periods=ROWS)], "日期"),
     "intervals": ([f"{day} 00:00 - {day} 24:00" for day in days("%d.%m.%Y")], "MTU"),
 }
 
@@ -203,7 +204,7 @@ def test_several_values_of_one_date_need_a_decision(tmp_path: Path, how: str, va
 def test_a_row_of_totals_at_the_end_is_left_out(tmp_path: Path, word: str) -> None:
     frame = read(tmp_path, dated(days()) + f"{word},6000\n")
     assert len(frame.dates) == ROWS
-    assert f"line {ROWS + 2}" in note(frame, "left out (no date")
+    assert f"1 row(s) at the end, from line {ROWS + 2} on" in note(frame, "left out (no date")
 
 
 # --- numbers ---
@@ -343,6 +344,17 @@ def test_a_forecast_minds_no_gap_before_the_rows_it_sees(tmp_path: Path) -> None
 # --- files ---
 
 
+def test_remarks_before_the_header_are_left_out(tmp_path: Path) -> None:
+    frame = read(tmp_path, "# made by a logger\n# volts, amperes\n" + dated(days()))
+    assert (frame.columns, frame.dates[0]) == (("y",), pd.Timestamp("2023-12-20"))
+
+
+def test_words_below_the_table_are_left_out(tmp_path: Path) -> None:
+    frame = read(tmp_path, dated(days()) + "\nSource: the office,\n")
+    assert len(frame.dates) == ROWS
+    assert "'Source: the office'" in note(frame, "left out (no date")
+
+
 def test_a_line_may_name_the_separator(tmp_path: Path) -> None:
     frame = read(tmp_path, "sep=;\n" + lines("date;y", [*zip(days(), VALUES, strict=True)], ";"))
     assert (frame.values[:, 0].tolist(), frame.notes) == (VALUES, ())
@@ -427,6 +439,14 @@ def test_the_series_of_a_long_file_can_be_named(tmp_path: Path) -> None:
     assert read(tmp_path, content).columns == ("b", "a")  # both columns say the same
     assert read(tmp_path, content, id_col="shop").columns == ("b!", "a!")
     assert "no column 'x' (--id_col)" in refusal(tmp_path, content, id_col="x")
+
+
+def test_two_columns_may_tell_the_series_apart(tmp_path: Path) -> None:
+    rows = [[n, k, d, v + k] for n, d, v in long_rows() for k in (1, 2)]
+    for options in ({}, {"id_col": "shop,dept"}):
+        frame = read(tmp_path, lines("shop,dept,date,y", rows), **options)
+        assert frame.columns == ("b dept 1", "b dept 2", "a dept 1", "a dept 2")
+        assert frame.values[0].tolist() == pytest.approx([VALUES[0] + k for k in (1, 2, 11, 12)])
 
 
 def test_two_rows_of_one_series_and_date_are_refused(tmp_path: Path) -> None:
