@@ -138,110 +138,151 @@ def _mark(
     return decimal_mark([texts[name] for name in wanted], file, european)
 
 
+@dataclass(frozen=True)
+class _Dated:
+    """Cells whose dates are known.
+
+    Attributes:
+        dates: names of the columns that make up the dates
+        unnamed: columns without a name in the file
+    """
+
+    cells: pd.DataFrame
+    dates: tuple[str, ...]
+    stamps: Stamps
+    unnamed: Sequence[str]
+    location: Location
+    notes: tuple[str, ...]
+
+    @property
+    def date_name(self) -> str:
+        """Return what messages call the column of dates."""
+        return ",".join(self.dates) or "row"
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Numbers by column, a row for each date that the table has.
+
+    Attributes:
+        names: C names
+        value: what the columns hold, in a long table
+    """
+
+    rows: Rows
+    names: Sequence[str]
+    notes: Sequence[str]
+    value: str | None = None
+
+
 def _read(
     cells: pd.DataFrame, unnamed: Sequence[str], reading: Reading, location: Location, notes: tuple[str, ...]
 ) -> Frame:
     """Read cells as a series on one clock, with NaN where a row or a value is missing."""
-    peek = cells.head(PEEK)
-    date_columns, said = choose_dates(peek, reading.date_col, location, unnamed)
-    if not isinstance(location, CsvFile) and reading.decimal is None:
-        texts = [cells[name] for name in cells if name not in date_columns and cells[name].dtype == "str"]
-        location = replace(location, decimal=decimal_mark(texts, location, european=False))
-    others = cells.drop(columns=list(date_columns))
-    if date_columns:
-        dates, footer = without_footer(joined_dates(cells, date_columns), others, location)
-        cells = cells.loc[dates.index]
-        stamps = parse_dates(dates, location)
-    else:
-        footer, stamps = (), Stamps(count_of(np.arange(1, len(cells) + 1)), form=COUNT)
-    date_name = ",".join(date_columns) or "row"
-    notes = (*notes, *said, *footer, *stamps.notes)
-    ids = () if reading.irregular_dates else find_id(cells, stamps, date_columns, reading.id_col, location)
-    target = reading.target
+    dated = _dated(cells, unnamed, reading, location, notes)
+    ids = () if reading.irregular_dates else find_id(dated.cells, dated.stamps, dated.dates, reading.id_col, location)
+    columns = _long(dated, ids, reading) if ids else _wide(dated, reading)
+    frame = _on_grid(dated, columns, reading)
+    if reading.irregular_dates:
+        return frame
+    if reading.trained:
+        return settle(frame, frame.columns[-1], frame.columns)
+    frame = settle(frame, reading.target, reading.columns or ())
     if not ids:
-        chosen, left = _columns(cells, date_columns, unnamed, reading, location)
-        rows, value = Rows(stamps, _numbers(cells, chosen, reading.missing, location), cells.index.to_numpy()), None
+        return frame
+    return replace(frame, target=reading.target if reading.target in frame.columns else frame.columns[-1])
+
+
+def _dated(
+    cells: pd.DataFrame, unnamed: Sequence[str], reading: Reading, location: Location, notes: tuple[str, ...]
+) -> _Dated:
+    """Find and read the dates."""
+    names, said = choose_dates(cells.head(PEEK), reading.date_col, location, unnamed)
+    if not isinstance(location, CsvFile):
+        texts = [cells[name] for name in cells if name not in names and cells[name].dtype == "str"]
+        location = replace(location, decimal=reading.decimal or decimal_mark(texts, location, european=False))
+    if not names:
+        stamps = Stamps(count_of(np.arange(1, len(cells) + 1)), form=COUNT)
+        return _Dated(cells, names, stamps, unnamed, location, (*notes, *said))
+    dates, footer = without_footer(joined_dates(cells, names), cells.drop(columns=list(names)), location)
+    stamps = parse_dates(dates, location)
+    return _Dated(cells.loc[dates.index], names, stamps, unnamed, location, (*notes, *said, *footer, *stamps.notes))
+
+
+def _wide(dated: _Dated, reading: Reading) -> _Columns:
+    """Choose and read the columns of a table with a row for each date."""
+    cells, location, target = dated.cells, dated.location, reading.target
+    others = [name for name in cells.columns if name not in dated.dates]
+    if reading.trained:
+        names, notes = choose_trained(others, reading.columns, location)
+    elif reading.features == "S" and target in others and not reading.columns:
+        names, notes = [target], []
     else:
-        rows, chosen, value, left = _long(cells, stamps, date_columns, ids, unnamed, reading, location)
-        target = target if target in chosen else None
-    notes = (*notes, *left)
-    rows, turned = newest_last(rows) if not reading.irregular_dates else (rows, ())
+        names, notes = choose_numbers(
+            cells, dated.dates, reading.columns, reading.ignore, target, dated.unnamed, location
+        )
+    return _Columns(_rows(dated, names, reading), names, notes)
+
+
+def _long(dated: _Dated, ids: Sequence[str], reading: Reading) -> _Columns:
+    """Read a long table with a column for each series."""
+    cells, location, target = dated.cells, dated.location, reading.target
+    columns = None if reading.trained else reading.columns
+    values, notes = choose_numbers(
+        cells, [*dated.dates, *ids], columns, reading.ignore, target, dated.unnamed, location
+    )
+    value = choose_value(values, target, ids, location)
+    wide, series, lines = spread(_rows(dated, [value], reading), ids_of(cells, ids), location)
+    told = f"it holds {len(series)} series, told apart by {','.join(ids)!r}; {value!r} of each is a column"
+    notes = [*notes, told, *lines]
+    if rest := [name for name in values if name != value]:
+        notes.append(f"left out (other values): {listing(rest)}")
+    chosen = series
+    if reading.trained:
+        chosen, differences = choose_trained(series, reading.columns, location)
+        notes += differences
+    elif reading.features == "S" and target in series:
+        chosen = [target]
+    wide = replace(wide, values=wide.values[:, [series.index(name) for name in chosen]])
+    return _Columns(wide, chosen, notes, value)
+
+
+def _on_grid(dated: _Dated, columns: _Columns, reading: Reading) -> Frame:
+    """Bring rows in order, on one clock and on the grid of their step."""
+    location, rows = dated.location, columns.rows
+    rows, turned = (rows, ()) if reading.irregular_dates else newest_last(rows)
     clock, on_clock = on_one_clock(rows.stamps, reading.tz, location)
     rows = replace(rows, stamps=clock)
     if reading.irregular_dates:
-        order = check_irregular(rows, location)
-        dates_in_order = rows.stamps.wall
-        grid = Grid(dates_in_order, np.arange(len(dates_in_order)), infer_frequency(dates_in_order))
+        order, wall = check_irregular(rows, location), rows.stamps.wall
+        grid = Grid(wall, np.arange(len(wall)), infer_frequency(wall))
     else:
-        rows, order = in_order(rows, reading.duplicates, date_name, location)
-        grid = find_grid(rows.stamps.wall, reading.freq, date_name, location, clock.form == COUNT)
+        rows, order = in_order(rows, reading.duplicates, dated.date_name, location)
+        grid = find_grid(rows.stamps.wall, reading.freq, dated.date_name, location, clock.form == COUNT)
     known = grid.rows >= 0
     is_whole = known.all() and len(known) == len(rows.index)
     values = rows.values if is_whole else np.where(known[:, None], rows.values[grid.rows], np.nan)
-    frame = Frame(
+    notes = (*dated.notes, *columns.notes, *turned, *on_clock, *order, *grid.notes)
+    return Frame(
         dates=grid.dates,
         values=values,
-        columns=tuple(chosen),
+        columns=tuple(columns.names),
         source=location.name,
         frequency=grid.frequency,
-        notes=(*notes, *turned, *on_clock, *order, *grid.notes, *codes_of_missing(values, chosen)),
-        date_column=date_name,
+        notes=(*notes, *codes_of_missing(values, columns.names)),
+        date_column=dated.date_name,
         offset=None if grid.are_days else clock.written,
         zone=None if grid.are_days else clock.zone,
         location=location,
         rows=np.where(known, rows.index[grid.rows], -1),
         form=clock.form,
-        target=(target or chosen[-1]) if ids else None,
-        value_column=value,
+        value_column=columns.value,
     )
-    if reading.irregular_dates:
-        return frame
-    keep = frame.columns if reading.trained else reading.columns or ()
-    return settle(frame, frame.columns[-1] if reading.trained else target, keep)
 
 
-def _columns(
-    cells: pd.DataFrame, dates: Sequence[str], unnamed: Sequence[str], reading: Reading, location: Location
-) -> tuple[list[str], list[str]]:
-    """Return the columns of numbers to read, and notes."""
-    others = [name for name in cells.columns if name not in dates]
-    if reading.trained:
-        return choose_trained(others, reading.columns, location)
-    if reading.features == "S" and reading.target in others and not reading.columns:
-        return [reading.target], []
-    return choose_numbers(cells, dates, reading.columns, reading.ignore, reading.target, unnamed, location)
-
-
-def _long(
-    cells: pd.DataFrame, stamps: Stamps, dates: Sequence[str], ids: Sequence[str], unnamed: Sequence[str],
-    reading: Reading, location: Location,
-) -> tuple[Rows, list[str], str, list[str]]:  # fmt: skip
-    """Return a long table with a column for each series, their names, what they hold, and notes."""
-    columns = None if reading.trained else reading.columns
-    names = [*dates, *ids]
-    values, notes = choose_numbers(cells, names, columns, reading.ignore, reading.target, unnamed, location)
-    value = choose_value(values, reading.target, ids, location)
-    rows = Rows(stamps, _numbers(cells, [value], reading.missing, location), cells.index.to_numpy())
-    wide, series, lines = spread(rows, ids_of(cells, ids), location)
-    notes = [
-        *notes,
-        f"it holds {len(series)} series, told apart by {','.join(ids)!r}; {value!r} of each is a column",
-        *lines,
-    ]
-    if rest := [name for name in values if name != value]:
-        notes.append(f"left out (other values): {listing(rest)}")
-    if reading.trained:
-        order, differences = choose_trained(series, reading.columns, location)
-        wide = replace(wide, values=wide.values[:, [series.index(name) for name in order]])
-        return wide, order, value, [*notes, *differences]
-    if reading.features == "S" and reading.target in series:
-        return replace(wide, values=wide.values[:, [series.index(reading.target)]]), [reading.target], value, notes
-    return wide, series, value, notes
-
-
-def _numbers(cells: pd.DataFrame, columns: Sequence[str], missing: Sequence[str], location: Location) -> np.ndarray:
-    """Return columns (T, C) as float64, NaN where a value is missing or a code for it."""
-    values = np.column_stack([read_numbers(cells[name], location) for name in columns])
-    for code in pd.to_numeric(pd.Series(missing, dtype="str"), errors="coerce").dropna():
+def _rows(dated: _Dated, names: Sequence[str], reading: Reading) -> Rows:
+    """Return columns (T, C) as float64 with their dates, NaN where a value is missing or a code for it."""
+    values = np.column_stack([read_numbers(dated.cells[name], dated.location) for name in names])
+    for code in pd.to_numeric(pd.Series(reading.missing, dtype="str"), errors="coerce").dropna():
         values[values == code] = np.nan
-    return values
+    return Rows(dated.stamps, values, dated.cells.index.to_numpy())
