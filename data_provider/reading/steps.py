@@ -26,7 +26,13 @@ _ALIASES = {
 
 
 class Step(ABC):
-    """A step from one row to the next."""
+    """A step from one row to the next.
+
+    Attributes:
+        offset: how pandas gets from one date to the next.
+    """
+
+    offset: pd.DateOffset
 
     @property
     @abstractmethod
@@ -34,22 +40,23 @@ class Step(ABC):
         """Return the name under which :func:`step_of` finds the step again."""
 
     @property
-    @abstractmethod
     def season(self) -> int:
         """Return the steps of a season, at least 1."""
+        return season_of(self.offset)
 
     @property
     def length(self) -> pd.Timedelta | None:
         """Return how long a step is; None where that depends on the calendar."""
-        return None
+        return length_of(self.offset)
 
-    @abstractmethod
     def between(self, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
         """Return the dates from the first to the last, which both are among them if they are steps apart."""
+        return pd.DatetimeIndex(pd.date_range(first, last, freq=self.offset).to_numpy())
 
-    @abstractmethod
     def after(self, last: pd.Timestamp, count: int) -> pd.DatetimeIndex:
         """Return the dates that follow the last one; OverflowError or OutOfBoundsDatetime beyond the year 2262."""
+        dates = pd.date_range(last, periods=count + 1, freq=self.offset)
+        return pd.DatetimeIndex(dates[dates > last][:count].to_numpy())
 
 
 @dataclass(frozen=True)
@@ -61,21 +68,6 @@ class OfPandas(Step):
     @property
     def name(self) -> str:
         return self.offset.freqstr
-
-    @property
-    def season(self) -> int:
-        return season_of(self.offset)
-
-    @property
-    def length(self) -> pd.Timedelta | None:
-        return length_of(self.offset)
-
-    def between(self, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-        return pd.DatetimeIndex(pd.date_range(first, last, freq=self.offset).to_numpy())
-
-    def after(self, last: pd.Timestamp, count: int) -> pd.DatetimeIndex:
-        dates = pd.date_range(last, periods=count + 1, freq=self.offset)
-        return pd.DatetimeIndex(dates[dates > last][:count].to_numpy())
 
 
 @dataclass(frozen=True)
@@ -90,8 +82,8 @@ class DayOfMonth(Step):
         return f"{self.months if self.months > 1 else ''}MS-{self.day}"
 
     @property
-    def season(self) -> int:
-        return max(1, 12 // self.months)
+    def offset(self) -> pd.DateOffset:
+        return pd.offsets.MonthBegin(self.months)
 
     def between(self, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
         months = (last.year - first.year) * 12 + last.month - first.month
@@ -124,14 +116,8 @@ class OnWeekdays(Step):
         return len(self.days)
 
     @property
-    def _offset(self) -> pd.DateOffset:
+    def offset(self) -> pd.DateOffset:
         return pd.offsets.CustomBusinessDay(weekmask=" ".join(WEEKDAYS[day] for day in self.days))
-
-    def between(self, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-        return OfPandas(self._offset).between(first, last)
-
-    def after(self, last: pd.Timestamp, count: int) -> pd.DatetimeIndex:
-        return OfPandas(self._offset).after(last, count)
 
 
 @dataclass(frozen=True)
@@ -149,11 +135,8 @@ class Consecutive(Step):
         return self.step.season
 
     @property
-    def length(self) -> pd.Timedelta | None:
-        return self.step.length
-
-    def between(self, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-        return self.step.between(first, last)
+    def offset(self) -> pd.DateOffset:
+        return self.step.offset
 
     def after(self, last: pd.Timestamp, count: int) -> pd.DatetimeIndex:
         return self.step.after(last, count)
@@ -166,22 +149,16 @@ class Counted(Step):
     count: int
 
     @property
-    def season(self) -> int:
-        return 1
-
-    @property
     def name(self) -> str:
         return str(self.count)
 
     @property
-    def length(self) -> pd.Timedelta:
-        return pd.Timedelta(seconds=self.count)
+    def season(self) -> int:
+        return 1
 
-    def between(self, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-        return pd.date_range(first, last, freq=self.length)
-
-    def after(self, last: pd.Timestamp, count: int) -> pd.DatetimeIndex:
-        return pd.DatetimeIndex(pd.date_range(last, periods=count + 1, freq=self.length)[1:].to_numpy())
+    @property
+    def offset(self) -> pd.DateOffset:
+        return pd.offsets.Second(self.count)
 
 
 @lru_cache(maxsize=256)
