@@ -29,20 +29,22 @@ class Bounds:
         return (values < self.lower) | (values > self.upper)
 
 
-def find_bounds(training: np.ndarray) -> Bounds | None:
-    """Return bounds for training rows (T, C), NaN where a value was filled in; None where nothing is extreme.
+def find_bounds(frame: Frame) -> Bounds | None:
+    """Return bounds for a series; None where nothing is extreme. Values that were filled in do not count.
 
     Cells are extreme that lie more than ``TIMES`` as far from their column's median as all others but three, or 1 %,
-    with nothing near them: ``APART`` times as far as the farthest cell that is not extreme.
-    Drawn values with heavy tails are not: see ``tests/data_provider/test_extremes.py``.
+    with nothing near them: ``APART`` times as far as the farthest cell that is not extreme. A series that grows has no
+    such cells, since they would be more. Drawn values with heavy tails have none either, but for one column in a
+    hundred: see ``tests/data_provider/test_extremes.py``.
     """
-    known = np.sum(~np.isnan(training), axis=0)
-    if not len(training) or (known < FEWEST).all():
+    values = frame.values if frame.filled is None else np.where(frame.filled, np.nan, frame.values)
+    known = np.sum(~np.isnan(values), axis=0)
+    if (known < FEWEST).all():
         return None
-    medians = np.nanmedian(training, axis=0)
-    distances = np.sort(np.nan_to_num(np.abs(training - medians), nan=-1.0), axis=0)
+    medians = np.nanmedian(values, axis=0)
+    distances = np.sort(np.nan_to_num(np.abs(values - medians), nan=-1.0), axis=0)
     spared = np.maximum(FARTHEST, (SHARE * known).astype(int))
-    usual = distances[np.maximum(len(training) - 1 - spared, 0), np.arange(training.shape[1])]
+    usual = distances[len(values) - 1 - spared, np.arange(values.shape[1])]
     reach = TIMES * usual
     nearer = np.where(distances <= reach, distances, 0).max(axis=0)
     reach = np.maximum(reach, APART * nearer)

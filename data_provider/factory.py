@@ -27,7 +27,6 @@ class ForecastData:
         form: how the dates are written, where they are no ISO dates
         scaler: mean and population standard deviation per channel, of the full training split
         season: steps per season
-        bounds: of what the model sees, in the data's units; None where nothing is extreme
         has_season: whether a whole season lies before the first step to be tested
     """
 
@@ -42,7 +41,6 @@ class ForecastData:
     season: int
     has_season: bool
     series: Series
-    bounds: Bounds | None
     windows: dict[Split, WindowDataset]
     source: str
     notes: tuple[str, ...]
@@ -73,7 +71,7 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
     target, notes = _target(config, frame, any_target)
     frame = frame.select(config.features, target)
     borders = spec.split(len(frame.values), frame.source)
-    bounds = find_bounds(_known(frame)[: borders.train]) if spec.named_by_user else None
+    bounds = find_bounds(frame) if spec.named_by_user else None
     scaler, series, constant = _standardize(frame, borders, bounds)
     series.marks = calendar_marks(frame.dates) if marks else None
     season = season_of(frame, config)
@@ -95,7 +93,6 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
         season=season,
         has_season=has_season,
         series=series,
-        bounds=bounds,
         windows=windows,
         source=frame.source,
         notes=(*frame.notes, *notes, *extreme_notes(frame, bounds), *constant, *(() if has_season else (lacking,))),
@@ -116,11 +113,6 @@ def _target(config: DataConfig, frame: Frame, any_target: bool) -> tuple[str, tu
 def season_of(frame: Frame, config: DataConfig) -> int:
     """Return the steps of a season: as the user says, or as they follow from the step."""
     return config.season or season_length(frame.frequency)
-
-
-def _known(frame: Frame) -> np.ndarray:
-    """Return the values, NaN where one was filled in."""
-    return frame.values if frame.filled is None else np.where(frame.filled, np.nan, frame.values)
 
 
 def _standardize(

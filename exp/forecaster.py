@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 import models
-from data_provider.extremes import extreme_notes
+from data_provider.extremes import extreme_notes, find_bounds
 from data_provider.reading import (
     Frame,
     Reading,
@@ -192,8 +192,13 @@ class Forecaster:
             logger.warning(note)
         return forecast.table()
 
-    def forecast(self, frame: Frame, predict_len: int | None = None, levels: Sequence[float] = ()) -> Forecast:
+    def forecast(
+        self, frame: Frame, predict_len: int | None = None, levels: Sequence[float] = (), clip: bool = True
+    ) -> Forecast:
         """Forecast ``predict_len`` or ``pred_len`` steps after the end of a frame that was read with :meth:`reading`.
+
+        Args:
+            clip: keep extreme values from the model, as in the training on a file of the user's.
 
         Raises:
             UserError: the frame does not fit the model, or the checkpoint has no interval of such a level.
@@ -202,7 +207,8 @@ class Forecaster:
         steps = config.pred_len if predict_len is None else predict_len
         self._check(frame, steps)
         seen = frame.values[-self.lookback :]
-        clipped = seen if series.bounds is None else series.bounds.clip(seen)
+        bounds = find_bounds(frame) if clip else None
+        clipped = seen if bounds is None else bounds.clip(seen)
         rows = (clipped - series.mean) / series.scale
         frame.check_distance(rows)
         dates = future_dates(frame.dates[-1], frame.frequency, steps)
@@ -220,7 +226,7 @@ class Forecaster:
             values=forecast,
             bands={level: (forecast - half, forecast + half) for level, half in half_widths.items()},
             scale=series.scale[series.scored],
-            notes=(*extreme_notes(frame.tail(self.lookback), series.bounds), *self._notes(steps, half_widths)),
+            notes=(*extreme_notes(frame.tail(self.lookback), bounds), *self._notes(steps, half_widths)),
         )
 
     def _check(self, frame: Frame, steps: int) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from data_provider.config import DataConfig
 from data_provider.datasets import find_dataset
-from data_provider.extremes import Bounds
 from data_provider.factory import ForecastData, load_data
 from data_provider.reading import written_dates
 from data_provider.windows import Split, make_loader
@@ -58,7 +57,6 @@ class LongTermForecast(Experiment):
             "tz": self.config.data.tz,
             "frequency": self.data.frequency,
             "season": self.data.season,
-            "clip": _listed(self.data.bounds),
             "scaler": {"mean": self.data.scaler.mean_.tolist(), "scale": self.data.scaler.scale_.tolist()},
         }
 
@@ -189,14 +187,6 @@ class LongTermForecast(Experiment):
             *(f"{name} mse:{f['mse']:.6f}, mae:{f['mae']:.6f}" for name, f in figures.items()),
             *(f"coverage of {level}: {f['coverage']:.4f}" for level, f in intervals if f["coverage"] is not None),
         ]
-
-
-def _listed(bounds: Bounds | None) -> dict[str, list[float | None]] | None:
-    """Return bounds as JSON, None where a column has none."""
-    if bounds is None:
-        return None
-    ends = {"lower": bounds.lower, "upper": bounds.upper}
-    return {name: [float(value) if np.isfinite(value) else None for value in end] for name, end in ends.items()}
 
 
 class ZeroShotForecast(LongTermForecast):

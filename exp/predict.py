@@ -36,7 +36,8 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
     forecaster = Forecaster.load(folder, pick_device(runtime.device, runtime.use_gpu, runtime.gpu))
     frame = _read(config, forecaster)
     with _one_thread():
-        forecast = forecaster.forecast(frame, runtime.predict_len, runtime.levels)
+        own = find_dataset(config.data.data).named_by_user
+        forecast = forecaster.forecast(frame, runtime.predict_len, runtime.levels, clip=own)
     logger.info("")
     for line in skill_lines(folder):
         logger.info(line)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from data_provider.config import check
-from data_provider.extremes import Bounds
 from data_provider.reading import check_frequency
 from models.base import Model
 from models.checkpoint import CONFIG
@@ -24,7 +23,6 @@ class TrainedSeries:
         scored: the columns that the model forecasts.
         mean: (C,), of the training rows.
         scale: (C,), standard deviation of the training rows.
-        bounds: of what the model sees, in the table's units; None where nothing is clipped.
         value_column: of a long table, what its series hold; None for other tables.
     """
 
@@ -32,7 +30,6 @@ class TrainedSeries:
     scored: slice
     mean: np.ndarray
     scale: np.ndarray
-    bounds: Bounds | None
     frequency: str
     date_column: str
     tz: str | None
@@ -75,7 +72,6 @@ class TrainedSeries:
             scored=slice(-1, None) if features == "MS" else slice(None),
             mean=mean,
             scale=scale,
-            bounds=_bounds(data["clip"], channels),
             frequency=check_frequency(data["frequency"]),
             date_column=date_column,
             tz=check("tz", data["tz"]),
@@ -83,23 +79,6 @@ class TrainedSeries:
             features=features,
             precision=precision,
         )
-
-
-def _bounds(ends: Any, channels: int) -> Bounds | None:
-    if ends is None:
-        return None
-    free = {"lower": -np.inf, "upper": np.inf}
-    if not isinstance(ends, dict) or ends.keys() != free.keys() or not all(isinstance(v, list) for v in ends.values()):
-        raise UserError("its bounds are not lower and upper ones")
-    bounds = Bounds(
-        *(
-            np.where([v is None for v in ends[name]], none, _numbers([v or 0.0 for v in ends[name]], channels))
-            for name, none in free.items()
-        )
-    )
-    if not (bounds.lower < bounds.upper).all():
-        raise UserError("a lower bound is not below the upper one")
-    return bounds
 
 
 def _numbers(values: Any, count: int) -> np.ndarray:
