@@ -24,8 +24,9 @@ Records = list[dict[str, Any]]
 
 def run(argv: Sequence[str] | None) -> None:
     """Carry out what the command line asks for; raise UserError where something given cannot be used."""
-    given = parse(argv)
-    filled, lines = dict(given), []
+    from exp.own_file import filled_in, with_stdin
+
+    given, lines = with_stdin(parse(argv))
     command = Command(**given_for(Command, given))
     if command.load and command.is_training:
         raise UserError("--load names a checkpoint to test: add --is_training 0, or leave it out to train.")
@@ -36,9 +37,8 @@ def run(argv: Sequence[str] | None) -> None:
         folder = find_checkpoint(command.load)
         config = config_to_test(folder, RuntimeOptions(**given_for(RuntimeOptions, given)), given)
     else:
-        from exp.own_file import filled_in
-
-        filled, lines = filled_in(given)
+        filled, chosen = filled_in(given)
+        lines += chosen
         command = Command(**given_for(Command, filled))
         config = RunConfig.from_flags(filled)
     for line in lines:

@@ -41,12 +41,8 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if not is_own(given):
         return dict(given), []
     lines: list[str] = []
-    filled = dict(given)
-    if given.get("data_path") == STDIN:
-        filled["data_path"] = str(_keep_stdin())
-        lines.append(f"standard input is kept in {filled['data_path']}")
     config = find_config(given.get("model", RunConfig.model))
-    chosen, said = _lengths({**filled, "data": "custom"})
+    chosen, said = _lengths({**given, "data": "custom"})
     if config.trains:
         chosen |= _training(chosen, hasattr(config, "llm"))
     new = {name: value for name, value in chosen.items() if name not in given and name != "windows"}
@@ -61,18 +57,18 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         )
     if given.get("is_training", 1) and not given.get("zero_shot"):
         new.setdefault("do_predict", 1)
-    return new | filled, lines
+    return new | given, lines
 
 
 def _lengths(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Return lengths of windows that suit the file, with the number of training windows, and what the file is."""
     from data_provider.config import data_file
     from data_provider.factory import season_of
-    from data_provider.reading import Reading, read_frame
+    from data_provider.reading import Reading, read_table
 
     data = DataConfig(**given_for(DataConfig, given))
     spec = find_dataset(data.data)
-    frame = read_frame(data_file(data, spec), Reading.of(data, spec))
+    frame = read_table(data_file(data, spec), Reading.of(data, spec))  # with its gaps: a run says what becomes of them
     rows, season = len(frame.dates), season_of(frame, data)
     borders = spec.split(rows, frame.source)
     val = borders.val - borders.train
@@ -115,8 +111,14 @@ def _has_model(name: str) -> bool:
     return any(isinstance(try_to_load_from_cache(name, file), str) for file in files)
 
 
-def _keep_stdin() -> Path:
-    """Return a file in the working directory with what stands on standard input."""
+def with_stdin(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the flags with a file in the working directory in place of standard input (-), and a line on it.
+
+    Raises:
+        UserError: standard input is empty.
+    """
+    if given.get("data_path") != STDIN:
+        return dict(given), []
     content = sys.stdin.buffer.read()
     if not content:
         raise UserError("--data_path -: there is nothing on standard input.")
@@ -124,4 +126,4 @@ def _keep_stdin() -> Path:
     if not path.exists():
         with replacing(path) as temporary:
             temporary.write_bytes(content)
-    return Path(os.path.abspath(path))
+    return {**given, "data_path": os.path.abspath(path)}, [f"standard input is kept in {path}"]

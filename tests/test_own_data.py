@@ -236,6 +236,28 @@ def test_what_goes_with_a_checkpoint_is_measured_on_its_own_data_alone(trained: 
     assert {name: (checkpoint() / name).read_bytes() for name in own} == own
 
 
+@pytest.mark.parametrize("fill", ["auto", "ffill"])
+def test_empty_rows_at_the_end_of_a_newer_file_are_not_invented(
+    trained: Path, caplog: pytest.LogCaptureFixture, fill: str
+) -> None:
+    assert predict() == 0
+    expected = forecast_of()
+    future = pd.DataFrame({"date": pd.date_range("2024-03-07", periods=30), "visitors": 500.0})
+    pd.concat([daily_table(), future]).to_csv("promised.csv", index=False)
+    shutil.rmtree("results")
+    assert predict("--data_path", "promised.csv", "--fill", fill) == 0
+    pd.testing.assert_frame_equal(forecast_of(), expected)
+    assert "30 row(s) at the end have no 'revenue': the forecast begins after 2024-03-06" in caplog.text
+
+
+def test_a_column_that_ends_before_the_target_is_refused(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = daily_table()
+    table.loc[390:, "visitors"] = np.nan
+    table.to_csv("ended.csv", index=False)
+    assert predict("--data_path", "ended.csv", "--fill", "ffill") == 2
+    assert "column 'visitors' has no value after 2024-02-25" in capsys.readouterr().err
+
+
 def test_columns_may_be_reordered_and_more(trained: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert predict() == 0
     expected = forecast_of()

@@ -98,6 +98,30 @@ def test_the_report_uses_the_lengths_of_a_run(
     assert caplog.messages[-1] == "The file can be used as it is."
 
 
+def test_a_file_that_a_run_refuses_has_a_report_all_the_same(
+    write_csv: WriteCsv, workplace: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_csv(daily(200).drop(index=range(50, 70)))
+    flags = ["--data_path", str(path), "--model", "DLinear", "--device", "cpu"]
+    assert run.main([*flags, "--check_data"]) == 0
+    assert "180 rows, 2020-01-01 to 2020-07-18" in caplog.text
+    verdict = caplog.messages[-1]
+    assert "20 step(s) of D are missing" in verdict
+    assert run.main(flags) == 2
+    assert verdict.removeprefix("The file cannot be used as it is: ") in capsys.readouterr().err
+
+
+def test_a_run_that_is_too_short_names_the_lengths_that_the_report_names(
+    write_csv: WriteCsv, workplace: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--data_path", str(write_csv(daily(100))), "--model", "DLinear", "--pred_len", "50", "--device", "cpu"]
+    assert run.main([*flags, "--check_data"]) == 0
+    (hint,) = [line.strip().removeprefix("too short: ") for line in caplog.messages if "too short" in line]
+    assert "--pred_len 10 would fit" in hint
+    assert run.main(flags) == 2
+    assert hint in capsys.readouterr().err
+
+
 def test_more_columns_than_positions_are_refused_in_report_and_run(
     write_csv: WriteCsv,
     workplace: Path,
@@ -122,3 +146,7 @@ def test_a_file_may_come_from_standard_input(
     succeed(["--data_path", "-", "--model", "DLinear", "--train_epochs", "1", "--device", "cpu"])
     (kept,) = Path().glob("stdin-*.csv")
     assert kept.read_bytes() == content
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    (folder,) = Path("checkpoints").iterdir()
+    load = ["--is_training", "0", "--do_predict", "--load", str(folder), "--data_path", "-", "--device", "cpu"]
+    assert run.main(load) == 0

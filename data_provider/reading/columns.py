@@ -158,21 +158,19 @@ def joined_dates(cells: pd.DataFrame, names: Sequence[str]) -> pd.Series:
     form = _JOINED.get(tuple(known))
     if form is None or texts[1].str.match("[A-Za-z]{3}").any():  # a day and its time, or months as words
         words = texts if form is None else [*texts[2:3], texts[1], texts[0]]
-        if len(names) == 2 and known[1] == "hour":
-            words = [texts[0], texts[1] + ":00"]
-        joined = words[0]
-        for more in words[1:]:
-            joined = (
-                joined
-                + " "
-                + more.str.replace(r"^(\d+)\.(\d+)", r"\1:\2", regex=True).str.replace(
-                    r"(:\d+)\.(\d+)$", r"\1:\2", regex=True
-                )
-            )
+        if known[1] == "hour":
+            words[1] += ":00"
+        joined = words[0].str.cat([_with_colons(part) for part in words[1:]], sep=" ")
     else:
         rows = zip(*(part.fillna("") for part in texts), strict=True)
         joined = pd.Series([form.format(*row).replace("QQ", "Q") for row in rows], index=cells.index, dtype="str")
     return joined.rename(",".join(names))
+
+
+def _with_colons(times: pd.Series) -> pd.Series:
+    """Return times of the day like 18.00.00 with colons; other texts as they are."""
+    is_time = times.str.fullmatch(TIME_OF_DAY, na=False)
+    return times.where(~is_time, times.str.replace(r"(?<=\d)\.(?=\d)", ":", regex=True))
 
 
 def is_counter(column: pd.Series, whole: bool = True) -> bool:

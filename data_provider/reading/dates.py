@@ -93,14 +93,14 @@ def parse_dates(column: pd.Series, location: Location) -> Stamps:
     return stamps
 
 
-def unreadable_dates(column: pd.Series, location: Location) -> np.ndarray:
-    """Return where a column that holds dates has a text that is none."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return column.isna().to_numpy()
+def is_no_date(cell: pd.Series, location: Location) -> bool:
+    """Tell whether a single cell of a column of dates is none."""
+    if pd.api.types.is_datetime64_any_dtype(cell):
+        return cell.isna().item()
     try:
-        return np.asarray(_of_texts(stripped(column), location).wall.isna())
-    except UserError:
-        return np.zeros(len(column), dtype=bool)
+        return _of_texts(stripped(cell), location).wall.hasnans
+    except UserError:  # a date that can be read in two ways
+        return False
 
 
 def looks_like_dates(texts: pd.Series, location: Location) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from data_provider.reading.csv_file import Location
-from data_provider.reading.dates import Stamps, is_date_or_number, stripped, unreadable_dates
+from data_provider.reading.dates import Stamps, is_date_or_number, is_no_date, stripped
 from data_provider.reading.timezones import clock_changes
 from utils.errors import UserError
 
@@ -42,7 +42,7 @@ class Rows:
 def without_footer(dates: pd.Series, others: pd.DataFrame, location: Location) -> tuple[pd.Series, tuple[str, ...]]:
     """Return the dates without rows at the end that are a total or words below the table, and a note."""
     kept = len(dates)
-    if not unreadable_dates(dates.iloc[-1:], location)[0]:
+    if not is_no_date(dates.iloc[-1:], location):
         return dates, ()
     texts = stripped(dates)
     while kept > max(1, len(dates) - LAST):
@@ -50,7 +50,7 @@ def without_footer(dates: pd.Series, others: pd.DataFrame, location: Location) -
         words = [str(each).strip() for each in (cell, *rest) if isinstance(each, str)]
         is_total = any(map(TOTAL.fullmatch, words)) and not (pd.notna(cell) and is_date_or_number(cell))
         is_alone = rest.isna().all() and (pd.isna(cell) or re.search("[A-Za-z]{3}", cell))
-        if not (is_total or (is_alone and unreadable_dates(dates.iloc[kept - 1 : kept], location)[0])):
+        if not (is_total or (is_alone and is_no_date(dates.iloc[kept - 1 : kept], location))):
             break
         kept -= 1
     if kept == len(dates):

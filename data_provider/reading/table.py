@@ -130,7 +130,8 @@ def _mark(
     file: CsvFile, names: Sequence[str], cells: pd.DataFrame, dates: Sequence[str], reading: Reading, european: bool
 ) -> str:
     """Return the decimal mark; only the cells as they are written tell a comma from a separator of thousands."""
-    wanted = [name for name in reading.columns or names if name not in (*dates, *reading.ignore) and name in names]
+    alone = (reading.target,) if reading.features == "S" and reading.target in names else None
+    wanted = [n for n in reading.columns or alone or names if n not in (*dates, *reading.ignore) and n in names]
     if not european:
         wanted = [name for name in wanted if cells[name].dtype == "str"]
         return decimal_mark([cells[name] for name in wanted], file, european)

@@ -279,6 +279,12 @@ def test_a_target_alone_does_not_mind_other_columns(tmp_path: Path) -> None:
     assert (frame.columns, frame.notes) == (("a",), ())
 
 
+def test_the_numbers_of_other_columns_do_not_decide_the_decimal_mark_of_a_target_alone(tmp_path: Path) -> None:
+    content = lines("date;a;b", [[day, "1,5", "1.25"] for day in days()], ";")
+    assert "has decimal commas" in refusal(tmp_path, content)
+    assert read(tmp_path, content, features="S", target="a").values[0, 0] == 1.5
+
+
 def test_a_column_that_begins_late_costs_a_few_rows_or_is_left_out(tmp_path: Path) -> None:
     def starting(row: int) -> str:
         rows = [[day, v if i >= row else "", v] for i, (day, v) in enumerate(zip(days(), VALUES, strict=True))]
