@@ -24,9 +24,11 @@ Records = list[dict[str, Any]]
 
 def run(argv: Sequence[str] | None) -> None:
     """Carry out what the command line asks for; raise UserError where something given cannot be used."""
-    from exp.own_file import filled_in, with_stdin
+    given = parse(argv)
 
-    given, lines = with_stdin(parse(argv))
+    from exp.own_file import filled_in, with_stdin  # late: --help answers at once
+
+    given, lines = with_stdin(given)
     command = Command(**given_for(Command, given))
     if command.load and command.is_training:
         raise UserError("--load names a checkpoint to test: add --is_training 0, or leave it out to train.")
