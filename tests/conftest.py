@@ -1,5 +1,6 @@
 """Small stand-ins that run the real code: a GPT-2 of width 24, its word embeddings, CSV files."""
 
+import gc
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
 from transformers import GPT2Config, GPT2Model
 
 from layers.word_embeddings import WordEmbeddings, principal_words, save_word_embeddings
 from tests.helpers.commands import tiny_run
+from tests.helpers.pictures import save_blank
 
 torch.set_num_threads(1)  # threads cost such small networks more than they give
 
@@ -27,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Move the tests of the files that take longest to the beginning."""
     place = {name: i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what has been imported out of later collections: each would take longer than a tiny training."""
+    gc.collect()
+    gc.freeze()
 
 
 def save_gpt2(folder: Path, seed: int = 0, width: int = WIDTH, heads: int = 12) -> Path:
@@ -49,6 +58,13 @@ def save_gpt2(folder: Path, seed: int = 0, width: int = WIDTH, heads: int = 12) 
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for the network."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture(autouse=True)
+def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are files of one dot, except in tests that are marked ``pictures``."""
+    if not request.node.get_closest_marker("pictures"):
+        monkeypatch.setattr(Figure, "savefig", save_blank)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
@@ -125,6 +126,7 @@ def numbers(record: Any) -> Iterator[float]:
         yield record
 
 
+@pytest.mark.pictures
 @given(content=files())
 @example(content=hourly())
 @example(content=hourly().replace(b"\n", b"\r\n"))

@@ -21,6 +21,7 @@ ROOT = Path(run.__file__).parent
 
 
 class TestARun:
+    @pytest.mark.pictures
     def test_leaves_everything_its_users_need(self, tiny: Tiny, workplace: Path) -> None:
         (record,) = succeed(tiny())
         setting = record["run"]["setting"]

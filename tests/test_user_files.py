@@ -61,6 +61,7 @@ def test_the_series_of_the_long_files_are_those_of_the_file() -> None:
     assert frame.values[:, frame.columns.index("IBM")].tolist() == own
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize("name", FILES)
 def test_one_command_leads_from_the_file_to_a_forecast(name: str, workplace: Path) -> None:
     options, following, _ = FILES[name]

@@ -38,6 +38,7 @@ def table(path: Path) -> tuple[list[str], list[str], np.ndarray]:
 
 
 class TestARun:
+    @pytest.mark.pictures
     def test_leaves_scores_forecasts_and_a_picture(self, m4: list[str], workplace: Path) -> None:
         (record,) = succeed(m4)
         setting = record["run"]["setting"]

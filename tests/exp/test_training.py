@@ -100,6 +100,7 @@ def test_a_checkpoint_trained_in_float16_is_tested_on_the_cpu_in_float32(tiny: T
     assert tested["scores"]["mse"] == pytest.approx(record["scores"]["mse"], rel=1e-6)
 
 
+@pytest.mark.pictures
 def test_each_epoch_is_a_row_of_the_log_and_the_losses_are_drawn(tiny: Tiny, workplace: Path) -> None:
     (record,) = succeed(tiny(train_epochs=3))
     folder = workplace / "results" / record["run"]["setting"]

@@ -1,5 +1,9 @@
-"""Runs in processes of their own that start at once: forked from a server that has imported everything."""
+"""Runs in processes of their own that start at once: forked from a server that has imported everything.
 
+Their pictures are blank.
+"""
+
+import gc
 import multiprocessing
 import os
 import resource
@@ -14,8 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PRELOADED = [
-    "tests.helpers.forked", "run", "exp.long_term_forecast", "exp.short_term_forecast", "exp.predict", "models.calf",
-    "models.dlinear", "accelerate.tracking",
+    "tests.helpers.forked", "tests.helpers.pictures", "run", "exp.own_file", "exp.long_term_forecast",
+    "exp.short_term_forecast", "exp.predict", "models.calf", "models.dlinear", "accelerate.tracking", "peft",
 ]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")
@@ -101,9 +105,13 @@ def _run(
     dropout: bool,
 ) -> None:
     import torch
+    from matplotlib.figure import Figure
 
     import run
+    from tests.helpers.pictures import save_blank
 
+    gc.freeze()  # what the server has imported is not looked through at every collection
+    Figure.savefig = save_blank
     os.chdir(folder)
     os.environ.update(environment)
     with open(f"said{environment.get('RANK', '')}.txt", "a", encoding="utf-8") as said:

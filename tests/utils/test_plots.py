@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from utils import plots
 from utils.plots import first_and_last, plot_forecast, plot_future, plot_losses, plot_series
 
+pytestmark = pytest.mark.pictures
+
 
 def draw(path: Path, columns: Sequence[str], title: str = "title") -> None:
     random = np.random.default_rng(0)

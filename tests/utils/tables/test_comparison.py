@@ -162,6 +162,7 @@ def test_models_of_another_task_are_not_compared(tmp_path: Path) -> None:
     assert lines == [] and "side by side" not in (tmp_path / "tables.md").read_text()
 
 
+@pytest.mark.pictures
 def test_a_picture_of_the_differences_on_request(tmp_path: Path) -> None:
     for model in ("CALF", "DLinear", "Naive"):
         add(tmp_path, 0.0, model=model)
