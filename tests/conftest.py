@@ -1,4 +1,7 @@
-"""Small stand-ins that run the real code: a GPT-2 of width 24, its word embeddings, CSV files."""
+"""Small stand-ins that run the real code: a GPT-2 of width 24, its word embeddings, CSV files.
+
+Light to import: of several processes of tests one deals them out and runs none.
+"""
 
 import gc
 import resource
@@ -8,15 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from matplotlib.figure import Figure
-from transformers import GPT2Config, GPT2Model
-
-from layers.word_embeddings import WordEmbeddings, principal_words, save_word_embeddings
-from tests.helpers.commands import tiny_run
-from tests.helpers.pictures import save_blank
-
-torch.set_num_threads(1)  # threads cost such small networks more than they give
 
 WIDTH, LAYERS, POSITIONS, VOCABULARY = 24, 3, 16, 60
 
@@ -33,13 +27,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep what has been imported out of later collections: each would take longer than a tiny training."""
+    """Set what makes small networks quick: one thread, and no search for garbage in all that has been imported."""
+    import torch
+
+    torch.set_num_threads(1)
     gc.collect()
     gc.freeze()
 
 
 def save_gpt2(folder: Path, seed: int = 0, width: int = WIDTH, heads: int = 12) -> Path:
     """A randomly initialised GPT-2 in transformers' format."""
+    import torch
+    from transformers import GPT2Config, GPT2Model
+
     torch.manual_seed(seed)
     config = GPT2Config(
         n_embd=width,
@@ -63,6 +63,10 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures are files of one dot, except in tests that are marked ``pictures``."""
+    from matplotlib.figure import Figure
+
+    from tests.helpers.pictures import save_blank
+
     if not request.node.get_closest_marker("pictures"):
         monkeypatch.setattr(Figure, "savefig", save_blank)
 
@@ -94,6 +98,10 @@ def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A word-embedding file of width 24 that does not say where it comes from."""
+    import torch
+
+    from layers.word_embeddings import WordEmbeddings, principal_words, save_word_embeddings
+
     torch.manual_seed(1)
     path = tmp_path_factory.mktemp("words") / "words.pt"
     save_word_embeddings(path, WordEmbeddings(principal_words(torch.randn(VOCABULARY, WIDTH), 10)))
@@ -138,6 +146,8 @@ Tiny = Callable[..., list[str]]
 @pytest.fixture
 def tiny(tiny_gpt2: Path, tiny_words: Path, write_csv: WriteCsv, workplace: Path) -> Tiny:
     """Flags of a tiny run on an hourly file of three channels; keyword arguments are more flags."""
+    from tests.helpers.commands import tiny_run
+
     csv = write_csv()
 
     def flags(**more: object) -> list[str]:

@@ -1,7 +1,6 @@
 """What a run does and leaves behind, trained or tested again."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import run
 from data_provider.windows import WindowDataset
 from tests.conftest import Tiny, WriteCsv, hourly_table
 from tests.helpers.commands import succeed, written
+from tests.helpers.forked import finish, start
 
 ROOT = Path(run.__file__).parent
 
@@ -78,10 +78,7 @@ class TestARun:
     def test_evaluated_later_in_another_process_gives_identical_figures(self, tiny: Tiny, workplace: Path) -> None:
         (trained,) = succeed(tiny())
         (workplace / "results" / trained["run"]["setting"] / "metrics.json").unlink()
-        command = [sys.executable, str(ROOT / "run.py"), *tiny(is_training=0)]
-        # One thread, as in this process: the order of sums decides the last digits.
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run(command, cwd=workplace, env=environment, check=True, capture_output=True, text=True)
+        assert finish(start(workplace, tiny(is_training=0))) == 0
         later = json.loads((workplace / "results" / trained["run"]["setting"] / "metrics.json").read_text())
         assert later["scores"]["metrics"] == trained["scores"]["metrics"]
         assert later["run"]["best"] == trained["run"]["best"]

@@ -140,7 +140,8 @@ def plot_differences(path: Path, points: Mapping[str, Mapping[str, Bounded]], ti
 
 def plot_losses(path: Path, history: Sequence[Mapping[str, float]], score: str, title: str) -> None:
     """Draw ``train_loss`` and the score of each epoch, the best one marked; a lower score is better."""
-    with _figure(path, title, {"fontsize": "small"}, figsize=(8, 5), layout="constrained") as figure:
+    with _figure(path, title, {"fontsize": "small"}, figsize=(8, 5)) as figure:
+        figure.subplots_adjust(left=0.1, right=0.97, top=0.93, bottom=0.1, hspace=0.1)
         axes = figure.subplots(2, 1, sharex=True)
         epochs = [figures["epoch"] for figures in history]
         for axis, key, color in zip(axes, ("train_loss", score), (SIMPLE, FORECAST), strict=True):
