@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import run
 from exp.forecaster import Forecaster
 from tests.conftest import Tiny, WriteCsv, hourly_table
 from tests.helpers.commands import tiny_run, written
+from tests.helpers.forked import call
 from tests.helpers.places import DATASETS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -171,6 +171,11 @@ def test_too_few_validation_windows_give_no_interval_and_say_so(
 # --- the second command ---
 
 
+def run_without_peft(argv: list[str]) -> None:
+    assert run.main(argv) == 0
+    assert "peft" not in sys.modules
+
+
 def test_a_checkpoint_forecasts_alone_in_another_process_and_place(
     trained: Path, tiny_gpt2: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,15 +186,8 @@ def test_a_checkpoint_forecasts_alone_in_another_process_and_place(
     newer.to_csv(elsewhere / "newer.csv", index=False)
     command = ["--is_training", "0", "--do_predict", "--load", "checkpoint", "--data_path", "newer.csv"]
     was = trained.rename(trained.with_suffix(".away"))  # the training data are not there
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import run; code = run.main(sys.argv[1:]); " + (
-        "heavy = {'peft'} & set(sys.modules); assert not heavy, heavy; sys.exit(code)"
-    )
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *command], cwd=elsewhere, env=environment, capture_output=True, text=True
-    )
+    call(elsewhere, run_without_peft, command)
     was.rename(trained)
-    assert (done.returncode, done.stderr) == (0, "")
     table = forecast_of(elsewhere / "results")
     assert table["date"].iloc[0] == "2024-04-26"
     assert table["forecast"].notna().all()

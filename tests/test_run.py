@@ -215,8 +215,9 @@ class TestARun:
         assert written(workplace) == []
 
 
-def test_a_reader_that_stops_listening_is_no_error(tiny: Tiny, workplace: Path) -> None:
-    command = [sys.executable, str(ROOT / "run.py"), *tiny(), "--dry_run"]
+def test_a_reader_that_stops_listening_is_no_error(write_csv: WriteCsv, workplace: Path) -> None:
+    command = [sys.executable, str(ROOT / "run.py"), "--model", "DLinear", "--data", "custom"]
+    command += ["--data_path", str(write_csv()), "--dry_run"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.close()
         error = process.stderr.read()

@@ -10,8 +10,9 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -64,6 +65,14 @@ def start(
     return process
 
 
+def call(folder: Path, function: Callable[..., object], *arguments: object) -> None:
+    """Call a function, which must succeed, in ``folder`` in a process of its own that has not imported peft."""
+    _ensure_server()
+    process = _context.Process(target=_call, args=(folder, function, *arguments))
+    process.start()
+    assert finish(process) == 0, (folder / "said.txt").read_text(encoding="utf-8")
+
+
 def wait_until(happened: Callable[[], object], process: ForkServerProcess, seconds: float = 60) -> None:
     """Wait until something has happened; fail where the process ends before, or after ``seconds``."""
     deadline = time.monotonic() + seconds
@@ -104,21 +113,10 @@ def _run(
     killed: bool,
     dropout: bool,
 ) -> None:
-    import torch
-    from matplotlib.figure import Figure
-
     import run
-    from tests.helpers.pictures import save_blank
 
-    gc.freeze()  # what the server has imported is not looked through at every collection
-    Figure.savefig = save_blank
-    os.chdir(folder)
     os.environ.update(environment)
-    with open(f"said{environment.get('RANK', '')}.txt", "a", encoding="utf-8") as said:
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
-        sys.stdout = sys.stderr = said
-        torch.set_num_threads(1)
+    with _settled(folder, f"said{environment.get('RANK', '')}.txt"):
         if file_size:
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
         if killed:
@@ -126,6 +124,36 @@ def _run(
         if not dropout:
             _train_without_dropout()
         sys.exit(run.main(argv))
+
+
+def _call(folder: Path, function: Callable[..., object], *arguments: object) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "peft"]:
+        del sys.modules[name]
+    with _settled(folder, "said.txt"):
+        try:
+            function(*arguments)
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)
+
+
+@contextmanager
+def _settled(folder: Path, said: str) -> Iterator[None]:
+    """Work in ``folder`` as the tests do, and say everything into the file ``said`` there."""
+    import torch
+    from matplotlib.figure import Figure
+
+    from tests.helpers.pictures import save_blank
+
+    gc.freeze()  # what the server has imported is not looked through at every collection
+    Figure.savefig = save_blank
+    torch.set_num_threads(1)
+    os.chdir(folder)
+    with open(said, "a", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        sys.stdout = sys.stderr = file
+        yield
 
 
 def _train_without_dropout() -> None:

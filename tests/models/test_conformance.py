@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,11 +17,12 @@ from torch import Tensor
 
 import models
 import run
+from exp.forecaster import Forecaster
 from models.base import Model
 from tests.conftest import hourly_table
 from tests.helpers.commands import small, succeed
 from tests.helpers.fields import described
-from tests.helpers.forked import finish, start
+from tests.helpers.forked import call, finish, start
 from utils.flags import from_json
 
 ROOT = Path(run.__file__).parent
@@ -210,36 +210,28 @@ def test_another_file_is_tested_on_without_training(run_of: Runs, name: str) -> 
     assert record["scores"] != own.record["scores"]
 
 
-RELOAD = """
-import json, sys, torch, models
-from exp.forecaster import Forecaster
-from tests.models.test_conformance import forecast_of
-checkpoints = json.loads(sys.argv[1]).items()
-forecasts = {f"{name} in a forecaster": forecast_of(Forecaster.load(folder).model) for name, folder in checkpoints}
-assert "peft" not in sys.modules
-torch.save(forecasts | {name: forecast_of(models.load(folder)) for name, folder in checkpoints}, sys.argv[2])
-"""
-
-
 def forecast_of(model: Model) -> Tensor:
     with torch.inference_mode():
         return model(windows(model)).forecast
+
+
+def forecast_all(checkpoints: dict[str, Path], path: Path) -> None:
+    """Save what each checkpoint forecasts, as a forecaster, which needs no peft, and as the model it was."""
+    forecasts = {f"{name} in a forecaster": forecast_of(Forecaster.load(at).model) for name, at in checkpoints.items()}
+    assert "peft" not in sys.modules
+    torch.save(forecasts | {name: forecast_of(models.load(at)) for name, at in checkpoints.items()}, path)
 
 
 @pytest.fixture(scope="module")
 def reloaded(
     run_of: Runs, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> dict[str, Tensor]:
-    """Forecasts of every tested checkpoint by name, from a process of its own, which needs no peft for a forecaster."""
+    """Forecasts of every tested checkpoint by name, from a process of its own."""
     tests = (item for item in request.session.items if "reloaded" in item.fixturenames)
     names = [test.callspec.params["name"] for test in tests]
-    path = tmp_path_factory.mktemp("reloaded") / "forecasts.pt"
-    checkpoints = json.dumps({name: str(run_of(name).checkpoint) for name in names})
-    command = [sys.executable, "-c", RELOAD, checkpoints, str(path)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return torch.load(path)
+    folder = tmp_path_factory.mktemp("reloaded")
+    call(folder, forecast_all, {name: run_of(name).checkpoint for name in names}, folder / "forecasts.pt")
+    return torch.load(folder / "forecasts.pt")
 
 
 @every_model
