@@ -116,6 +116,12 @@ def load_backbone(llm: str, init: Initialization, layers: int) -> Backbone:
     return Backbone.of(model, table, llm, init)
 
 
+def size_of(llm: str) -> tuple[int, int]:
+    """Return width and attention heads of a language model; its weights need not be there."""
+    config = _find_config(llm, "random")
+    return config.hidden_size, config.num_attention_heads
+
+
 def positions_of(llm: str, init: Initialization) -> int | None:
     """Return how many tokens a language model has positions for; None where that has no limit or cannot be told."""
     try:

@@ -8,16 +8,20 @@ from torch import Tensor, nn
 
 
 class CrossModalMatch(nn.Module):
-    """Multi-head attention from channel tokens to principal word embeddings (K, D), which do not train.
+    """Multi-head attention from channel tokens to word embeddings (K, D), which do not train unless ``learned``.
 
     The whole batch is one long row of queries, so that keys and values are projected once per step, not per sample.
     """
 
     words: Tensor
 
-    def __init__(self, words: Tensor, num_heads: int) -> None:
+    def __init__(self, words: Tensor, num_heads: int, learned: bool = False) -> None:
         super().__init__()
-        self.register_buffer("words", words.detach().to(torch.float32).contiguous())
+        words = words.detach().to(torch.float32).contiguous()
+        if learned:
+            self.words = nn.Parameter(words)
+        else:
+            self.register_buffer("words", words)
         self.attention = nn.MultiheadAttention(words.shape[1], num_heads, batch_first=True)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ class Family:
         activation: field of the configuration that names the activation function.
         lora_targets: names of the linear layers that LoRA adapts.
         fan_in_fan_out: whether these layers store their weights as (inputs, outputs).
+        first_word: number of the first token that is a word or a part of one: bytes and marks come before it.
         sizes: fields of the configuration by name of a model, for random starts that read no file.
         tiny: name of the size that exists only as a random start.
     """
@@ -46,6 +47,7 @@ class Family:
     activation: str
     lora_targets: tuple[str, ...]
     fan_in_fan_out: bool
+    first_word: int
     sizes: Mapping[str, Mapping[str, int | None]]
     tiny: str
 
@@ -59,6 +61,7 @@ FAMILIES = {
         activation="activation_function",
         lora_targets=("c_attn",),
         fan_in_fan_out=True,
+        first_word=256,
         sizes={
             "gpt2": {},
             "gpt2-medium": {"n_embd": 1024, "n_layer": 24, "n_head": 16},

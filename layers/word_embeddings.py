@@ -17,6 +17,7 @@ from numpy.lib import format as npy_format
 from torch import Tensor
 
 from layers.backbone import Backbone
+from layers.families import FAMILIES
 from utils.errors import UserError, shown_path
 from utils.files import check_regular, check_uncompressed, replacing
 from utils.fingerprint import fingerprint
@@ -92,6 +93,26 @@ def make_word_embeddings(backbone: Backbone, components: int) -> WordEmbeddings:
     """Make word embeddings from the token table of a backbone."""
     words = principal_words(backbone.token_table, components)
     return WordEmbeddings(words, backbone.label, fingerprint({"wte": backbone.token_table}))
+
+
+def control_words(kind: str, words: WordEmbeddings, backbone: Backbone) -> WordEmbeddings:
+    """Return as many words (K, D) of another kind as there are principal words, to see whether these matter.
+
+    Args:
+        kind: ``pca`` for the principal ``words`` themselves; ``random`` for directions from the current torch seed,
+            each as long as the principal word in its place; ``learned`` for such directions to start training from;
+            ``topk`` for the first tokens of the vocabulary, the most frequent ones, without bytes and marks.
+    """
+    if kind == "pca":
+        return words
+    of = words.llm or "unknown origin"
+    if kind == "topk":
+        table, count = backbone.token_table, len(words.words)
+        first = max(0, min(FAMILIES[backbone.model.config.model_type].first_word, len(table) - count))
+        return replace(words, words=table[first : first + count], llm=f"the first tokens of {of}", path=None)
+    directions = torch.nn.functional.normalize(torch.randn_like(words.words), dim=1)
+    lengths = words.words.norm(dim=1, keepdim=True)
+    return replace(words, words=directions * lengths, llm=f"{kind} directions as long as those of {of}", path=None)
 
 
 def principal_words(token_table: Tensor, components: int) -> Tensor:

@@ -7,25 +7,29 @@ Shapes: B batch, L seq_len, H pred_len, C channels, D width, K principal words, 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
-from layers.backbone import Backbone, Stack, load_backbone, positions_of, remake_backbone
+from layers.backbone import Backbone, Stack, load_backbone, positions_of, remake_backbone, size_of
 from layers.branches import copy_branch, run_branch
+from layers.channel_order import channel_order
 from layers.cross_modal_match import CrossModalMatch
 from layers.instance_norm import denormalize, normalize
 from layers.lora import add_adapters, empty_adapters, is_adapted, merge_adapters, merged
 from layers.recomputing import recompute_in_backward
+from layers.stand_ins import make_stand_in
 from layers.token_embedding import ChannelTokenEmbedding
 from layers.word_embeddings import (
     WordEmbeddings,
     choose_word_embeddings,
+    control_words,
     empty_word_embeddings,
     load_word_embeddings,
     save_word_embeddings,
@@ -33,7 +37,17 @@ from layers.word_embeddings import (
 from models.base import Output, ParameterGroup
 from models.calf_release import lora_rank, read_release
 from models.checkpoint import Stored
-from models.config import FEATURE_LOSSES, FORECAST_LOSSES, LOSS_HELP, BackboneConfig
+from models.config import (
+    CHANNEL_ORDER,
+    FEATURE_LOSSES,
+    FORECAST_LOSSES,
+    FREEZES,
+    LOSS_HELP,
+    STAND_INS,
+    SWITCHES,
+    WORDS,
+    BackboneConfig,
+)
 from models.on_backbone import OnBackbone
 from models.tensors import check_state, fill_model
 from utils.errors import UserError, shown_path
@@ -45,6 +59,19 @@ ALIGNMENT_RATE = 1e-4
 FEATURE_DECAY = 0.8
 RELEASED_HEADS = 12
 RELEASED_TASKS = ("long_term_forecast", "short_term_forecast")
+
+
+@dataclass(frozen=True)
+class TokenSize:
+    """Width D and attention heads where no branch has a language model; UserError where they are not possible."""
+
+    width: int
+    heads: int
+
+    def __post_init__(self) -> None:
+        possible = all(whole(high=1_000_000).fits(value) for value in (self.width, self.heads))
+        if not possible or self.width % self.heads:
+            raise UserError(f"width {str(self.width)[:40]} and {str(self.heads)[:40]} heads are no size of tokens")
 
 
 @dataclass(frozen=True)
@@ -63,11 +90,12 @@ class CALFOutput(Output):
 
 
 class CALF(OnBackbone):
-    """The dual-branch model of section 3.
+    """The dual-branch model of section 3, and its ablations, in which a branch is left out or another takes its place.
 
     Args:
-        backbone: the first N blocks of a GPT-2 of width D, which become part of the model.
-        words: principal word embeddings (K, D).
+        backbone: the first N blocks of a GPT-2 of width D, which become part of the model; where neither branch has a
+            language model (``Config.needs_llm``), width D and heads alone.
+        words: word embeddings (K, D); None without the text branch.
 
     Raises:
         UserError: the widths do not fit, or there are more channels than positions.
@@ -75,10 +103,28 @@ class CALF(OnBackbone):
 
     @dataclass(frozen=True)
     class Config(BackboneConfig):
-        """Sizes, backbone, adapters and the three losses."""
+        """Sizes, branches, backbone, adapters and the three losses."""
 
-        word_embedding_path: str | None = flag(None, FILE, "principal word embeddings (pca.py); made when missing")
-        lora: int = flag(1, SWITCH, "1 adds LoRA to the time branch; 0 leaves it out")
+        backbone: str = flag(
+            "gpt2",
+            choice("gpt2", *STAND_INS),
+            "of the time branch: the language model (gpt2), or its stand-in",
+        )
+        text_branch: int = flag(1, SWITCH, "0 leaves the text branch out, and with it output and feature loss")
+        freeze: str = flag(
+            "paper", choice(*FREEZES), "of the language model: all but norms and positions (paper), nothing, or all"
+        )
+        words: str = flag(
+            "pca",
+            choice(*WORDS),
+            "what the text branch attends to: principal words, random directions, learned ones, the first tokens",
+            needs={"text_branch": (1,)},
+        )
+        channel_order: str = flag("file", CHANNEL_ORDER, "of the tokens: file, reversed or random:SEED")
+        word_embedding_path: str | None = flag(
+            None, FILE, "principal word embeddings (pca.py); made when missing", needs={"text_branch": (1,)}
+        )
+        lora: int = flag(1, SWITCH, "1 adds LoRA to the time branch; 0 leaves it out", needs={"backbone": ("gpt2",)})
         r: int = flag(8, whole(high=10_000), "LoRA rank", needs={"lora": (1,)})
         lora_alpha: int = flag(32, whole(high=1_000_000), "LoRA scale times rank", needs={"lora": (1,)})
         lora_dropout: float = flag(0.1, SHARE, "dropout on LoRA's input", needs={"lora": (1,)})
@@ -87,39 +133,69 @@ class CALF(OnBackbone):
             "l1",
             choice(*FORECAST_LOSSES),
             "both branches' forecasts, likewise",
-            needs={"output_w": NonZero()},
+            needs={"text_branch": (1,), "output_w": NonZero()},
             training=True,
         )
         feature_loss: str = flag(
             "l1",
             choice(*FEATURE_LOSSES),
             "of features: l1, smooth_l1, mse",
-            needs={"feature_w": NonZero()},
+            needs={"text_branch": (1,), "feature_w": NonZero()},
             training=True,
         )
         task_w: float = flag(1.0, WEIGHT, "weight of the task loss", training=True)
-        output_w: float = flag(1.0, WEIGHT, "weight of the output loss", training=True)
-        feature_w: float = flag(0.01, WEIGHT, "weight of the feature loss", training=True)
+        output_w: float = flag(1.0, WEIGHT, "weight of the output loss", needs={"text_branch": (1,)}, training=True)
+        feature_w: float = flag(0.01, WEIGHT, "weight of the feature loss", needs={"text_branch": (1,)}, training=True)
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if not (self.task_w or self.output_w or self.feature_w):
+            if self.text_branch and not (self.task_w or self.output_w or self.feature_w):
                 raise UserError("--task_w, --output_w and --feature_w are all 0: nothing is left to train on.")
+            if not self.text_branch and not self.task_w:
+                raise UserError("--task_w 0 --text_branch 0: without the text branch the task loss is all there is.")
+            if self.text_branch and self.feature_w and self.backbone != "gpt2":
+                raise UserError(
+                    f"--backbone {self.backbone} has no features for the feature loss: add --text_branch 0, "
+                    "or --feature_w 0 to keep the text branch and its output loss."
+                )
 
-    def __init__(self, config: "CALF.Config", backbone: Backbone, words: WordEmbeddings) -> None:
+        @property
+        def needs_llm(self) -> bool:
+            """Return whether a branch runs the language model."""
+            return self.backbone == "gpt2" or bool(self.text_branch)
+
+        @property
+        def slug(self) -> str:
+            usual = {one.name: one.default for one in fields(self)}
+            switched = [name for name in SWITCHES if getattr(self, name) != usual[name]]
+            return "_".join([super().slug, *(f"{name}-{getattr(self, name)}" for name in switched)])
+
+    def __init__(
+        self, config: "CALF.Config", backbone: Backbone | TokenSize, words: WordEmbeddings | None = None
+    ) -> None:
         super().__init__(config)
-        stack = Stack(backbone.model)
-        _check_fit(config, stack, words.words)
-        self.origin = {"backbone": backbone.origin, "word_embeddings": words.origin}
-        width, heads = stack.width, attention_heads(stack.width, stack.heads)
+        if isinstance(backbone, Backbone):
+            stack = Stack(backbone.model)
+            size = TokenSize(stack.width, stack.heads)
+            _check_fit(config, stack, words)
+            self.origin = {"backbone": backbone.origin} | ({"word_embeddings": words.origin} if words else {})
+        else:
+            size, self.origin = backbone, {"tokens": asdict(backbone)}
+        width, heads = size.width, attention_heads(size.width, size.heads)
         self.embedding = ChannelTokenEmbedding(config.seq_len, width, heads)
-        self.match = CrossModalMatch(words.words, heads)
-        self.time_gpt2, self.text_gpt2 = backbone.model, copy_branch(backbone.model)
-        if config.lora:
+        self.match = None if words is None else CrossModalMatch(words.words, heads, config.words == "learned")
+        on_gpt2, both = config.backbone == "gpt2", config.backbone == "gpt2" and words is not None
+        self.time_gpt2 = backbone.model if on_gpt2 else None
+        self.text_gpt2 = None if words is None else copy_branch(backbone.model)
+        if on_gpt2 and config.lora:
             add_adapters(self.time_gpt2, config.r, config.lora_alpha, config.lora_dropout)
-        self.time_projections = _projections(width, stack.depth + 1)
-        self.text_projections = _projections(width, stack.depth + 1)
+        self.stand_in = None if on_gpt2 else make_stand_in(config.backbone, width, heads)
+        self.time_projections = _projections(width, config.gpt_layers + 1) if both else None
+        self.text_projections = _projections(width, config.gpt_layers + 1) if both else None
         self.head = nn.Linear(width, config.pred_len)
+        order = channel_order(config.channel_order, config.channels)
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("place", order.argsort(), persistent=False)
         self.requires_grad_(False)
         for parameter in (p for group in self.parameter_groups() for p in group.parameters):
             parameter.requires_grad_(True)
@@ -127,22 +203,29 @@ class CALF(OnBackbone):
     @classmethod
     def build(cls, config: "CALF.Config", write: bool = True) -> "CALF":
         """Make an untrained CALF from the current torch seed; ``write`` makes and saves word embeddings if missing."""
+        if not config.needs_llm:
+            return cls(config, TokenSize(*size_of(config.llm)))
         backbone = load_backbone(config.llm, config.llm_init, config.gpt_layers)
+        if not config.text_branch:
+            return cls(config, backbone)
         words = choose_word_embeddings(config.word_embedding_path, backbone, write)
-        model = cls(config, backbone, words)
+        model = cls(config, backbone, control_words(config.words, words, backbone))
         if write and not words.path.exists():
             save_word_embeddings(words.path, words)
         return model
 
     @classmethod
     def remake(cls, config: "CALF.Config", origin: Mapping[str, Any], weights: bool = True) -> "CALF":
+        if not config.needs_llm:
+            return cls(config, from_json(TokenSize, origin.get("tokens")))
         backbone = remake_backbone(origin.get("backbone"), weights)
-        return cls(config, backbone, empty_word_embeddings(origin.get("word_embeddings"), backbone.width))
+        words = empty_word_embeddings(origin.get("word_embeddings"), backbone.width) if config.text_branch else None
+        return cls(config, backbone, words)
 
     @classmethod
     def from_stored(cls, stored: Stored, merge: bool = False) -> "CALF":
         """Make the CALF of a checkpoint, in evaluation mode; ``merge`` folds LoRA in without importing peft."""
-        if not (merge and stored.config.get("lora")):
+        if not (merge and stored.config.get("lora") and stored.config.get("backbone") == "gpt2"):
             return super().from_stored(stored)
         names = {name.replace(".base_layer.", "."): name for name in stored.shapes if ".lora_" not in name}
         shapes = {plain: stored.shapes[name] for plain, name in names.items()}
@@ -159,7 +242,8 @@ class CALF(OnBackbone):
     @classmethod
     def check_channels(cls, config: "CALF.Config") -> None:
         """Raise UserError if the backbone has fewer positions than there are channels."""
-        _check_room(config, positions_of(config.llm, config.llm_init))
+        if config.needs_llm:
+            _check_room(config, positions_of(config.llm, config.llm_init))
 
     def training_loss(self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None)) -> Tensor:
         """Return the weighted sum of task, output and feature loss (section 3.3); arguments as in ``Model``."""
@@ -169,52 +253,62 @@ class CALF(OnBackbone):
         return calf_loss(self.config, output, y[..., scored], self.masked(x, mask, scored))
 
     def describe(self) -> list[str]:
-        """Return backbone, word embeddings and adapters, in words."""
-        words, config = self.origin["word_embeddings"], self.config
-        origin = f"{words.get('file')}, of {words.get('llm') or 'a backbone it does not name'}"
-        adapters = (
-            f"rank {config.r}, alpha {config.lora_alpha}, dropout {config.lora_dropout:g}" if config.lora else "off"
-        )
-        return [
-            *super().describe(),
-            f"word embeddings: {len(self.match.words)} words, {origin}",
-            f"LoRA: {adapters}",
-        ]
+        """Return backbone, word embeddings, adapters and what is not as in the paper, in words."""
+        config, lines = self.config, super().describe()
+        if self.stand_in is not None:
+            width = self.head.in_features
+            lines.append(f"time branch: {config.backbone} in place of the language model, width {width}")
+        if self.match is not None:
+            words = self.origin["word_embeddings"]
+            origin = f"{words.get('file')}, of {words.get('llm') or 'a backbone it does not name'}"
+            lines.append(f"word embeddings: {len(self.match.words)} words, {origin}")
+        else:
+            lines.append("text branch: left out")
+        if self.time_gpt2 is not None:
+            adapters = f"rank {config.r}, alpha {config.lora_alpha}, dropout {config.lora_dropout:g}"
+            lines.append(f"LoRA: {adapters if config.lora else 'off'}")
+        if config.needs_llm and config.freeze != "paper":
+            lines.append("frozen in the language model: " + {"none": "nothing", "all": "everything"}[config.freeze])
+        if config.channel_order != "file":
+            lines.append(f"order of the channels: {config.channel_order}")
+        return lines
 
     def origin_in_words(self) -> list[str]:
         """Return backbone and origin of the word embeddings, for the line of a summary."""
+        stand_in = [] if self.stand_in is None else [f"time branch {self.config.backbone}"]
+        if self.match is None:
+            return [*super().origin_in_words(), *stand_in, "no text branch"]
         words = self.origin["word_embeddings"].get("llm") or "unknown origin"
-        return [*super().origin_in_words(), f"words of {words}"]
+        return [*super().origin_in_words(), *stand_in, f"words of {words}"]
 
     def describe_loss(self) -> str:
-        """Return the three losses and their weights, in words."""
+        """Return the losses and their weights, in words."""
         config = self.config
-        return (
-            f"{config.task_w:g} task ({config.task_loss}) + {config.output_w:g} output ({config.output_loss}) "
-            f"+ {config.feature_w:g} feature ({config.feature_loss})"
-        )
+        task = f"{config.task_w:g} task ({config.task_loss})"
+        if not config.text_branch:
+            return task
+        output = f"{config.output_w:g} output ({config.output_loss})"
+        return f"{task} + {output} + {config.feature_w:g} feature ({config.feature_loss})"
 
     def frozen_parts(self) -> dict[str, str]:
         """Return the fingerprints of backbone and word embeddings."""
-        words = fingerprint({"words": self.match.words})
-        return super().frozen_parts() | {"word embeddings": words}
+        if self.match is None or self.config.words == "learned":
+            return super().frozen_parts()
+        return super().frozen_parts() | {"word embeddings": fingerprint({"words": self.match.words})}
 
     def forward(self, x: Tensor, text_branch: bool | None = None) -> CALFOutput:
         """Forecast windows ``x`` (B, L, C); the text branch is for the training losses, else computed on request."""
+        if self.config.channel_order != "file":
+            x = x[..., self.order]
         normal, statistics = normalize(x)
-        time_tokens = self.embedding(normal)  # (B, C, D)
-        if not (self.training if text_branch is None else text_branch):
-            time_state, _ = run_branch(self.time_gpt2, time_tokens, None)
-            return CALFOutput(denormalize(self._project_to_horizon(time_state), statistics))
-        text_tokens = self.match(time_tokens)  # (B, C, D)
-        time_state, time_features = run_branch(self.time_gpt2, time_tokens, self.time_projections)
-        text_state, text_features = run_branch(self.text_gpt2, text_tokens, self.text_projections)
-        return CALFOutput(
-            denormalize(self._project_to_horizon(time_state), statistics),
-            denormalize(self._project_to_horizon(text_state), statistics),
-            time_features,
-            text_features,
-        )
+        tokens = self.embedding(normal)  # (B, C, D)
+        with_text = self.match is not None and (self.training if text_branch is None else text_branch)
+        time_state, time_features = self._run_time_branch(tokens, self.time_projections if with_text else None)
+        forecast = self._forecast(time_state, statistics)
+        if not with_text:
+            return CALFOutput(forecast)
+        text_state, text_features = run_branch(self.text_gpt2, self.match(tokens), self.text_projections)
+        return CALFOutput(forecast, self._forecast(text_state, statistics), time_features, text_features)
 
     def branches(self, x: Tensor) -> CALFOutput:
         """Return everything that both branches compute on ``x`` (B, L, C), also in evaluation."""
@@ -226,10 +320,10 @@ class CALF(OnBackbone):
         The alignment group (projections, and the in/out projections of both attentions before the
         backbone) keeps a constant rate, as in the released code that the published numbers come from.
         """
-        projections = (self.time_projections, self.text_projections)
-        alignment = (*projections, self.embedding.encoder.self_attn, self.match.attention)
-        constant = dict.fromkeys(p for module in alignment for p in module.parameters())
-        scheduled = dict.fromkeys(p for module in self._scheduled_modules() for p in module.parameters())
+        alignment = [self.time_projections, self.text_projections, self.embedding.encoder.self_attn]
+        alignment += [self.match and self.match.attention, getattr(self.stand_in, "self_attn", None)]
+        constant = dict.fromkeys(p for module in alignment if module is not None for p in module.parameters())
+        scheduled = dict.fromkeys(self._scheduled())
         return [
             ParameterGroup("alignment", list(constant), ALIGNMENT_RATE),
             ParameterGroup("backbone", [p for p in scheduled if p not in constant]),
@@ -289,7 +383,7 @@ class CALF(OnBackbone):
 
     def recompute_activations(self) -> None:
         """Keep only the inputs of encoder layer and blocks while training: less memory, another forward pass a step."""
-        for part in (self.embedding.encoder, *Stack(self.time_gpt2).blocks, *Stack(self.text_gpt2).blocks):
+        for part in (self.embedding.encoder, *self._blocks()):
             recompute_in_backward(part)
 
     def compile_parts(self, mode: str = "default") -> None:
@@ -298,24 +392,44 @@ class CALF(OnBackbone):
         All blocks of a kind share one compiled graph. There are three kinds: those of the time branch and those of the
         text branch while training, those of the time branch in evaluation.
         """
-        for block in (*Stack(self.time_gpt2).blocks, *Stack(self.text_gpt2).blocks):
+        for block in self._blocks():
             # The forward pass alone: what surrounds it is one code for all modules, and would be compiled too often.
             block.forward = _compiled(block.forward, mode)
 
     def merged_adapters(self) -> AbstractContextManager[None]:
         """Fold LoRA into weights of its own within the block; shared and trained tensors stay as they are."""
-        return merged(self.time_gpt2)
+        return nullcontext() if self.time_gpt2 is None else merged(self.time_gpt2)
 
-    def _project_to_horizon(self, state: Tensor) -> Tensor:
-        return self.head(state).transpose(1, 2)  # (B, C, D) -> (B, H, C)
+    def _run_time_branch(self, tokens: Tensor, projections: nn.ModuleList | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        if self.time_gpt2 is None:
+            return self.stand_in(tokens), ()
+        return run_branch(self.time_gpt2, tokens, projections)
 
-    def _scheduled_modules(self) -> Iterator[nn.Module]:
-        yield self.embedding
-        yield self.head
-        time, text = Stack(self.time_gpt2), Stack(self.text_gpt2)
-        yield from (*time.position_tables, *text.position_tables, *time.norms)
-        for layer in filter(is_adapted, self.time_gpt2.modules()):
-            yield from (layer.lora_A, layer.lora_B)
+    def _forecast(self, state: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
+        """Map a branch's state (B, C, D) to a forecast (B, H, C), its channels as in the data."""
+        forecast = denormalize(self.head(state).transpose(1, 2), statistics)
+        return forecast if self.config.channel_order == "file" else forecast[..., self.place]
+
+    def _language_models(self) -> list[PreTrainedModel]:
+        return [model for model in (self.time_gpt2, self.text_gpt2) if model is not None]
+
+    def _blocks(self) -> list[nn.Module]:
+        return [block for model in self._language_models() for block in Stack(model).blocks]
+
+    def _scheduled(self) -> Iterator[nn.Parameter]:
+        """Yield what trains at the scheduled rate, of the alignment's parts too."""
+        for part in (self.embedding, self.head, *filter(None, (self.match, self.stand_in))):
+            yield from part.parameters()
+        if self.config.freeze == "none":
+            for model in self._language_models():
+                yield from model.parameters()
+        if self.config.freeze == "paper":
+            parts = [table for model in self._language_models() for table in Stack(model).position_tables]
+            parts += [] if self.time_gpt2 is None else Stack(self.time_gpt2).norms
+            for part in parts:
+                yield from part.parameters()
+        for layer in filter(is_adapted, self.modules()):
+            yield from (*layer.lora_A.parameters(), *layer.lora_B.parameters())
 
 
 def _compiled(forward: Callable[..., Tensor], mode: str) -> Callable[..., Tensor]:
@@ -338,8 +452,9 @@ def attention_heads(width: int, backbone_heads: int) -> int:
     return RELEASED_HEADS if width % RELEASED_HEADS == 0 else backbone_heads
 
 
-def _check_fit(config: BackboneConfig, stack: Stack, words: Tensor) -> None:
+def _check_fit(config: BackboneConfig, stack: Stack, embeddings: WordEmbeddings | None) -> None:
     width, positions = stack.width, stack.positions
+    words = torch.zeros(1, width) if embeddings is None else embeddings.words
     if words.ndim != 2 or len(words) == 0 or words.shape[1] != width:
         raise UserError(
             f"The word embeddings have shape {tuple(words.shape)}, (words, {width}) fits the backbone: "
@@ -368,9 +483,9 @@ def calf_loss(config: CALF.Config, output: CALFOutput, target: Tensor, masked: M
     loss = target.new_zeros((), dtype=torch.float32)
     if config.task_w:
         loss = loss + config.task_w * compare(config.task_loss, output.forecast, target, masked)
-    if config.output_w:
+    if config.output_w and config.text_branch:
         loss = loss + config.output_w * compare(config.output_loss, output.forecast, output.text_forecast, masked)
-    if config.feature_w:
+    if config.feature_w and config.text_branch:
         pairs = zip(reversed(output.time_features), reversed(output.text_features), strict=True)
         terms = (FEATURE_DECAY**i * compare(config.feature_loss, *pair) for i, pair in enumerate(pairs))
         loss = loss + config.feature_w * sum(terms)

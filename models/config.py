@@ -1,19 +1,29 @@
 """Describe what every forecaster is configured by. Light: ``--help`` reads it without PyTorch."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from utils.errors import UserError
-from utils.flags import MODEL_NAME, SHARE, choice, flag, whole
+from utils.flags import MODEL_NAME, SHARE, Kind, choice, flag, whole
 
 FEATURE_LOSSES = ("l1", "smooth_l1", "mse")
 FORECAST_LOSSES = (*FEATURE_LOSSES, "smape", "mape", "mase")
+STAND_INS = ("none", "linear", "attention", "transformer")  # of layers/stand_ins.py
+WORDS = ("pca", "random", "learned", "topk")
+FREEZES = ("none", "paper", "all")
+SWITCHES = ("backbone", "text_branch", "freeze", "words", "channel_order", "lora")  # shown in a run's name
 SIZES = ("seq_len", "pred_len", "channels", "season")  # follow from the data
 PATCH_HELP, STRIDE_HELP = "steps of a patch", "steps from the start of one patch to that of the next"
 MARKS_HELP = "1: reads hour, weekday, day of month and day of year of the steps it sees"
 LOSS_HELP = "forecast against truth: l1, smooth_l1, mse; of m4 also smape, mape, mase"
 
+CHANNEL_ORDER = Kind(
+    str,
+    lambda text: text in ("file", "reversed") or re.fullmatch(r"random:[0-9]{1,9}", text) is not None,
+    "file, reversed or random:SEED",
+)
 _SIZE = whole(high=1_000_000)  # as the flags: larger numbers come from damaged files
 
 

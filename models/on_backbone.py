@@ -7,26 +7,30 @@ from models.config import BackboneConfig
 
 
 class OnBackbone(Model):
-    """A forecaster on the first blocks of a language model, whose description is ``origin["backbone"]``."""
+    """A forecaster on the first blocks of a language model, whose description is ``origin["backbone"]``.
+
+    There is none where an ablation needs no language model.
+    """
 
     Config = BackboneConfig
 
     def stored_state(self) -> dict[str, Tensor]:
         """Return what was trained and the buffers, and the frozen blocks where nobody else has them."""
-        return self.trained_state() | (self.frozen_state() if self.origin["backbone"]["stored"] else {})
+        stored = self.origin.get("backbone", {}).get("stored")
+        return self.trained_state() | (self.frozen_state() if stored else {})
 
     def describe(self) -> list[str]:
         """Return the backbone in words."""
-        return [f"backbone: {self._backbone_in_words()}, {self.config.gpt_layers} blocks"]
+        return [f"backbone: {words}, {self.config.gpt_layers} blocks" for words in self._backbone_in_words()]
 
     def origin_in_words(self) -> list[str]:
         """Return the backbone, for the line of a summary."""
-        return [f"backbone {self._backbone_in_words()}"]
+        return [f"backbone {words}" for words in self._backbone_in_words()]
 
     def frozen_parts(self) -> dict[str, str]:
         """Return the fingerprint of the backbone."""
-        return {"backbone": self.origin["backbone"]["fingerprint"]}
+        return {"backbone": self.origin["backbone"]["fingerprint"]} if "backbone" in self.origin else {}
 
-    def _backbone_in_words(self) -> str:
-        backbone = self.origin["backbone"]
-        return f"{backbone['name']} ({backbone['init']}, {backbone['fingerprint']})"
+    def _backbone_in_words(self) -> list[str]:
+        known = [self.origin["backbone"]] if "backbone" in self.origin else []
+        return [f"{backbone['name']} ({backbone['init']}, {backbone['fingerprint']})" for backbone in known]

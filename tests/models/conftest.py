@@ -40,13 +40,13 @@ def make_model(tiny_gpt2: Path) -> MakeModel:
     Keyword arguments are fields of its Config.
     """
 
-    def make(channels: int = 3, *, backbone: str = "local", llm: Path = tiny_gpt2, **fields: Any) -> CALF:
+    def make(channels: int = 3, *, source: str = "local", llm: Path = tiny_gpt2, **fields: Any) -> CALF:
         torch.manual_seed(0)
-        init = "random" if backbone == "random" else "pretrained"
+        init = "random" if source == "random" else "pretrained"
         fields = {"seq_len": 7, "pred_len": 5, "gpt_layers": 2, "r": 2, "lora_alpha": 6, **fields}
         config = CALF.Config(channels=channels, llm=str(llm), llm_init=init, **fields)
         loaded = load_backbone(str(llm), init, config.gpt_layers)
-        loaded.origin["stored"] = backbone != "hub"
+        loaded.origin["stored"] = source != "hub"
         return stir(CALF(config, loaded, WordEmbeddings(torch.randn(WORDS, loaded.width)))).eval()
 
     return make

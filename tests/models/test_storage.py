@@ -59,7 +59,7 @@ def assert_refused(folder: Path, match: str, merge: bool = False) -> None:
 @every_backbone
 @pytest.mark.parametrize("lora", [0, 1], ids=["no lora", "lora"])
 def test_a_stored_model_forecasts_bit_for_bit_as_before(save: Save, folder: Path, backbone: str, lora: int) -> None:
-    model = save(backbone=backbone, lora=lora)
+    model = save(source=backbone, lora=lora)
     torch.manual_seed(99)
     loaded = models.load(folder)
     ours, theirs = loaded.branches(series()), model.branches(series())
@@ -74,7 +74,7 @@ def test_a_stored_model_forecasts_bit_for_bit_as_before(save: Save, folder: Path
 def test_a_model_loaded_with_merged_adapters_gives_the_forecast_without_them(
     save: Save, folder: Path, backbone: str, lora: int
 ) -> None:
-    model, merged = save(backbone=backbone, lora=lora), models.load(folder, merge=True)
+    model, merged = save(source=backbone, lora=lora), models.load(folder, merge=True)
     assert not [name for name in merged.state_dict() if "lora" in name]
     with torch.no_grad():
         torch.testing.assert_close(merged(series()).forecast, model(series()).forecast, rtol=1e-5, atol=1e-5)
@@ -83,7 +83,7 @@ def test_a_model_loaded_with_merged_adapters_gives_the_forecast_without_them(
 
 
 def test_of_a_backbone_from_elsewhere_only_what_was_trained_is_stored(save: Save, folder: Path) -> None:
-    model, stored = save(backbone="hub"), load_file(folder / "model.safetensors")
+    model, stored = save(source="hub"), load_file(folder / "model.safetensors")
     assert stored.keys() == {name for name, p in model.named_parameters() if p.requires_grad} | {"match.words"}
 
 
@@ -92,7 +92,7 @@ def test_a_backbone_that_nobody_else_has_is_stored_once_and_needs_no_other_file(
     save: Save, folder: Path, tmp_path: Path, backbone: str
 ) -> None:
     gpt2 = save_gpt2(tmp_path / "gpt2")
-    model, stored = save(backbone=backbone, llm=gpt2), load_file(folder / "model.safetensors")
+    model, stored = save(source=backbone, llm=gpt2), load_file(folder / "model.safetensors")
     assert stored.keys() == dict(model.named_parameters()).keys() | {"match.words"}
     assert [name for name in stored if name.endswith("h.0.mlp.c_fc.weight")] == ["time_gpt2.h.0.mlp.c_fc.weight"]
     shutil.rmtree(gpt2)
@@ -104,7 +104,7 @@ def test_another_backbone_under_the_same_name_is_refused_with_both_fingerprints(
     save: Save, folder: Path, tmp_path: Path, merge: bool
 ) -> None:
     gpt2 = save_gpt2(tmp_path / "gpt2")
-    was = save(backbone="hub", llm=gpt2).origin["backbone"]["fingerprint"]
+    was = save(source="hub", llm=gpt2).origin["backbone"]["fingerprint"]
     save_gpt2(gpt2, seed=1)
     assert_refused(folder, f"cannot be loaded: it was trained on .* with fingerprint {was}; the .* found here", merge)
     shutil.rmtree(gpt2)
@@ -164,7 +164,7 @@ def test_sizes_are_compared_before_memory_is_taken(
 def test_sizes_of_the_backbone_are_compared_before_memory_is_taken(
     save: Save, folder: Path, name: str, merge: bool, little_memory: None
 ) -> None:
-    save(backbone="random")
+    save(source="random")
     edit_config(folder, lambda model: model["origin"]["backbone"]["config"].update({name: 240_000}))
     assert_refused(folder, "", merge)
 
