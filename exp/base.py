@@ -256,6 +256,7 @@ class Experiment(Trainable):
             "model": {
                 "name": config.model,
                 "config": asdict(self.model.config),
+                "switches": self.model.config.switches,
                 "origin": self.model.origin,
                 "parameters": count_parameters(self.model),
             },

@@ -165,10 +165,14 @@ class CALF(OnBackbone):
             return self.backbone == "gpt2" or bool(self.text_branch)
 
         @property
-        def slug(self) -> str:
+        def switches(self) -> dict[str, str]:
             usual = {one.name: one.default for one in fields(self)}
-            switched = [name for name in SWITCHES if getattr(self, name) != usual[name]]
-            return "_".join([super().slug, *(f"{name}-{getattr(self, name)}" for name in switched)])
+            values = {name: getattr(self, name) for name in SWITCHES}
+            return {name: str(value) for name, value in values.items() if value != usual[name]}
+
+        @property
+        def slug(self) -> str:
+            return "_".join([super().slug, *(f"{name}-{value}" for name, value in self.switches.items())])
 
     def __init__(
         self, config: "CALF.Config", backbone: Backbone | TokenSize, words: WordEmbeddings | None = None

@@ -63,6 +63,11 @@ class ModelConfig:
         """Return what tells this configuration from others in the name of a run; empty for nothing."""
         return ""
 
+    @property
+    def switches(self) -> dict[str, str]:
+        """Return the flags that make another model of this one, an ablation, by name; empty for the model itself."""
+        return {}
+
 
 _WIDTH = whole(high=100_000)
 

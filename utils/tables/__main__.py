@@ -48,8 +48,9 @@ DIFFERENCE = " The difference is ours minus published; lower is better."
 NO_RUNS = "Nothing has been run yet: {}sh scripts/reproduce.sh{} runs what has data on disk."
 METRICS = {"mse": "MSE", "mae": "MAE", "smape": "sMAPE", "mase": "MASE", "owa": "OWA"}
 COLUMNS = [
-    "table", "data", "target", "percent", "features", "seq_len", "horizon", "model", "backbone", "init", "gpt_layers",
-    "selected_on", "subset", "metric", "mean", "std", "seeds", "gap", "published", "difference", *BASELINES,
+    "table", "data", "target", "percent", "features", "seq_len", "horizon", "model", "switches", "backbone", "init",
+    "gpt_layers", "selected_on", "subset", "metric", "mean", "std", "seeds", "gap", "published", "difference",
+    *BASELINES,
 ]  # fmt: skip
 
 Compared = Sequence[tuple[Comparison, Sequence[Pair]]]

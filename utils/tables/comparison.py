@@ -62,9 +62,14 @@ class Comparison(NamedTuple):
 
     @property
     def models(self) -> list[str]:
-        """Return the models with their backbones: CALF first, those without training last."""
+        """Return the models with their backbones: CALF first, then its ablations, those without training last."""
         trained = {name: parameters(runs)["trained"] or 0 for name, runs in self.runs.groupby("network")}
-        return sorted(trained, key=lambda name: (not name.startswith(PAPER), not trained[name], name.lower()))
+        switched = {block.network: block.switches != "" for block in self.runs.block}
+
+        def place(name: str) -> tuple[bool, bool, bool, str]:
+            return not name.startswith(PAPER), switched[name], not trained[name], name.lower()
+
+        return sorted(trained, key=place)
 
     def side_by_side(self, metric: str) -> pd.DataFrame:
         """Return a row for each data set and horizon, and for each model ``mean`` and ``std`` of a metric."""

@@ -22,7 +22,8 @@ RECORD_PARTS = {
     "data.digest": str, "data.config": dict, "data.config.file": str | None, "data.config.seq_len": int | None,
     "data.config.pred_len": int | None, "data.config.percent": int | None, "data.config.features": str | None,
     "data.target_data": str | None, "data.selected_on": str | None, "model.name": str, "model.config": dict,
-    "model.config.gpt_layers": int | None, "model.origin": dict, "model.origin.backbone": dict | None,
+    "model.config.gpt_layers": int | None, "model.switches": dict | None, "model.origin": dict,
+    "model.origin.backbone": dict | None,
     "model.parameters.total": int | None, "model.parameters.trained": int | None,
     "cost.milliseconds_per_forecast": float | None, "cost.peak_memory": int | None,
     "run.training.seconds": float | None, "run.training.epochs": list | None,
@@ -155,6 +156,7 @@ class Block:
         subset: whether other series were forecast than the M4 competition has.
         selected_on: the split that chose M4's best epoch.
         model: empty where nothing was run.
+        switches: flags that make an ablation of the model.
     """
 
     table: str
@@ -166,6 +168,7 @@ class Block:
     subset: bool = False
     selected_on: str = ""
     model: str = ""
+    switches: str = ""
     backbone: str = ""
     init: str = ""
     gpt_layers: int = 0
@@ -189,12 +192,13 @@ class Block:
     def network(self) -> str:
         """Return model and backbone in words; empty where nothing was run."""
         backbone, blocks = f"{self.backbone} ({self.init})", f"{self.gpt_layers} blocks"
-        return ", ".join(filter(None, [self.model, self.backbone and backbone, self.gpt_layers and blocks]))
+        parts = [self.model, self.backbone and backbone, self.gpt_layers and blocks, self.switches]
+        return ", ".join(filter(None, parts))
 
     @property
     def protocol(self) -> "Block":
         """Return the block of published figures that has the data and the protocol of these rows."""
-        return replace(self, selected_on="", model="", backbone="", init="", gpt_layers=0)
+        return replace(self, selected_on="", model="", switches="", backbone="", init="", gpt_layers=0)
 
 
 def cell_of(record: Record) -> tuple[Block, str]:
@@ -215,6 +219,7 @@ def cell_of(record: Record) -> tuple[Block, str]:
         subset=m4 and series != PATTERNS[horizon].series,
         selected_on=data.get("selected_on") or "",
         model=model["name"],
+        switches=" ".join(f"--{name} {value}" for name, value in (model.get("switches") or {}).items()),
         backbone=_portable(backbone.get("name") or ""),
         init=backbone.get("init") or "",
         gpt_layers=(model["config"].get("gpt_layers") or 0) if backbone else 0,

@@ -48,7 +48,7 @@ def make_tables(records: Iterable[Record], unread: Sequence[str] = ()) -> Tables
     rows = pd.DataFrame(lines, columns=[*CELL, "part", "gap", "metric"])
     rows["table"] = [block.table for block in rows.block]
     rows["protocol"] = [block.protocol for block in rows.block]
-    rows["model"] = [block.model or PAPER for block in rows.block]
+    rows["model"] = [f"{block.model or PAPER}{block.switches}" for block in rows.block]  # no ablation is published
     rows = rows.merge(published[["protocol", "model", "horizon", "metric", "published"]], how="left")
     rows = rows.join(_figures(rows, _scores(shown)), on=FIGURE)
     trained = {(run.block, run.horizon): look_up(run.record, "model.parameters.trained") for run in shown.itertuples()}
@@ -131,7 +131,7 @@ def _rows(shown: pd.DataFrame, published: pd.DataFrame) -> Iterator[Row]:
     """Yield the rows of all blocks: what was run and, with a model or without, what is published."""
     printed = published[published.horizon != AVERAGE].groupby("protocol", sort=False).horizon.unique()
     run = dict(shown.groupby("block", sort=False).horizon.unique())
-    done = {block.protocol for block in run if block.model in PUBLISHED_MODELS and block.selected_on != "test"}
+    done = {block.protocol for block in run if _is_published(block) and block.selected_on != "test"}
     run |= {block: [] for block in printed.index if block not in done}
     for block, ours in run.items():
         theirs = list(printed.get(block.protocol, []))
@@ -139,9 +139,13 @@ def _rows(shown: pd.DataFrame, published: pd.DataFrame) -> Iterator[Row]:
         groups = {one: [one] for one in (*theirs, *ours)} | ({AVERAGE: averaged} if len(averaged) > 1 else {})
         for horizon, members in (POOLS if block.table == M4 else groups).items():
             present = {*ours}.intersection(members)
-            if present or (theirs and block.model in PUBLISHED_MODELS):
+            if present or (theirs and _is_published(block)):
                 parts = [horizon] if block.table == M4 else members  # M4's pools are no plain means
                 yield block, horizon, parts, _gap(horizon, len(present), len(members))
+
+
+def _is_published(block: Block) -> bool:
+    return block.model in PUBLISHED_MODELS and not block.switches
 
 
 def _gap(horizon: str, present: int, wanted: int) -> str:

@@ -162,6 +162,26 @@ def test_models_of_another_task_are_not_compared(tmp_path: Path) -> None:
     assert lines == [] and "side by side" not in (tmp_path / "tables.md").read_text()
 
 
+def test_an_ablation_is_a_model_of_its_own_beside_the_full_one(tmp_path: Path) -> None:
+    add(tmp_path, 0.05)
+    (full,) = tmp_path.iterdir()
+    record = json.loads((full / "metrics.json").read_text())
+    full.rename(tmp_path / "ablation")
+    record["model"] |= {"switches": {"backbone": "none", "text_branch": "0"}, "origin": {}}
+    write(tmp_path / "ablation", record)
+    add(tmp_path, 0.0)
+    text, (mse, mae) = make(tmp_path)
+    for line in (mse, mae):
+        assert line["other"] == "CALF, --backbone none --text_branch 0"
+        assert float(line["difference"]) == pytest.approx(-0.05, rel=1e-4)
+        assert line["verdict"] == "better"
+    with (tmp_path / "tables.csv").open(newline="") as file:
+        ours = [line for line in csv.DictReader(file) if line["mean"] and line["metric"] == "mse"]
+    own = {line["switches"]: line["published"] for line in ours if line["horizon"] == "96"}
+    assert own == {"": "0.369", "--backbone none --text_branch 0": ""}
+    assert "Left out" not in text
+
+
 @pytest.mark.pictures
 def test_a_picture_of_the_differences_on_request(tmp_path: Path) -> None:
     for model in ("CALF", "DLinear", "Naive"):
