@@ -43,6 +43,7 @@ from models.config import (
     FORECAST_LOSSES,
     FREEZES,
     LOSS_HELP,
+    LOSS_WEIGHTS,
     STAND_INS,
     SWITCHES,
     WORDS,
@@ -167,12 +168,14 @@ class CALF(OnBackbone):
         @property
         def switches(self) -> dict[str, str]:
             usual = {one.name: one.default for one in fields(self)}
-            values = {name: getattr(self, name) for name in SWITCHES}
-            return {name: str(value) for name, value in values.items() if value != usual[name]}
+            switched = [name for name in (*SWITCHES, *LOSS_WEIGHTS) if getattr(self, name) != usual[name]]
+            idle = set() if self.text_branch else {"words", "output_w", "feature_w"}
+            return {name: f"{getattr(self, name)}" for name in switched if name not in idle}
 
         @property
         def slug(self) -> str:
-            return "_".join([super().slug, *(f"{name}-{value}" for name, value in self.switches.items())])
+            named = [f"{name}-{value}" for name, value in self.switches.items() if name in SWITCHES]
+            return "_".join([super().slug, *named])
 
     def __init__(
         self, config: "CALF.Config", backbone: Backbone | TokenSize, words: WordEmbeddings | None = None
@@ -188,14 +191,15 @@ class CALF(OnBackbone):
         width, heads = size.width, attention_heads(size.width, size.heads)
         self.embedding = ChannelTokenEmbedding(config.seq_len, width, heads)
         self.match = None if words is None else CrossModalMatch(words.words, heads, config.words == "learned")
-        on_gpt2, both = config.backbone == "gpt2", config.backbone == "gpt2" and words is not None
+        on_gpt2 = config.backbone == "gpt2"
         self.time_gpt2 = backbone.model if on_gpt2 else None
         self.text_gpt2 = None if words is None else copy_branch(backbone.model)
         if on_gpt2 and config.lora:
             add_adapters(self.time_gpt2, config.r, config.lora_alpha, config.lora_dropout)
         self.stand_in = None if on_gpt2 else make_stand_in(config.backbone, width, heads)
-        self.time_projections = _projections(width, config.gpt_layers + 1) if both else None
-        self.text_projections = _projections(width, config.gpt_layers + 1) if both else None
+        features = config.gpt_layers + 1 if on_gpt2 and words is not None and config.feature_w else 0
+        self.time_projections = _projections(width, features) if features else None
+        self.text_projections = _projections(width, features) if features else None
         self.head = nn.Linear(width, config.pred_len)
         order = channel_order(config.channel_order, config.channels)
         self.register_buffer("order", order, persistent=False)

@@ -14,6 +14,7 @@ STAND_INS = ("none", "linear", "attention", "transformer")  # of layers/stand_in
 WORDS = ("pca", "random", "learned", "topk")
 FREEZES = ("none", "paper", "all")
 SWITCHES = ("backbone", "text_branch", "freeze", "words", "channel_order", "lora")  # shown in a run's name
+LOSS_WEIGHTS = ("task_w", "output_w", "feature_w")
 SIZES = ("seq_len", "pred_len", "channels", "season")  # follow from the data
 PATCH_HELP, STRIDE_HELP = "steps of a patch", "steps from the start of one patch to that of the next"
 MARKS_HELP = "1: reads hour, weekday, day of month and day of year of the steps it sees"

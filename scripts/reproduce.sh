@@ -14,37 +14,8 @@ set -eu
 CDPATH= cd -- "$(dirname -- "$0")/.."
 . scripts/environment.sh
 . scripts/attempt.sh
+. scripts/choices.sh
 . scripts/m4_patterns.sh
-
-refuse() {
-    echo "error: $1" >&2
-    exit 2
-}
-
-# has LIST WORD
-has() {
-    case " $1 " in
-        *" $2 "*) return 0 ;;
-    esac
-    return 1
-}
-
-# chosen FLAG VALUE CHOICES: the words of a value with commas, each of which must be one of the choices.
-chosen() {
-    set -f
-    words=$(printf '%s\n' "$2" | tr , ' ')
-    for word in ${words:-""}; do
-        has "$3" "$word" || refuse "$1 $2: choose some of $(echo "$3" | sed 's/ /, /g'), with commas between."
-    done
-    echo "$words"
-}
-
-# scripts_of FOLDER: the names that there is a script for.
-scripts_of() {
-    for script in scripts/"$1"/*.sh; do
-        [ ! -x "$script" ] || basename "$script" .sh
-    done
-}
 
 tasks="long_term few_shot zero_shot m4"
 only=$tasks
@@ -78,12 +49,7 @@ while [ "$unread" -gt 0 ]; do
         --models*) models=$(chosen --models "$value" "CALF $(echo $(scripts_of peers))") ;;
         --only*) only=$(chosen --only "$value" "$tasks") ;;
         --datasets*) datasets=$(chosen --datasets "$value" "$(echo $(scripts_of long_term_forecasting) m4 "$m4_patterns")") ;;
-        --seeds*)
-            case $value in
-                '' | 0* | *[!0-9]* | ????*) refuse "--seeds $value: choose 1 to 999." ;;
-            esac
-            seeds=$value
-            ;;
+        --seeds*) seeds=$(count_of --seeds "$value") ;;
     esac
 done
 
@@ -154,25 +120,14 @@ if [ -z "$plan" ]; then
     exit 2
 fi
 
-SEEDS=2021
-while [ "$seeds" -gt 1 ]; do
-    SEEDS="$SEEDS $((${SEEDS##* } + 1))"
-    seeds=$((seeds - 1))
-done
+SEEDS=$(seeds_of "$seeds")
 echo "To run, with seeds $SEEDS; what is finished is not repeated:"
 printf %s "$plan" | sed 's/^/  /'
 
 FAILURES=$(mktemp)
 PYTHON=$python
 export SEEDS FAILURES PYTHON PATTERNS
-end() {
-    code=$?
-    rm -f "$FAILURES"
-    case $code in
-        130 | 143) echo "Stopped; the same command goes on from here." >&2 ;;
-    esac
-}
-trap end EXIT
+trap end_of_runs EXIT
 trap 'exit 130' INT
 
 while read -r task data model targets <&3; do
@@ -197,10 +152,6 @@ ${plan%?}
 END
 
 code=0
-if [ -s "$FAILURES" ]; then
-    code=1
-    echo "Failed:"
-    sed 's/^/  /' "$FAILURES"
-fi
+list_failures || code=1
 "$python" -m utils.tables || code=1
 exit "$code"

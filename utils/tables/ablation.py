@@ -1,0 +1,123 @@
+"""Put CALF's ablations beside CALF itself: errors, certain differences, what trains, and cost, in ablation.md."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from utils.command import Parser, run_command, typed
+from utils.files import replacing
+from utils.tables.comparison import METRICS, Comparison, Pair, compare
+from utils.tables.comparison_text import COST, DIFFERENCES, DIGITS, plot_pairs
+from utils.tables.markdown import bullets, numbers, whole_table
+from utils.tables.records import LONG_TERM, NOTHING, read_records
+from utils.tables.tables import PAPER, make_tables
+
+logger = logging.getLogger(__name__)
+
+NAME = "ablation.md"
+TITLES = [
+    "model", "seeds", "MSE", "MAE", "MSE, ablation - full", "95 % interval", "ablation is", "reached by the loss",
+    "s / epoch", "s / 1,000 forecasts",
+]  # fmt: skip
+REACHED = "Reached by the loss: parameters that train, all of which the training loss depends on."
+
+
+def ablations_of(models: Comparison) -> Comparison:
+    """Return CALF and its ablations alone, without the other models of a table."""
+    rows, runs = (frame[[block.model == PAPER for block in frame.block]] for frame in (models.rows, models.runs))
+    return models._replace(rows=rows, runs=runs)
+
+
+def describe(models: Comparison) -> Iterator[str]:
+    """Yield a section for each data set and horizon: the table, and what follows from its intervals."""
+    full, *_ = models.models
+    pairs = {(pair.protocol, pair.horizon, pair.other, pair.metric): pair for pair in models.pairs()}
+    costs = models.costs()
+    figures = [models.side_by_side(metric) for metric in METRICS]
+    for protocol, horizon in figures[0].index:
+        own = costs[(costs.protocol == protocol) & (costs.horizon == horizon)].set_index("network")
+        if own.empty:  # an average over horizons
+            continue
+        yield from [f"## {protocol.title}, {horizon} steps ahead, look-back {models.look_back}", ""]
+        named = {name: pairs.get((protocol, horizon, name, "mse")) for name in models.models if name in own.index}
+        cells = [frame.loc[(protocol, horizon)] for frame in figures]
+        yield from whole_table(TITLES, (_row(name, pair, cells, own.loc[name]) for name, pair in named.items()))
+        yield from ["", *bullets(verdict(full, {name: pair for name, pair in named.items() if pair})), ""]
+
+
+def _row(name: str, pair: Pair | None, cells: Sequence[pd.Series], cost: pd.Series) -> list[str]:
+    errors = []
+    for cell in cells:
+        deviation = cell["std"].get(name)
+        errors.append(
+            numbers([cell["mean"][name]], DIGITS) + ("" if pd.isna(deviation) else f" ± {deviation:.{DIGITS}f}")
+        )
+    beside = [NOTHING] * 3
+    if pair is not None:  # a pair is full minus ablation
+        interval = NOTHING if pair.lower is None else f"{-pair.upper:+.{DIGITS}f} to {-pair.lower:+.{DIGITS}f}"
+        beside = [numbers([-pair.difference], DIGITS, "+"), interval, _of_the_ablation(pair)]
+    trained = NOTHING if pd.isna(cost.trained) else f"{int(cost.trained):,}"
+    return [name, str(cost.seeds), *errors, *beside, trained, numbers([cost.seconds], 1),
+            numbers([cost.milliseconds], 3)]  # fmt: skip
+
+
+def _of_the_ablation(pair: Pair) -> str:
+    return {"better": "worse", "worse": "better"}.get(pair.verdict, pair.verdict)
+
+
+def verdict(full: str, pairs: dict[str, Pair]) -> Iterator[str]:
+    """Yield what the intervals say: how many ablations beat the full model, and which differences are certain.
+
+    Args:
+        pairs: the full model minus each ablation, by MSE.
+    """
+    if not pairs:
+        yield f"Nothing can be said: no ablation was tested on the same windows as {full}."
+        return
+    lower = [name for name, pair in pairs.items() if pair.difference > 0]
+    yield f"{len(lower)} of {len(pairs)} ablations ({len(lower) / len(pairs):.0%}) have a lower mean MSE than {full}."
+    words = {"better": "Certainly better", "worse": "Certainly worse", "not distinguishable": "Not distinguishable"}
+    for word, title in words.items():
+        if found := [name for name, pair in pairs.items() if _of_the_ablation(pair) == word]:
+            yield f"{title} than {full}: {'; '.join(found)}."
+    if untold := [name for name, pair in pairs.items() if pair.lower is None]:
+        yield f"Too few windows for an interval: {'; '.join(untold)}."
+    if (fewest := min(pair.seeds for pair in pairs.values())) < 3:
+        yield f"Of some there are {fewest} seed(s): an interval is over test windows and knows nothing of other seeds."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Return exit code 0, or 2 after one message when a folder cannot be used."""
+    parser = Parser("python -m utils.tables.ablation", description=__doc__.splitlines()[0], allow_abbrev=False,
+                    formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
+    parser.add_argument("--results", default="results", help="folder below which the runs' figures lie")
+    parser.add_argument("--output", default="results", help="folder for ablation.md and the pictures")
+    args = parser.parse_args(argv)
+
+    def work() -> None:
+        folder, lines, pictures = Path(args.output), ["# CALF and its ablations", ""], []
+        tables = make_tables(*read_records(Path(args.results)))
+        for models in map(of_calf, compare(tables)):
+            full = {block.network for block in models.runs.block if not block.switches}
+            if models.table != LONG_TERM or len(models.models) < 2 or models.models[0] not in full:
+                continue
+            lines += describe(models)
+            pictures += plot_pairs(folder / f"ablation_{models.look_back}.png", [*models.pairs()])
+        if len(lines) == 2:
+            lines += ["There are no runs of CALF and an ablation on one data set: scripts/ablation.sh makes them.", ""]
+        else:
+            lines += [*bullets([DIFFERENCES, REACHED, COST]), ""]
+        with replacing(folder / NAME) as temporary:
+            temporary.write_text("\n".join(lines), encoding="utf-8")
+        for path in (folder / NAME, *pictures):
+            logger.info("written: %s", path)
+
+    return run_command(work, typed("-m utils.tables.ablation", argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
