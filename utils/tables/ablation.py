@@ -26,7 +26,7 @@ TITLES = [
 REACHED = "Reached by the loss: parameters that train, all of which the training loss depends on."
 
 
-def ablations_of(models: Comparison) -> Comparison:
+def of_calf(models: Comparison) -> Comparison:
     """Return CALF and its ablations alone, without the other models of a table."""
     rows, runs = (frame[[block.model == PAPER for block in frame.block]] for frame in (models.rows, models.runs))
     return models._replace(rows=rows, runs=runs)
@@ -35,7 +35,8 @@ def ablations_of(models: Comparison) -> Comparison:
 def describe(models: Comparison) -> Iterator[str]:
     """Yield a section for each data set and horizon: the table, and what follows from its intervals."""
     full, *_ = models.models
-    pairs = {(pair.protocol, pair.horizon, pair.other, pair.metric): pair for pair in models.pairs()}
+    own_pairs = (pair for pair in models.pairs() if pair.model == full and pair.metric == "mse")
+    pairs = {(pair.protocol, pair.horizon, pair.other): pair for pair in own_pairs}
     costs = models.costs()
     figures = [models.side_by_side(metric) for metric in METRICS]
     for protocol, horizon in figures[0].index:
@@ -43,7 +44,7 @@ def describe(models: Comparison) -> Iterator[str]:
         if own.empty:  # an average over horizons
             continue
         yield from [f"## {protocol.title}, {horizon} steps ahead, look-back {models.look_back}", ""]
-        named = {name: pairs.get((protocol, horizon, name, "mse")) for name in models.models if name in own.index}
+        named = {name: pairs.get((protocol, horizon, name)) for name in models.models if name in own.index}
         cells = [frame.loc[(protocol, horizon)] for frame in figures]
         yield from whole_table(TITLES, (_row(name, pair, cells, own.loc[name]) for name, pair in named.items()))
         yield from ["", *bullets(verdict(full, {name: pair for name, pair in named.items() if pair})), ""]
@@ -80,10 +81,11 @@ def verdict(full: str, pairs: dict[str, Pair]) -> Iterator[str]:
         return
     lower = [name for name, pair in pairs.items() if pair.difference > 0]
     yield f"{len(lower)} of {len(pairs)} ablations ({len(lower) / len(pairs):.0%}) have a lower mean MSE than {full}."
-    words = {"better": "Certainly better", "worse": "Certainly worse", "not distinguishable": "Not distinguishable"}
+    words = {"better": "Certainly better than", "worse": "Certainly worse than",
+             "not distinguishable": "Not distinguishable from"}  # fmt: skip
     for word, title in words.items():
         if found := [name for name, pair in pairs.items() if _of_the_ablation(pair) == word]:
-            yield f"{title} than {full}: {'; '.join(found)}."
+            yield f"{title} {full}: {'; '.join(found)}."
     if untold := [name for name, pair in pairs.items() if pair.lower is None]:
         yield f"Too few windows for an interval: {'; '.join(untold)}."
     if (fewest := min(pair.seeds for pair in pairs.values())) < 3:

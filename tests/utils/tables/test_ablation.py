@@ -1,0 +1,76 @@
+"""Test what is written about CALF and its ablations: the table, and the text that follows from its intervals."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.records import write
+from tests.utils.tables.test_comparison import WINDOWS, add
+from utils.tables.ablation import main
+
+
+def ablation(folder: Path, shift: float, windows: int = WINDOWS, seed: int = 2021, **switches: str) -> None:
+    """Write a run of an ablation whose errors are those of a common series, shifted."""
+    place = folder / "-".join([*switches, *switches.values(), str(seed)])
+    add(place, shift, seed=seed, windows=windows)
+    (run,) = place.iterdir()
+    record = json.loads((run / "metrics.json").read_text())
+    record["model"] |= {"switches": switches, "origin": {}}
+    write(run, record)
+
+
+def written(folder: Path) -> str:
+    assert main(["--results", str(folder), "--output", str(folder)]) == 0
+    return (folder / "ablation.md").read_text()
+
+
+def row(text: str, name: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {name} |")]
+    return line.strip("| ").split(" | ")
+
+
+def test_each_ablation_is_a_row_beside_the_full_model(tmp_path: Path) -> None:
+    for seed in (2021, 2022, 2023):
+        add(tmp_path, 0.05, seed=seed)
+        ablation(tmp_path, 0.0, seed=seed, backbone="none", text_branch="0")
+        ablation(tmp_path, 0.09, seed=seed, words="random")
+    add(tmp_path, -0.3, model="DLinear")
+    text = written(tmp_path)
+    none, words = row(text, "CALF, --backbone none --text_branch 0"), row(text, "CALF, --words random")
+    assert none[1] == "3" and none[4] == "-0.0500" and none[6] == "better"
+    assert words[4] == "+0.0400" and words[6] == "worse"
+    assert none[7:] == ["1,500", "15.0", "0.250"]
+    low, high = map(float, none[5].split(" to "))
+    assert low <= -0.0499 and high >= -0.0501 and low <= high
+    assert "1 of 2 ablations (50%) have a lower mean MSE than CALF" in text
+    assert "Certainly better than CALF" in text and "Certainly worse than CALF" in text
+    assert "DLinear" not in text and "seed(s): an interval" not in text
+    assert [path.name for path in tmp_path.glob("*.png")] == ["ablation_96.png"]
+
+
+def test_what_cannot_be_told_apart_is_said_to_be_so(tmp_path: Path) -> None:
+    add(tmp_path, 0.0)
+    ablation(tmp_path, 0.0, words="random")
+    text = written(tmp_path)
+    assert "0 of 1 ablations (0%)" in text
+    assert "Not distinguishable from CALF" in text and "Certainly" not in text
+    assert "Of some there are 1 seed(s)" in text
+
+
+def test_too_few_windows_have_no_interval(tmp_path: Path) -> None:
+    add(tmp_path, 0.1, windows=300)
+    ablation(tmp_path, 0.0, windows=300, words="random")
+    text = written(tmp_path)
+    assert row(text, "CALF, --words random")[5:7] == ["–", "too few windows"]
+    assert "Too few windows for an interval: CALF, --words random" in text
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_without_a_full_model_or_an_ablation_it_says_what_makes_them(full: bool, tmp_path: Path) -> None:
+    if full:
+        add(tmp_path, 0.0)
+    else:
+        ablation(tmp_path, 0.0, words="random")
+        ablation(tmp_path, 0.0, words="topk")
+    assert "There are no runs of CALF and an ablation on one data set" in written(tmp_path)
