@@ -26,6 +26,7 @@ from utils.metrics import ErrorSums, window_errors
 from utils.plots import first_and_last, plot_forecast
 from utils.progress import Progress
 from utils.results import ERRORS
+from utils.shuffling import shuffled
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +93,18 @@ class Predictor:
                 self.seconds += time.perf_counter() - started
                 if self.compute.is_main_process:
                     yield batch, forecast
+
+
+class ShuffledPredictor(Predictor):
+    """Forecasts windows whose steps were put into another order first (``utils.shuffling``)."""
+
+    def __init__(self, usual: Predictor, kind: str, seed: int) -> None:
+        super().__init__(usual.model, usual.compute, usual.batch_size, usual.workers)
+        self.kind, self.seed = kind, seed
+
+    def forecast(self, x: Tensor, **covariates: Tensor) -> Tensor:
+        """Return the forecast (B, H, C) of the shuffled windows."""
+        return super().forecast(shuffled(x, self.kind, self.seed), **covariates)
 
 
 def scored_targets(batch: Batch, data: ForecastData) -> Tensor | None:

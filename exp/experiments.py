@@ -43,6 +43,6 @@ TASKS = {
         data="data_provider.config:M4Config",
         default_data="m4",
         losses=("smape", "mape", "mase"),
-        unread=frozenset({"num_workers", "save_arrays", "inverse", "interval", "predict_len"}),
+        unread=frozenset({"num_workers", "save_arrays", "inverse", "interval", "predict_len", "shuffle_input"}),
     ),
 }

@@ -14,8 +14,8 @@ from data_provider.factory import ForecastData, load_data
 from data_provider.reading import written_dates
 from data_provider.windows import Split, make_loader
 from exp.base import Experiment
-from exp.evaluation import draw_windows, references, score_windows, scored_targets
-from exp.targets import of_target, zero_shot_folder
+from exp.evaluation import ShuffledPredictor, draw_windows, references, score_windows, scored_targets
+from exp.targets import of_target, shuffle_folder, zero_shot_folder
 from exp.trained_series import TrainedSeries
 from models.base import check_finite
 from utils.conformal import Intervals, Residuals
@@ -80,7 +80,7 @@ class LongTermForecast(Experiment):
         return sums.mse if self.compute.is_main_process else math.nan
 
     def test(self) -> list[dict[str, Any]]:
-        keep = self.folder if self._on_own_data else None
+        keep = self.folder if self._on_own_data and self.config.runtime.shuffle_input == "none" else None
         return self.score_on(self.data, self.config.data, "", self._half_widths(), keep)
 
     def score_on(
@@ -99,10 +99,13 @@ class LongTermForecast(Experiment):
             keep: folder of the checkpoint, to keep the verdict beside it; None to keep none.
         """
         name, runtime = self.config.model, self.config.runtime
-        results, pictures = self.config.results, self.config.pictures
+        shuffle, predictor = "none" if target else runtime.shuffle_input, self.predictor
+        results, pictures = (shuffle_folder(at, shuffle) for at in (self.config.results, self.config.pictures))
         if target:
             results, pictures = (zero_shot_folder(folder, target) for folder in (results, pictures))
-        predictor, others = self.predictor, references(data, config.data, config.pred_len, name)
+        if shuffle != "none":
+            predictor = ShuffledPredictor(predictor, shuffle, self.config.seed)
+        others = references(data, config.data, config.pred_len, name)
         arrays = bool(runtime.save_arrays)
         reports, coverage = score_windows(predictor, data, name, others, half_widths, results, arrays, runtime.inverse)
         if not reports:
@@ -115,6 +118,8 @@ class LongTermForecast(Experiment):
             scores["intervals"] = coverage
         record = self.record(results / RECORD, scores, tested_on=target)
         seconds = predictor.seconds / reports[name]["windows"]
+        if shuffle != "none":
+            record["data"]["shuffle_input"] = shuffle
         record["cost"] = {"milliseconds_per_forecast": 1e3 * seconds, "peak_memory": peak_memory(self.device)}
         if keep:
             self._keep(lambda: save_skill(keep, record))

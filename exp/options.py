@@ -1,5 +1,6 @@
 """Declare the flags that say what a run does, where, and how it trains. Light: ``--help`` reads them."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +10,10 @@ from utils.flags import PATH, PRESENCE, PRESENCE_OR_SWITCH, SWITCH, TENSORS, TEX
 # What --compile takes, and the mode of torch.compile that it means.
 COMPILE = {"0": None, "1": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
 
+_SHUFFLE = re.compile(r"none|all|half|swap|patch:[1-9][0-9]{0,5}|zero:(0?\.[0-9]{1,9}|1)")
+SHUFFLE = Kind(
+    str, lambda text: _SHUFFLE.fullmatch(text) is not None, "none, all, half, swap, patch:STEPS or zero:SHARE"
+)
 LEVELS = Kind(str, lambda text: text.isascii() and text != "", "a share between 0 and 1, like 0.9, or several: 0.5,0.9")
 
 
@@ -74,6 +79,11 @@ class RuntimeOptions:
         "checkpoint folder of a stopped training to go on from, also with other --train_epochs and --patience",
     )  # fmt: skip
     log: str = flag("csv", choice("csv", "tensorboard", "none"), "figures of each epoch: csv, tensorboard or none")
+    shuffle_input: str = flag(
+        "none", SHUFFLE,
+        "test on windows whose steps are in another order (all, half, swap, patch:STEPS) or lost (zero:SHARE)",
+        needs={"zero_shot": (0,)},
+    )  # fmt: skip
     zero_shot: int = flag(0, SWITCH, "1 tests on --target_data, not on --data")
     target_data: str | None = flag(None, TEXT, "data sets to test on, with commas between", needs={"zero_shot": (1,)})
     target_root_path: str | None = flag(None, PATH, "folder of their files, if not theirs", needs={"zero_shot": (1,)})

@@ -11,7 +11,7 @@ from data_provider.config import AnyDataConfig
 from data_provider.datasets import find_dataset
 from exp.config import RunConfig, identity_of
 from exp.options import RuntimeOptions
-from exp.targets import zero_shot_folder
+from exp.targets import shuffle_folder, zero_shot_folder
 from models.checkpoint import CONFIG, WEIGHTS, read_best, read_config, read_training
 from utils.errors import UserError, shown_path
 from utils.fingerprint import fingerprint_of_files
@@ -29,10 +29,14 @@ def digest_to_train(config: RunConfig) -> str:
 
 
 def outcomes(config: RunConfig) -> dict[Path, list[Path]]:
-    """Return the data files that figures depend on, for each record of a run: one record per zero-shot target."""
+    """Return the data files that figures depend on, for each record of a run: one record per zero-shot target.
+
+    A test on shuffled windows has a record of its own.
+    """
     targets = {zero_shot_folder(config.results, name): target.files() for name, target in config.targets.items()}
     own = config.data.files()
-    return {folder / RECORD: [*own, *files] for folder, files in (targets or {config.results: ()}).items()}
+    usual = shuffle_folder(config.results, config.runtime.shuffle_input)
+    return {folder / RECORD: [*own, *files] for folder, files in (targets or {usual: ()}).items()}
 
 
 def digests_of_outcomes(config: RunConfig) -> dict[Path, str]:

@@ -43,6 +43,11 @@ def zero_shot_folder(results: Path, target: str) -> Path:
     return results / f"zero_shot_{target}"
 
 
+def shuffle_folder(results: Path, shuffle: str) -> Path:
+    """Return where the figures on shuffled windows lie, below the results of the run that trained."""
+    return results if shuffle == "none" else results / f"shuffle_{shuffle.replace(':', '-')}"
+
+
 def of_target(error: UserError) -> UserError:
     """Return an error about a target in terms of the flags that name targets."""
     message = re.sub(r"--(data|root_path|data_path)\b(?!_)", r"--target_\1", str(error))

@@ -112,7 +112,8 @@ def run_title(record: Mapping[str, Any]) -> str:
     steps = " -> ".join(str(model["config"][size]) for size in ("seq_len", "pred_len") if size in model["config"])
     tested = f", tested on {data['target_data']} (zero-shot)" if "target_data" in data else ""
     selected = ", selected on test" if data.get("selected_on") == "test" else ""
-    return f"{model['name']} on {name}, {steps}{tested}{selected}"
+    shuffled = f", its windows shuffled: {data['shuffle_input']}" if "shuffle_input" in data else ""
+    return f"{model['name']} on {name}, {steps}{tested}{shuffled}{selected}"
 
 
 def run_figures(record: Mapping[str, Any]) -> str:

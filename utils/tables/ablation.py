@@ -13,7 +13,7 @@ from utils.files import replacing
 from utils.tables.comparison import METRICS, Comparison, Pair, compare
 from utils.tables.comparison_text import COST, DIFFERENCES, DIGITS, plot_pairs
 from utils.tables.markdown import bullets, numbers, whole_table
-from utils.tables.records import LONG_TERM, NOTHING, read_records
+from utils.tables.records import LONG_TERM, NOTHING, Block, read_records
 from utils.tables.tables import PAPER, make_tables
 
 logger = logging.getLogger(__name__)
@@ -27,8 +27,12 @@ REACHED = "Reached by the loss: parameters that train, all of which the training
 
 
 def of_calf(models: Comparison) -> Comparison:
-    """Return CALF and its ablations alone, without the other models of a table."""
-    rows, runs = (frame[[block.model == PAPER for block in frame.block]] for frame in (models.rows, models.runs))
+    """Return CALF and its ablations alone, without other models and without tests on shuffled windows."""
+
+    def wanted(block: Block) -> bool:
+        return block.model == PAPER and "--shuffle_input" not in block.switches
+
+    rows, runs = (frame[[wanted(block) for block in frame.block]] for frame in (models.rows, models.runs))
     return models._replace(rows=rows, runs=runs)
 
 

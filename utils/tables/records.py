@@ -21,7 +21,8 @@ RECORD_PARTS = {
     "task.name": str, "task.title": str, "task.metrics": list, "run.seed": int, "run.config": dict, "data.name": str,
     "data.digest": str, "data.config": dict, "data.config.file": str | None, "data.config.seq_len": int | None,
     "data.config.pred_len": int | None, "data.config.percent": int | None, "data.config.features": str | None,
-    "data.target_data": str | None, "data.selected_on": str | None, "model.name": str, "model.config": dict,
+    "data.target_data": str | None, "data.shuffle_input": str | None,
+    "data.selected_on": str | None, "model.name": str, "model.config": dict,
     "model.config.gpt_layers": int | None, "model.switches": dict | None, "model.origin": dict,
     "model.origin.backbone": dict | None,
     "model.parameters.total": int | None, "model.parameters.trained": int | None,
@@ -156,7 +157,7 @@ class Block:
         subset: whether other series were forecast than the M4 competition has.
         selected_on: the split that chose M4's best epoch.
         model: empty where nothing was run.
-        switches: flags that make an ablation of the model.
+        switches: flags that make an ablation of the model, or of what it is tested on.
     """
 
     table: str
@@ -209,6 +210,8 @@ def cell_of(record: Record) -> tuple[Block, str]:
     features = flags.get("features") or "M"
     file = flags.get("file") if data["name"] == "custom" else None
     series = record.content["scores"]["metrics"][model["name"]]["series"] if m4 else 0
+    shuffled = {"shuffle_input": data["shuffle_input"]} if data.get("shuffle_input") else {}
+    switches = {**(model.get("switches") or {}), **shuffled}
     block = Block(
         table=record.section,
         data="/".join(Path(file).parts[-2:]) if file else data["name"],  # folder and file
@@ -219,7 +222,7 @@ def cell_of(record: Record) -> tuple[Block, str]:
         subset=m4 and series != PATTERNS[horizon].series,
         selected_on=data.get("selected_on") or "",
         model=model["name"],
-        switches=" ".join(f"--{name} {value}" for name, value in (model.get("switches") or {}).items()),
+        switches=" ".join(f"--{name} {value}" for name, value in switches.items()),
         backbone=_portable(backbone.get("name") or ""),
         init=backbone.get("init") or "",
         gpt_layers=(model["config"].get("gpt_layers") or 0) if backbone else 0,
