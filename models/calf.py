@@ -34,7 +34,8 @@ from layers.word_embeddings import (
     load_word_embeddings,
     save_word_embeddings,
 )
-from models.base import Output, ParameterGroup
+from models.base import ParameterGroup
+from models.calf_loss import CALFOutput, calf_loss
 from models.calf_release import lora_rank, read_release
 from models.checkpoint import Stored
 from models.config import (
@@ -54,10 +55,8 @@ from models.tensors import check_state, fill_model
 from utils.errors import UserError, shown_path
 from utils.fingerprint import fingerprint
 from utils.flags import FILE, SHARE, SWITCH, WEIGHT, NonZero, choice, flag, from_json, whole
-from utils.losses import Masked, compare
 
 ALIGNMENT_RATE = 1e-4
-FEATURE_DECAY = 0.8
 RELEASED_HEADS = 12
 RELEASED_TASKS = ("long_term_forecast", "short_term_forecast")
 
@@ -73,21 +72,6 @@ class TokenSize:
         possible = all(whole(high=1_000_000).fits(value) for value in (self.width, self.heads))
         if not possible or self.width % self.heads:
             raise UserError(f"width {str(self.width)[:40]} and {str(self.heads)[:40]} heads are no size of tokens")
-
-
-@dataclass(frozen=True)
-class CALFOutput(Output):
-    """What CALF computes; in evaluation the forecast alone.
-
-    Attributes:
-        text_forecast: (B, H, C), of the text branch.
-        time_features: N+1 projected features (B, C, D) of the time branch, shallow to deep.
-        text_features: N+1 projected features (B, C, D) of the text branch, shallow to deep.
-    """
-
-    text_forecast: Tensor | None = None
-    time_features: tuple[Tensor, ...] = ()
-    text_features: tuple[Tensor, ...] = ()
 
 
 class CALF(OnBackbone):
@@ -481,20 +465,3 @@ def _check_room(config: BackboneConfig, positions: int | None) -> None:
             f"{config.channels} channels, but the backbone has {positions} positions and each channel takes one: "
             "use fewer columns (--columns names them), or a model without a backbone."
         )
-
-
-def calf_loss(config: CALF.Config, output: CALFOutput, target: Tensor, masked: Masked | None) -> Tensor:
-    """Return the weighted sum of the three losses of section 3.3, a scalar in float32.
-
-    A term of weight 0 is not computed. The deepest feature counts 1, each shallower one 0.8 of the next.
-    """
-    loss = target.new_zeros((), dtype=torch.float32)
-    if config.task_w:
-        loss = loss + config.task_w * compare(config.task_loss, output.forecast, target, masked)
-    if config.output_w and config.text_branch:
-        loss = loss + config.output_w * compare(config.output_loss, output.forecast, output.text_forecast, masked)
-    if config.feature_w and config.text_branch:
-        pairs = zip(reversed(output.time_features), reversed(output.text_features), strict=True)
-        terms = (FEATURE_DECAY**i * compare(config.feature_loss, *pair) for i, pair in enumerate(pairs))
-        loss = loss + config.feature_w * sum(terms)
-    return loss

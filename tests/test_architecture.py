@@ -111,7 +111,8 @@ def test_only_commands_parse_flags() -> None:
 
 def test_every_command_ends_by_way_of_one_function() -> None:
     commands = {name for name in SOURCES if has_main(name)}
-    assert commands == {"run", "pca", "data_provider.download", "utils.tables.__main__", "scripts.benchmark"}
+    tables = {"utils.tables.__main__", "utils.tables.ablation"}
+    assert commands == {"run", "pca", "data_provider.download", "scripts.benchmark", *tables}
     assert not {name for name in commands if "utils.command" not in IMPORTS[name]}
 
 
