@@ -133,7 +133,7 @@ def plot_differences(path: Path, points: Mapping[str, Mapping[str, Bounded]], ti
             reach = np.nan_to_num(np.stack([values - lower, upper - values]))
             axis.errorbar(values, rows, xerr=reach, label=model, linestyle="", capsize=2, markersize=5, **style)
         axis.set_yticks(range(len(places)), places)
-        axis.invert_yaxis()
+        axis.set_ylim(len(places) - 0.5, -0.5)  # from above, with room for the outermost markers
         axis.set_xlabel("difference, 95 % interval")
         axis.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
