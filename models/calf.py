@@ -294,13 +294,14 @@ class CALF(OnBackbone):
             x = x[..., self.order]
         normal, statistics = normalize(x)
         tokens = self.embedding(normal)  # (B, C, D)
-        with_text = self.match is not None and (self.training if text_branch is None else text_branch)
-        time_state, time_features = self._run_time_branch(tokens, self.time_projections if with_text else None)
-        forecast = self._forecast(time_state, statistics)
-        if not with_text:
-            return CALFOutput(forecast)
-        text_state, text_features = run_branch(self.text_gpt2, self.match(tokens), self.text_projections)
-        return CALFOutput(forecast, self._forecast(text_state, statistics), time_features, text_features)
+        if self.match is None or not (self.training if text_branch is None else text_branch):
+            time_state, _ = self._run_time_branch(tokens, None)
+            return CALFOutput(self._forecast(time_state, statistics))
+        text_tokens = self.match(tokens)  # (B, C, D)
+        time_state, time_features = self._run_time_branch(tokens, self.time_projections)
+        text_state, text_features = run_branch(self.text_gpt2, text_tokens, self.text_projections)
+        forecasts = (self._forecast(state, statistics) for state in (time_state, text_state))
+        return CALFOutput(*forecasts, time_features, text_features)
 
     def branches(self, x: Tensor) -> CALFOutput:
         """Return everything that both branches compute on ``x`` (B, L, C), also in evaluation."""
