@@ -63,12 +63,10 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures are files of one dot, except in tests that are marked ``pictures``."""
-    from matplotlib.figure import Figure
-
-    from tests.helpers.pictures import save_blank
+    from tests.helpers.pictures import BlankFigure
 
     if not request.node.get_closest_marker("pictures"):
-        monkeypatch.setattr(Figure, "savefig", save_blank)
+        monkeypatch.setattr("utils.plots.Figure", BlankFigure)
 
 
 @pytest.fixture

@@ -141,12 +141,12 @@ def _call(folder: Path, function: Callable[..., object], *arguments: object) -> 
 def _settled(folder: Path, said: str) -> Iterator[None]:
     """Work in ``folder`` as the tests do, and say everything into the file ``said`` there."""
     import torch
-    from matplotlib.figure import Figure
 
-    from tests.helpers.pictures import save_blank
+    from tests.helpers.pictures import BlankFigure
+    from utils import plots
 
     gc.freeze()  # what the server has imported is not looked through at every collection
-    Figure.savefig = save_blank
+    plots.Figure = BlankFigure
     torch.set_num_threads(1)
     os.chdir(folder)
     with open(said, "a", encoding="utf-8") as file:
