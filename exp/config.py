@@ -148,6 +148,11 @@ class RunConfig:
         return frozenset({*marked, *flags_of(Schedule), *flags_of(TrainingOptions)} - {"precision"})
 
     @property
+    def shuffle_input(self) -> str:
+        """Return into which order a test puts the steps of its windows; ``none`` in tasks that have no such test."""
+        return "none" if "shuffle_input" in TASKS[self.task_name].unread else self.runtime.shuffle_input
+
+    @property
     def results(self) -> Path:
         """Return the folder of its figures."""
         return RESULTS / self.setting

@@ -80,7 +80,7 @@ class LongTermForecast(Experiment):
         return sums.mse if self.compute.is_main_process else math.nan
 
     def test(self) -> list[dict[str, Any]]:
-        keep = self.folder if self._on_own_data and self.config.runtime.shuffle_input == "none" else None
+        keep = self.folder if self._on_own_data and self.config.shuffle_input == "none" else None
         return self.score_on(self.data, self.config.data, "", self._half_widths(), keep)
 
     def score_on(
@@ -99,7 +99,7 @@ class LongTermForecast(Experiment):
             keep: folder of the checkpoint, to keep the verdict beside it; None to keep none.
         """
         name, runtime = self.config.model, self.config.runtime
-        shuffle, predictor = "none" if target else runtime.shuffle_input, self.predictor
+        shuffle, predictor = "none" if target else self.config.shuffle_input, self.predictor
         results, pictures = (shuffle_folder(at, shuffle) for at in (self.config.results, self.config.pictures))
         if target:
             results, pictures = (zero_shot_folder(folder, target) for folder in (results, pictures))

@@ -35,7 +35,7 @@ def outcomes(config: RunConfig) -> dict[Path, list[Path]]:
     """
     targets = {zero_shot_folder(config.results, name): target.files() for name, target in config.targets.items()}
     own = config.data.files()
-    usual = shuffle_folder(config.results, config.runtime.shuffle_input)
+    usual = shuffle_folder(config.results, config.shuffle_input)
     return {folder / RECORD: [*own, *files] for folder, files in (targets or {usual: ()}).items()}
 
 

@@ -54,6 +54,11 @@ class TestARun:
         assert (sizes["seq_len"], sizes["pred_len"], data["config"]["seasonal_patterns"]) == (12, 6, "Yearly")
         assert (data["selected_on"], data["naive2"]) == ("validation", "computed")
 
+    def test_shuffled_windows_are_not_for_it(self, m4: list[str], caplog: pytest.LogCaptureFixture) -> None:
+        (record,) = succeed([*m4, "--shuffle_input", "all"])
+        assert "shuffle_input" not in record["data"]
+        assert "no effect with --task_name short_term_forecast: --shuffle_input" in caplog.text
+
     def test_scores_the_forecasts_it_writes(self, m4: list[str], tmp_path: Path) -> None:
         (record,) = succeed(m4)
         header, ids, forecast = table(Path("m4_results/CALF/Yearly_forecast.csv"))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import run
-from tests.conftest import Tiny
+from tests.conftest import Tiny, WriteCsv
 from tests.helpers.commands import succeed, written
 from utils.shuffling import shuffled
 from utils.tables.__main__ import main as make_tables
@@ -66,6 +66,16 @@ def test_a_trained_run_is_only_tested_and_its_own_figures_stay(
     assert "is finished" in caplog.text
     assert make_tables(["--results", "results", "--output", "."]) == 0
     assert "--shuffle_input all" in Path("tables.md").read_text()
+
+
+def test_a_zero_shot_test_does_not_read_it(
+    tiny: Tiny, write_csv: WriteCsv, workplace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = write_csv(name="other.csv")
+    assert run.main(tiny(zero_shot=1, target_data="custom", target_data_path=target, shuffle_input="all")) == 0
+    (path,) = Path("results").glob("*/zero_shot_*/metrics.json")
+    assert "shuffle_input" not in json.loads(path.read_text())["data"]
+    assert "no effect with --zero_shot 1: --shuffle_input" in caplog.text
 
 
 def test_its_figures_do_not_depend_on_the_size_of_a_batch(tiny: Tiny, workplace: Path) -> None:
