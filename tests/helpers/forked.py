@@ -20,7 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PRELOADED = [
     "tests.helpers.forked", "tests.helpers.pictures", "run", "exp.own_file", "exp.long_term_forecast",
-    "exp.short_term_forecast", "exp.predict", "models.calf", "models.dlinear", "accelerate.tracking", "peft",
+    "exp.short_term_forecast", "exp.predict", "models.calf", "models.dlinear", "accelerate.tracking",
+    "tests.helpers.peft_last",
 ]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")
@@ -127,10 +128,13 @@ def _run(
 
 
 def _call(folder: Path, function: Callable[..., object], *arguments: object) -> None:
+    from tests.helpers import peft_last
+
     for name in [name for name in sys.modules if name.split(".")[0] == "peft"]:
         del sys.modules[name]
     with _settled(folder, "said.txt"):
         try:
+            assert not peft_last.IMPORTED_BEFORE, "a module of the program imports peft as soon as it is imported"
             function(*arguments)
         except Exception:
             traceback.print_exc()
