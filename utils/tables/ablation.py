@@ -1,9 +1,10 @@
 """Put CALF's ablations beside CALF itself: errors, certain differences, what trains, and cost, in ablation.md."""
 
 import argparse
+import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -36,11 +37,14 @@ def of_calf(models: Comparison) -> Comparison:
     return models._replace(rows=rows, runs=runs)
 
 
-def describe(models: Comparison) -> Iterator[str]:
-    """Yield a section for each data set and horizon: the table, and what follows from its intervals."""
+def describe(models: Comparison, found: Iterable[Pair]) -> Iterator[str]:
+    """Yield a section for each data set and horizon: the table, and what follows from its intervals.
+
+    Args:
+        found: pairs of the full model and an ablation.
+    """
     full, *_ = models.models
-    own_pairs = (pair for pair in models.pairs() if pair.model == full and pair.metric == "mse")
-    pairs = {(pair.protocol, pair.horizon, pair.other): pair for pair in own_pairs}
+    pairs = {(pair.protocol, pair.horizon, pair.other): pair for pair in found if pair.metric == "mse"}
     costs = models.costs()
     figures = [models.side_by_side(metric) for metric in METRICS]
     for protocol, horizon in figures[0].index:
@@ -51,7 +55,22 @@ def describe(models: Comparison) -> Iterator[str]:
         named = {name: pairs.get((protocol, horizon, name)) for name in models.models if name in own.index}
         cells = [frame.loc[(protocol, horizon)] for frame in figures]
         yield from whole_table(TITLES, (_row(name, pair, cells, own.loc[name]) for name, pair in named.items()))
-        yield from ["", *bullets(verdict(full, {name: pair for name, pair in named.items() if pair})), ""]
+        said = [*verdict(full, {name: pair for name, pair in named.items() if pair})]
+        runs = models.runs[(models.runs.protocol == protocol) & (models.runs.horizon == horizon)]
+        yield from ["", *bullets([*said, *trained_otherwise(full, runs)]), ""]
+
+
+def trained_otherwise(full: str, runs: pd.DataFrame) -> Iterator[str]:
+    """Yield what differs in the training of an ablation from that of the full model, beside its switches."""
+    settings = {name: json.loads(own.settings.iloc[0]) for name, own in runs.groupby("network")}
+    switches = {f"--{name}" for run in runs.record for name in run["model"].get("switches") or {}}
+    usual = settings.pop(full, {})
+    for name, own in settings.items() if usual else ():
+        differing = [flag for flag in usual.keys() & own.keys() - switches if flag.startswith("--")]
+        if told := [
+            f"{flag} {own[flag]} (full: {usual[flag]})" for flag in sorted(differing) if own[flag] != usual[flag]
+        ]:
+            yield f"NOT trained as the full model: {name}, {', '.join(told)}."
 
 
 def _row(name: str, pair: Pair | None, cells: Sequence[pd.Series], cost: pd.Series) -> list[str]:
@@ -111,8 +130,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             full = {block.network for block in models.runs.block if not block.switches}
             if models.table != LONG_TERM or len(models.models) < 2 or models.models[0] not in full:
                 continue
-            lines += describe(models)
-            pictures += plot_pairs(folder / f"ablation_{models.look_back}.png", [*models.pairs()])
+            pairs = [pair for pair in models.pairs() if pair.model == models.models[0]]
+            lines += describe(models, pairs)
+            pictures += plot_pairs(folder / f"ablation_{models.look_back}.png", pairs)
         if len(lines) == 2:
             lines += ["There are no runs of CALF and an ablation on one data set: scripts/ablation.sh makes them.", ""]
         else:

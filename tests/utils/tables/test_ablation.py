@@ -58,6 +58,18 @@ def test_what_cannot_be_told_apart_is_said_to_be_so(tmp_path: Path) -> None:
     assert "Of some there are 1 seed(s)" in text
 
 
+def test_an_ablation_that_was_trained_otherwise_is_named(tmp_path: Path) -> None:
+    add(tmp_path, 0.0)
+    ablation(tmp_path, 0.0, words="random")
+    assert "NOT trained as the full model" not in written(tmp_path)
+    (path,) = (path for path in tmp_path.rglob("metrics.json") if "words" in str(path))
+    record = json.loads(path.read_text())
+    record["run"]["config"]["train_epochs"] = 3
+    path.write_text(json.dumps(record))
+    named = "NOT trained as the full model: CALF, --words random, --train_epochs 3 (full: 100)."
+    assert named in written(tmp_path)
+
+
 def test_too_few_windows_have_no_interval(tmp_path: Path) -> None:
     add(tmp_path, 0.1, windows=300)
     ablation(tmp_path, 0.0, windows=300, words="random")
