@@ -25,6 +25,41 @@ def start_attention(attention: nn.MultiheadAttention) -> nn.MultiheadAttention:
     return attention
 
 
+class ResidualAttention(nn.Module):
+    """One attention over the tokens with its residual and norm, without biases.
+
+    As in the code of Tan et al. (NeurIPS 2024, arXiv 2406.16964), for PAttn and in CALF's ablation LLM2Attn.
+
+    Raises:
+        ValueError: the width cannot be shared among the 8 heads.
+    """
+
+    HEADS, DROPOUT = 8, 0.1
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        attention = nn.MultiheadAttention(width, self.HEADS, self.DROPOUT, bias=False, batch_first=True)
+        self.attention = start_attention(attention)
+        self.dropout = nn.Dropout(self.DROPOUT)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map tokens (B, T, D) to tokens (B, T, D)."""
+        attended, _ = self.attention(tokens, tokens, tokens, need_weights=False)
+        return self.norm(self.dropout(attended) + tokens)
+
+
+def translate_attention(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Return tensors of that code's ``basic_attn`` under the names of a :class:`ResidualAttention` called ``name``."""
+    ours = {"basic_attn.fc.": f"{name}.attention.out_proj.", "basic_attn.layer_norm.": f"{name}.norm."}
+    parts, state = [f"basic_attn.w_{part}s.weight" for part in "qkv"], dict(tensors)
+    if all(part in state for part in parts):
+        state[f"{name}.attention.in_proj_weight"] = torch.cat([state.pop(part) for part in parts])
+    for theirs, own in ours.items():
+        state = {tensor.replace(theirs, own): values for tensor, values in state.items()}
+    return state
+
+
 def encoder_layers(count: int, width: int, heads: int, hidden: int, dropout: float) -> nn.Sequential:
     """Return post-norm Transformer layers (Vaswani et al., 2017) with GELU; each maps (B, T, D) to (B, T, D)."""
     layers = [

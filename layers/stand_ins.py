@@ -1,39 +1,17 @@
 """Take the place of the language model in CALF's time branch: the ablations of Tan et al.
 
-Tan et al., "Are Language Models Actually Useful for Time Series Forecasting?", NeurIPS 2024, arXiv 2406.16964, section
-3. Nothing is added around a stand-in: neither positions nor the outer residual of the full model. None of them has a
-causal mask, so that the order of the channels does not matter to them.
+Tan et al., "Are Language Models Actually Useful for Time Series Forecasting?", NeurIPS 2024, arXiv 2406.16964. Nothing
+is added around a stand-in: neither positions nor the outer residual of the full model. None of them has a causal mask,
+so that the order of the channels does not matter to them.
 
 Shapes: B batch, C channels, D width.
 """
 
-from torch import Tensor, nn
+from torch import nn
 
-from layers.encoder import start_attention
+from layers.encoder import ResidualAttention
 from layers.token_embedding import DROPOUT, FEEDFORWARD_WIDTH
 from utils.errors import UserError
-
-HEADS = 8
-
-
-class AttentionStandIn(nn.Module):
-    """One attention over the channels with its residual and norm, without biases (LLM2Attn)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        if width % HEADS:
-            raise UserError(
-                f"--backbone attention has {HEADS} heads, which width {width} cannot be shared among: "
-                "choose another --llm or --backbone."
-            )
-        self.attention = start_attention(nn.MultiheadAttention(width, HEADS, DROPOUT, bias=False, batch_first=True))
-        self.dropout = nn.Dropout(DROPOUT)
-        self.norm = nn.LayerNorm(width, eps=1e-6)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map tokens (B, C, D) to tokens (B, C, D)."""
-        attended, _ = self.attention(tokens, tokens, tokens, need_weights=False)
-        return self.norm(self.dropout(attended) + tokens)
 
 
 def make_stand_in(kind: str, width: int, heads: int) -> nn.Module:
@@ -48,7 +26,10 @@ def make_stand_in(kind: str, width: int, heads: int) -> nn.Module:
         UserError: the width cannot be shared among the heads of the attention.
     """
     if kind == "attention":
-        return AttentionStandIn(width)
+        if width % (count := ResidualAttention.HEADS):
+            wrong = f"--backbone attention has {count} heads, which width {width} cannot be shared among"
+            raise UserError(f"{wrong}: choose another --llm or --backbone.")
+        return ResidualAttention(width)
     if kind == "transformer":
         return nn.TransformerEncoderLayer(width, heads, FEEDFORWARD_WIDTH, DROPOUT, batch_first=True)
     return nn.Linear(width, width) if kind == "linear" else nn.Identity()

@@ -101,7 +101,8 @@ def control_words(kind: str, words: WordEmbeddings, backbone: Backbone) -> WordE
     Args:
         kind: ``pca`` for the principal ``words`` themselves; ``random`` for directions from the current torch seed,
             each as long as the principal word in its place; ``learned`` for such directions to start training from;
-            ``topk`` for the first tokens of the vocabulary, the most frequent ones, without bytes and marks.
+            ``topk`` for the first tokens of the vocabulary without bytes and marks: byte-pair merges are learnt by
+            frequency, the most frequent first.
     """
     if kind == "pca":
         return words

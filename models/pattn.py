@@ -9,19 +9,16 @@ Shapes: B batch, L seq_len, H pred_len, C channels, N patches, P patch_len, D d_
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from layers.encoder import start_attention
+from layers.encoder import ResidualAttention, translate_attention
 from layers.instance_norm import denormalize, normalize
 from layers.patching import count_patches, cut_patches
 from models.base import Model, Output
 from models.config import PATCH_HELP, ModelConfig, check_heads
 from models.tensors import renamed
 from utils.flags import flag, whole
-
-HEADS, DROPOUT = 8, 0.1
 
 
 class PAttn(Model):
@@ -36,30 +33,21 @@ class PAttn(Model):
 
     def __init__(self, config: "PAttn.Config") -> None:
         super().__init__(config)
-        check_heads(config.d_model, HEADS)
+        check_heads(config.d_model, ResidualAttention.HEADS)
         width, self.stride = config.d_model, config.patch_len // 2
         self.embedding = nn.Linear(config.patch_len, width)
-        self.attention = start_attention(nn.MultiheadAttention(width, HEADS, DROPOUT, bias=False, batch_first=True))
-        self.dropout = nn.Dropout(DROPOUT)
-        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.attention = ResidualAttention(width)
         self.head = nn.Linear(width * count_patches(config.seq_len, config.patch_len, self.stride), config.pred_len)
 
     def forward(self, x: Tensor) -> Output:
         """Forecast (B, H, C) windows ``x`` (B, L, C)."""
         normal, statistics = normalize(x)
         tokens = self.embedding(cut_patches(normal, self.config.patch_len, self.stride))  # (B·C, N, D)
-        attended, _ = self.attention(tokens, tokens, tokens, need_weights=False)
-        features = self.norm(self.dropout(attended) + tokens)
+        features = self.attention(tokens)
         steps = self.head(rearrange(features, "s n d -> s (n d)"))  # (B·C, H)
         return Output(denormalize(rearrange(steps, "(b c) h -> b h c", b=len(x)), statistics))
 
     @classmethod
     def translate_public(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return tensors of the authors' code under our names."""
-        names = {"in_layer": "embedding", "basic_attn.fc": "attention.out_proj", "basic_attn.layer_norm": "norm",
-                 "out_layer": "head"}  # fmt: skip
-        state = renamed(tensors, names)
-        parts = [f"basic_attn.w_{part}s.weight" for part in "qkv"]
-        if all(part in state for part in parts):
-            state["attention.in_proj_weight"] = torch.cat([state.pop(part) for part in parts])
-        return state
+        return translate_attention(renamed(tensors, {"in_layer": "embedding", "out_layer": "head"}), "attention")

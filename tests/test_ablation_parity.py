@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from layers.backbone import load_backbone
+from layers.encoder import translate_attention
 from layers.word_embeddings import WordEmbeddings
 from models.calf import CALF, TokenSize, calf_loss
 from models.calf_release import read_release, release_name
@@ -77,8 +78,7 @@ def variant_of(name: str) -> str:
 
 def our_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of the stand-ins under the names that they have here."""
-    state = {own_name(name): tensor for name, tensor in tensors.items() if name not in PROJECTIONS}
-    return {**state, IN_PROJECTION: torch.cat([tensors[name] for name in PROJECTIONS])}
+    return {own_name(name): tensor for name, tensor in translate_attention(tensors, "stand_in").items()}
 
 
 def own_name(name: str) -> str:
