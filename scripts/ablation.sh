@@ -51,36 +51,17 @@ datasets=ETTh1
 HORIZONS=96
 rows=$every_row
 seeds=1
-unread=$#
-while [ "$unread" -gt 0 ]; do
-    flag=$1
-    shift
-    unread=$((unread - 1))
-    case $flag in
-        --datasets=* | --horizons=* | --rows=* | --seeds=*) value=${flag#*=} ;;
-        --datasets | --horizons | --rows | --seeds)
-            [ "$unread" -gt 0 ] || refuse "$flag needs a value."
-            value=$1
-            shift
-            unread=$((unread - 1))
-            ;;
-        --seed | --seed=* | --itr | --itr=*) refuse "${flag%%=*}: the seeds are 2021 and on, --seeds says how many." ;;
-        -h | --help)
-            sed -n '2,/^set/s/^# \{0,1\}//p' scripts/ablation.sh
-            exit 0
-            ;;
-        *)
-            set -- "$@" "$flag" # behind what is unread: in the end these are run.py's flags, in their order
-            continue
-            ;;
+script=scripts/ablation.sh
+own_flags="--datasets --horizons --rows --seeds"
+take() {
+    case $1 in
+        --datasets) datasets=$(chosen --datasets "$2" "$(echo $(scripts_of long_term_forecasting))") ;;
+        --horizons) HORIZONS=$(chosen --horizons "$2" "96 192 336 720") ;;
+        --rows) rows=$(chosen --rows "$2" "$every_row") ;;
+        --seeds) seeds=$(count_of --seeds "$2") ;;
     esac
-    case $flag in
-        --datasets*) datasets=$(chosen --datasets "$value" "$(echo $(scripts_of long_term_forecasting))") ;;
-        --horizons*) HORIZONS=$(chosen --horizons "$value" "96 192 336 720") ;;
-        --rows*) rows=$(chosen --rows "$value" "$every_row") ;;
-        --seeds*) seeds=$(count_of --seeds "$value") ;;
-    esac
-done
+}
+. scripts/read_flags.sh
 
 choose_python
 SEEDS=$(seeds_of "$seeds")

@@ -22,36 +22,17 @@ only=$tasks
 models=CALF
 datasets=
 seeds=3
-unread=$#
-while [ "$unread" -gt 0 ]; do
-    flag=$1
-    shift
-    unread=$((unread - 1))
-    case $flag in
-        --models=* | --only=* | --datasets=* | --seeds=*) value=${flag#*=} ;;
-        --models | --only | --datasets | --seeds)
-            [ "$unread" -gt 0 ] || refuse "$flag needs a value."
-            value=$1
-            shift
-            unread=$((unread - 1))
-            ;;
-        --seed | --seed=* | --itr | --itr=*) refuse "${flag%%=*}: the seeds are 2021 and on, --seeds says how many." ;;
-        -h | --help)
-            sed -n '2,/^set/s/^# \{0,1\}//p' scripts/reproduce.sh
-            exit 0
-            ;;
-        *)
-            set -- "$@" "$flag" # behind what is unread: in the end these are run.py's flags, in their order
-            continue
-            ;;
+script=scripts/reproduce.sh
+own_flags="--models --only --datasets --seeds"
+take() {
+    case $1 in
+        --models) models=$(chosen --models "$2" "CALF $(echo $(scripts_of peers))") ;;
+        --only) only=$(chosen --only "$2" "$tasks") ;;
+        --datasets) datasets=$(chosen --datasets "$2" "$(echo $(scripts_of long_term_forecasting) m4 "$m4_patterns")") ;;
+        --seeds) seeds=$(count_of --seeds "$2") ;;
     esac
-    case $flag in
-        --models*) models=$(chosen --models "$value" "CALF $(echo $(scripts_of peers))") ;;
-        --only*) only=$(chosen --only "$value" "$tasks") ;;
-        --datasets*) datasets=$(chosen --datasets "$value" "$(echo $(scripts_of long_term_forecasting) m4 "$m4_patterns")") ;;
-        --seeds*) seeds=$(count_of --seeds "$value") ;;
-    esac
-done
+}
+. scripts/read_flags.sh
 
 choose_python
 present=$("$python" -m data_provider.download --present)
