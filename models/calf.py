@@ -44,7 +44,6 @@ from models.config import (
     FORECAST_LOSSES,
     FREEZES,
     LOSS_HELP,
-    LOSS_WEIGHTS,
     STAND_INS,
     SWITCHES,
     WORDS,
@@ -152,14 +151,13 @@ class CALF(OnBackbone):
         @property
         def switches(self) -> dict[str, str]:
             usual = {one.name: one.default for one in fields(self)}
-            switched = [name for name in (*SWITCHES, *LOSS_WEIGHTS) if getattr(self, name) != usual[name]]
+            switched = [name for name in SWITCHES if getattr(self, name) != usual[name]]
             idle = set() if self.text_branch else {"words", "output_w", "feature_w"}
             return {name: f"{getattr(self, name)}" for name in switched if name not in idle}
 
         @property
         def slug(self) -> str:
-            named = [f"{name}-{value}" for name, value in self.switches.items() if name in SWITCHES]
-            return "_".join([super().slug, *named])
+            return "_".join([super().slug, *(f"{name}-{value}" for name, value in self.switches.items())])
 
     def __init__(
         self, config: "CALF.Config", backbone: Backbone | TokenSize, words: WordEmbeddings | None = None

@@ -13,27 +13,29 @@ from layers.backbone import load_backbone, remake_backbone
 from layers.channel_order import channel_order
 from layers.word_embeddings import WordEmbeddings, control_words, make_word_embeddings
 from models.calf import CALF, TokenSize
-from models.config import STAND_INS
+from models.config import STAND_INS, SWITCHES
 from tests.conftest import Tiny
 from tests.helpers.commands import succeed, written
 from tests.models.conftest import MakeModel
 from utils.errors import UserError
 
 WITHOUT_TEXT = {"text_branch": 0}
-SWITCHES = [
+CASES = [
     *({"backbone": kind, **WITHOUT_TEXT} for kind in STAND_INS),
     {"backbone": "attention", "feature_w": 0},
     WITHOUT_TEXT,
     {"freeze": "none"},
     {"freeze": "none", "lora": 0, "llm_init": "random", **WITHOUT_TEXT},
     {"freeze": "all"},
+    {"feature_w": 0.0},
+    {"output_w": 0.5, "task_w": 2.0},
     *({"words": kind} for kind in ("random", "learned", "topk")),
     {"channel_order": "reversed"},
     {"channel_order": "random:7"},
 ]
 
 
-@pytest.mark.parametrize("switches", SWITCHES, ids=str)
+@pytest.mark.parametrize("switches", CASES, ids=str)
 def test_a_switched_model_trains_is_named_and_reloads(switches: dict[str, object], tiny: Tiny, workplace: Path) -> None:
     (record,) = succeed(tiny(**switches))
     (checkpoint,) = Path("checkpoints").iterdir()
@@ -42,7 +44,7 @@ def test_a_switched_model_trains_is_named_and_reloads(switches: dict[str, object
     with torch.inference_mode():
         assert torch.equal(loaded(x).forecast, again(x).forecast)
         torch.testing.assert_close(merged(x).forecast, loaded(x).forecast, rtol=0, atol=1e-5)
-    for name in {"backbone", "text_branch", "freeze", "words", "channel_order", "lora"} & switches.keys():
+    for name in set(SWITCHES) & switches.keys():
         assert f"_{name}-{switches[name]}".replace(":", "-") in record["run"]["setting"]
         assert record["model"]["config"][name] == switches[name]
     (again,) = succeed([*tiny(**switches), "--is_training", "0"])
