@@ -4,20 +4,20 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from utils.command import Parser, run_command, typed
 from utils.files import replacing
-from utils.tables.comparison import METRICS, Comparison, Pair, compare
+from utils.tables.comparison import METRICS, PLACE, Comparison, Pair, compare
 from utils.tables.comparison_text import COST, DIFFERENCES, DIGITS, plot_pairs
 from utils.tables.markdown import bullets, numbers, whole_table
 from utils.tables.records import LONG_TERM, NOTHING, Block, read_records
 from utils.tables.tables import PAPER, make_tables
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("calf")
 
 NAME = "ablation.md"
 TITLES = [
@@ -37,26 +37,35 @@ def of_calf(models: Comparison) -> Comparison:
     return models._replace(rows=rows, runs=runs)
 
 
-def describe(models: Comparison, found: Iterable[Pair]) -> Iterator[str]:
+def full_models(models: Comparison) -> dict[tuple[Block, str], str]:
+    """Return the full model by data set and horizon: the first that has no switches, where there are ablations too."""
+    found = {}
+    for place, runs in models.runs.groupby(PLACE, sort=False):
+        full = {block.network for block in runs.block if not block.switches}
+        if full and runs.network.nunique() > 1:
+            found[place] = min(full, key=models.models.index)
+    return found
+
+
+def describe(models: Comparison, fulls: Mapping[tuple[Block, str], str], pairs: Iterable[Pair]) -> Iterator[str]:
     """Yield a section for each data set and horizon: the table, and what follows from its intervals.
 
     Args:
-        found: pairs of the full model and an ablation.
+        fulls: the full model of each.
+        pairs: each full model and its ablations.
     """
-    full, *_ = models.models
-    pairs = {(pair.protocol, pair.horizon, pair.other): pair for pair in found if pair.metric == "mse"}
-    costs = models.costs()
+    differences = {(pair.protocol, pair.horizon, pair.other): pair for pair in pairs if pair.metric == "mse"}
+    costs = models.costs().set_index([*PLACE, "network"])
     figures = [models.side_by_side(metric) for metric in METRICS]
-    for protocol, horizon in figures[0].index:
-        own = costs[(costs.protocol == protocol) & (costs.horizon == horizon)].set_index("network")
-        if own.empty:  # an average over horizons
-            continue
-        yield from [f"## {protocol.title}, {horizon} steps ahead, look-back {models.look_back}", ""]
-        named = {name: pairs.get((protocol, horizon, name)) for name in models.models if name in own.index}
-        cells = [frame.loc[(protocol, horizon)] for frame in figures]
-        yield from whole_table(TITLES, (_row(name, pair, cells, own.loc[name]) for name, pair in named.items()))
-        said = [*verdict(full, {name: pair for name, pair in named.items() if pair})]
+    for (protocol, horizon), full in fulls.items():
+        place = protocol, horizon
         runs = models.runs[(models.runs.protocol == protocol) & (models.runs.horizon == horizon)]
+        named = {name: differences.get((*place, name)) for name in models.models if name in set(runs.network)}
+        cells = [frame.loc[place] for frame in figures]
+        yield from [f"## {protocol.title}, {horizon} steps ahead, look-back {models.look_back}", ""]
+        rows = (_row(name, pair, cells, costs.loc[(*place, name)]) for name, pair in named.items())
+        yield from whole_table(TITLES, rows)
+        said = verdict(full, {name: pair for name, pair in named.items() if pair})
         yield from ["", *bullets([*said, *trained_otherwise(full, runs)]), ""]
 
 
@@ -127,12 +136,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder, lines, pictures = Path(args.output), ["# CALF and its ablations", ""], []
         tables = make_tables(*read_records(Path(args.results)))
         for models in map(of_calf, compare(tables)):
-            full = {block.network for block in models.runs.block if not block.switches}
-            if models.table != LONG_TERM or len(models.models) < 2 or models.models[0] not in full:
-                continue
-            pairs = [pair for pair in models.pairs() if pair.model == models.models[0]]
-            lines += describe(models, pairs)
-            pictures += plot_pairs(folder / f"ablation_{models.look_back}.png", pairs)
+            fulls = full_models(models) if models.table == LONG_TERM else {}
+            pairs = [pair for pair in models.pairs() if fulls.get((pair.protocol, pair.horizon)) == pair.model]
+            lines += describe(models, fulls, pairs)
+            for i, full in enumerate(dict.fromkeys(pair.model for pair in pairs)):
+                picture = folder / f"ablation_{models.look_back}{f'_{i + 1}' if i else ''}.png"
+                pictures += plot_pairs(picture, [pair for pair in pairs if pair.model == full])
         if len(lines) == 2:
             lines += ["There are no runs of CALF and an ablation on one data set: scripts/ablation.sh makes them.", ""]
         else:

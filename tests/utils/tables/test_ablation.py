@@ -1,10 +1,13 @@
 """Test what is written about CALF and its ablations: the table, and the text that follows from its intervals."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.forked import ROOT
 from tests.helpers.records import write
 from tests.utils.tables.test_comparison import WINDOWS, add
 from utils.tables.ablation import main
@@ -56,6 +59,24 @@ def test_what_cannot_be_told_apart_is_said_to_be_so(tmp_path: Path) -> None:
     assert "0 of 1 ablations (0%)" in text
     assert "Not distinguishable from CALF" in text and "Certainly" not in text
     assert "Of some there are 1 seed(s)" in text
+
+
+def test_the_full_model_is_that_of_the_same_data(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    add(tmp_path, 0.0, data="ETTh2")
+    ablation(tmp_path, 0.0, words="random")
+    ablation(tmp_path, 0.1, words="topk")
+    assert "There are no runs of CALF and an ablation on one data set" in written(tmp_path)
+    add(tmp_path, 0.2)
+    text = written(tmp_path)
+    assert "ETTh2" not in text and "2 of 2 ablations (100%)" in text
+    written_files = [line.rpartition("/")[2] for line in caplog.messages if line.startswith("written: ")]
+    assert written_files == ["ablation.md", "ablation.md", "ablation_96.png"]
+
+
+def test_what_is_written_is_said(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "utils.tables.ablation", "--results", str(tmp_path), "--output", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"written: {tmp_path / 'ablation.md'}\n")
 
 
 def test_an_ablation_that_was_trained_otherwise_is_named(tmp_path: Path) -> None:
