@@ -51,6 +51,14 @@ def test_a_switched_model_trains_is_named_and_reloads(switches: dict[str, object
     assert again["scores"] == record["scores"]
 
 
+@pytest.mark.parametrize("switches", [*CASES, {}, {"output_w": 0.0}, {"lora": 0}], ids=str)
+def test_the_loss_reaches_all_that_trains(switches: dict[str, object], tiny_gpt2: Path, tiny_words: Path) -> None:
+    sizes = {"llm": str(tiny_gpt2), "word_embedding_path": str(tiny_words), "gpt_layers": 2, "r": 2}
+    model = CALF.build(CALF.Config(24, 8, 3, **{**sizes, **switches})).train()
+    model.training_loss(torch.randn(4, 24, 3), torch.randn(4, 8, 3)).backward()
+    assert not [name for name, p in model.named_parameters() if p.requires_grad != (p.grad is not None)]
+
+
 COUNTS = {  # spec of Tan et al.'s code: what the loss reaches at 96 -> 96, seven channels
     "full, without LoRA": ({}, 17_875_040),
     "w/o LLM": ({"backbone": "none", "text_branch": 0}, 5_662_304),
