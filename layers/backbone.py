@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from layers.families import FAMILIES, NO_SPECIAL_TOKENS, Family, checked_config, quiet_transformers
+from layers.families import FAMILIES, NO_SPECIAL_TOKENS, TINY, Family, checked_config, keep_blocks, quiet_transformers
 from layers.hub import CONFIG, WEIGHTS, find_model, first_line
 from utils.errors import UserError, shown_path
 from utils.files import read_json
@@ -40,7 +40,7 @@ class Stack:
         self.depth: int = config.num_hidden_layers
         self.heads: int = config.num_attention_heads
         self.blocks: nn.ModuleList = model.get_submodule(self.family.blocks)
-        self.norms = [module for module in model.modules() if isinstance(module, self.family.norm)]
+        self.norms = [module for module in model.modules() if type(module).__name__ == self.family.norm]
         learned = self.family.positions
         self.position_tables: list[nn.Module] = [] if learned is None else [model.get_submodule(learned)]
         self.positions: int | None = None if learned is None else config.max_position_embeddings
@@ -108,11 +108,11 @@ def load_backbone(llm: str, init: Initialization, layers: int) -> Backbone:
     activation = getattr(config, family.activation)
     setattr(config, family.activation, FUSED_ACTIVATIONS.get(activation, activation))
     config.use_cache = False
-    model = family.model(config) if init == "random" else _read_weights(llm, config, layers)
+    model = family.make(config) if init == "random" else _read_weights(llm, config, layers)
     table = model.get_input_embeddings().weight.detach()
     model.set_input_embeddings(None)  # no forward pass looks a token up
     del Stack(model).blocks[layers:]
-    model.config.num_hidden_layers = layers
+    keep_blocks(model.config, layers)
     return Backbone.of(model, table, llm, init)
 
 
@@ -154,7 +154,7 @@ def remake_backbone(origin: Any, weights: bool) -> Backbone:
     config = checked_config(told.get("config"))
     if stored or not weights:
         config.update({"vocab_size": 1, **NO_SPECIAL_TOKENS})
-        model = FAMILIES[config.model_type].model(config)
+        model = FAMILIES[config.model_type].make(config)
         model.set_input_embeddings(None)
         return Backbone(model, None, told)
     loaded = load_backbone(name, init, config.num_hidden_layers)
@@ -171,7 +171,7 @@ def _find_config(llm: str, init: Initialization) -> PreTrainedConfig:
         if llm in family.sizes and not Path(llm).is_dir():
             if init == "random":
                 return family.model.config_class(**family.sizes[llm])
-            if llm == family.tiny:
+            if llm in TINY:
                 raise UserError(f"--llm {llm} exists only as a random start: add --llm_init random.")
     file = find_model(llm, (CONFIG,) if init == "random" else (CONFIG, *WEIGHTS)) / CONFIG
     shown = f"--llm {shown_path(llm)}"
@@ -194,7 +194,7 @@ def _find_config(llm: str, init: Initialization) -> PreTrainedConfig:
 def _check_size(llm: str, config: PreTrainedConfig, limit: int, place: str) -> None:
     """Refuse sizes that no file or memory can hold, before memory is taken for them."""
     with torch.device("meta"):
-        count = sum(parameter.numel() for parameter in FAMILIES[config.model_type].model(config).parameters())
+        count = sum(parameter.numel() for parameter in FAMILIES[config.model_type].make(config).parameters())
     if count > limit:
         wrong = f"describes {count:,} parameters, more than {place} can hold ({limit:,})"
         raise UserError(f"--llm {shown_path(llm)}: its {CONFIG} {wrong}; get the model anew.")
@@ -202,13 +202,19 @@ def _check_size(llm: str, config: PreTrainedConfig, limit: int, place: str) -> N
 
 def _read_weights(llm: str, config: PreTrainedConfig, layers: int) -> PreTrainedModel:
     folder, shown = find_model(llm, (CONFIG, *WEIGHTS)), f"--llm {shown_path(llm)}: its weights"
-    config.num_hidden_layers = layers  # the blocks above are not even read
+    family = FAMILIES[config.model_type]
+    keep_blocks(config, layers)  # the blocks above are not even read
     if weights := [*folder.glob("*.safetensors"), *folder.glob("*.bin")]:
         _check_size(llm, config, sum(path.stat().st_size for path in weights), "its files of weights")
     try:
         with quiet_transformers():
-            model, report = FAMILIES[config.model_type].model.from_pretrained(
-                folder, config=config, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
+            model, report = family.model.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                attn_implementation="sdpa",
+                output_loading_info=True,
+                **family.options,
             )
     except Exception as error:  # damaged files of others can surface as anything inside transformers
         raise UserError(f"{shown} cannot be read ({first_line(error)}); get the model anew.") from error

@@ -381,7 +381,8 @@ class CALF(OnBackbone):
         """Compile the blocks of both branches by ``torch.compile`` in one of its modes.
 
         All blocks of a kind share one compiled graph. There are three kinds: those of the time branch and those of the
-        text branch while training, those of the time branch in evaluation.
+        text branch while training, those of the time branch in evaluation. A family without learned positions has a
+        fourth: the first block of its text branch, which reads the match as it comes.
         """
         for block in self._blocks():
             # The forward pass alone: what surrounds it is one code for all modules, and would be compiled too often.

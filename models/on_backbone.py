@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from layers.families import FAMILIES
 from models.base import Model
 from models.config import BackboneConfig
 
@@ -21,7 +22,11 @@ class OnBackbone(Model):
 
     def describe(self) -> list[str]:
         """Return the backbone in words."""
-        return [f"backbone: {words}, {self.config.gpt_layers} blocks" for words in self._backbone_in_words()]
+        blocks = f"{self.config.gpt_layers} blocks"
+        if "backbone" in self.origin:
+            family = self.origin["backbone"]["config"]["model_type"]
+            blocks += f" of {family}" + ("" if FAMILIES[family].causal else ", bidirectional (no causal mask)")
+        return [f"backbone: {words}, {blocks}" for words in self._backbone_in_words()]
 
     def origin_in_words(self) -> list[str]:
         """Return the backbone, for the line of a summary."""

@@ -99,6 +99,14 @@ def test_without_the_text_branch_and_with_accumulated_batches_it_is_the_same(tin
     assert epochs(together)[0] == pytest.approx(epochs(alone)[0], rel=1e-4)
 
 
+@pytest.mark.parametrize("llm", ["bert-tiny", "llama-tiny"])
+def test_on_a_language_model_of_another_family_it_is_the_same(tiny: Tiny, tmp_path: Path, llm: str) -> None:
+    flags = tiny(llm=llm, llm_init="random", word_embedding_path=None)
+    alone, together = run_in(tmp_path / "alone", flags, 1), run_in(tmp_path / "together", flags, 2)
+    assert epochs(together)[0] == pytest.approx(epochs(alone)[0], rel=1e-4)
+    assert scores(together)["mse"] == pytest.approx(scores(alone)["mse"], rel=1e-4)
+
+
 def test_all_processes_forecast_with_the_batch_statistics_that_are_stored(
     tiny: Tiny, tmp_path: Path, tiny_gpt2: Path, tiny_words: Path
 ) -> None:

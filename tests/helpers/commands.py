@@ -46,9 +46,16 @@ def prepared(argv: list[str], kind: type[Experiment] = LongTermForecast) -> Any:
     return experiment
 
 
-def small(model: str, tiny_gpt2: Path, words: Path) -> dict[str, object]:
-    """Return values for a small model of any kind: those that its flags can take."""
-    values = {**SMALL, "llm": str(tiny_gpt2), "word_embedding_path": str(words)}
+def model_in(case: str) -> str:
+    """Return the model of a case like ``CALF on bert``."""
+    return case.partition(" on ")[0]
+
+
+def small(case: str, tiny_gpt2: Path, words: Path) -> dict[str, object]:
+    """Return values for a small model of any kind, on a tiny language model of any family: those its flags can take."""
+    model, _, family = case.partition(" on ")
+    on_gpt2 = {"llm": str(tiny_gpt2), "word_embedding_path": str(words)}
+    values = {**SMALL, **({"llm": f"{family}-tiny", "llm_init": "random"} if family else on_gpt2)}
     return {name: value for name, value in values.items() if name in flags_of(find_config(model))}
 
 

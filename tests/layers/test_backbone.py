@@ -218,7 +218,7 @@ IMPOSSIBLE = [
     ("scale_attn_weights", "yes", "expected bool, got str"),
     ("model_type", None, r"does not say its family \(model_type\)"),
     ("model_type", ["gpt2"], r"does not say its family \(model_type\)"),
-    ("model_type", "bert", "is a bert model; this program knows gpt2"),
+    ("model_type", "t5", "is a t5 model; this program knows gpt2"),
     ("model_type", "\x1b[31m", r"is a \\x1b\[31m model"),
 ]
 

@@ -1,4 +1,7 @@
-"""What every model of the registry has to fulfil. A new model's test is its row in ``models.MODELS``."""
+"""What every model of the registry has to fulfil, and CALF on every family of language models.
+
+The test of a new model is its row in ``models.MODELS``, that of a new family its row in ``layers.families.FAMILIES``.
+"""
 
 import functools
 import json
@@ -18,9 +21,10 @@ from torch import Tensor
 import models
 import run
 from exp.forecaster import Forecaster
+from layers.families import FAMILIES
 from models.base import Model
 from tests.conftest import hourly_table
-from tests.helpers.commands import small, succeed
+from tests.helpers.commands import model_in, small, succeed
 from tests.helpers.fields import described
 from tests.helpers.forked import call, finish, start
 from utils.flags import from_json
@@ -28,18 +32,20 @@ from utils.flags import from_json
 ROOT = Path(run.__file__).parent
 SIZES = [(24, 6, 3), (36, 12, 1), (48, 5, 7)]
 SEASON = 4
-every_model = pytest.mark.parametrize("name", models.MODELS)
-trained_models = pytest.mark.parametrize("name", [name for name in models.MODELS if models.find_config(name).trains])
+CASES = [*models.MODELS, *(f"CALF on {family}" for family in FAMILIES if family != "gpt2")]
+every_model = pytest.mark.parametrize("name", CASES)
+trained_models = pytest.mark.parametrize("name", [name for name in CASES if models.find_config(model_in(name)).trains])
 
 Build = Callable[..., Model]
 
 
 @pytest.fixture
-def build(tiny_gpt2: Path, tiny_words: Path) -> Build:
+def build(tiny_gpt2: Path, tiny_words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
     """Build a small model of a name and sizes."""
+    monkeypatch.chdir(tmp_path)  # where principal words are kept
 
     def build(name: str, seq_len: int = 24, pred_len: int = 6, channels: int = 3, **flags: object) -> Model:
-        kind, flags = models.find_model(name), {**small(name, tiny_gpt2, tiny_words), **flags}
+        kind, flags = models.find_model(model_in(name)), {**small(name, tiny_gpt2, tiny_words), **flags}
         torch.manual_seed(0)
         return kind.build(kind.Config(seq_len, pred_len, channels, SEASON, **flags))
 
@@ -90,7 +96,7 @@ def test_the_loss_looks_at_the_scored_channels_and_the_known_steps_alone(build: 
 
 @every_model
 def test_a_model_without_parameter_groups_says_that_it_does_not_train(build: Build, name: str) -> None:
-    assert bool(build(name).parameter_groups()) == models.find_config(name).trains
+    assert bool(build(name).parameter_groups()) == models.find_config(model_in(name)).trains
 
 
 @every_model
@@ -165,7 +171,7 @@ def run_of(tmp_path_factory: pytest.TempPathFactory, tiny_gpt2: Path, tiny_words
     @functools.cache
     def run_of(name: str) -> Run:
         flags = {
-            "model": name, "data_path": folder / "own.csv", "seq_len": 24, "pred_len": 6, "train_epochs": 2,
+            "model": model_in(name), "data_path": folder / "own.csv", "seq_len": 24, "pred_len": 6, "train_epochs": 2,
             "batch_size": 64, "device": "cpu", "log": "none", **small(name, tiny_gpt2, tiny_words),
         }  # fmt: skip
         return Run(folder / name, [part for flag, value in flags.items() for part in (f"--{flag}", str(value))])
@@ -177,9 +183,9 @@ def run_of(tmp_path_factory: pytest.TempPathFactory, tiny_gpt2: Path, tiny_words
 def test_a_run_leaves_scores_beside_those_of_naive_forecasts(run_of: Runs, name: str) -> None:
     record = run_of(name).record
     assert {"run", "data", "model", "scores"} <= record.keys()
-    assert record["model"]["name"] == name
+    assert record["model"]["name"] == model_in(name)
     figures = {who: report["standardised"]["mse"] for who, report in record["scores"]["metrics"].items()}
-    assert 0 < record["scores"]["mse"] == figures[name]
+    assert 0 < record["scores"]["mse"] == figures[model_in(name)]
     assert len(figures) == (2 if name in ("Naive", "SeasonalNaive") else 3)
 
 
