@@ -51,8 +51,9 @@ def run(argv: Sequence[str] | None) -> None:
     if command.check_data:
         from data_provider.factory import quality_report
 
-        for line in quality_report(config.data, config.check_channels):
-            logger.info(line)
+        for part in config.data.parts:
+            for line in quality_report(part, config.check_channels):
+                logger.info(line)
     elif command.load:
         _use_trained(folder, config, command)
     else:
@@ -69,8 +70,10 @@ def _check_purpose(config: RunConfig, command: Command) -> None:
     flag = "--do_predict" if command.do_predict else "--check_data"
     if not TASKS[config.task_name].one_series and (command.do_predict or command.check_data):
         raise UserError(f"{flag} is for series in a CSV file, not for --data {data.data}; leave it out.")
-    if command.check_data and find_dataset(data.data).made:
+    if command.check_data and any(find_dataset(part.data).made for part in data.parts):
         raise UserError("--check_data needs a file: --data_path FILE, or --data and the name of a data set.")
+    if command.do_predict and config.sets:
+        raise UserError(f"--do_predict forecasts one series, and --data {data.data} names several: leave it out.")
     if command.do_predict and config.runtime.zero_shot:
         raise UserError(
             "--do_predict forecasts the series trained on; for another one leave out --zero_shot, and give "
@@ -102,7 +105,8 @@ def _use_trained(folder: Path, config: RunConfig, command: Command) -> Records:
 
 def _experiment(config: RunConfig) -> Any:
     task = TASKS[config.task_name]
-    return resolve_name(task.zero_shot if config.targets else task.experiment)(config)
+    place = task.mixed if config.sets else task.zero_shot if config.targets else task.experiment
+    return resolve_name(place)(config)
 
 
 def _forecast_future(folder: Path, config: RunConfig) -> None:

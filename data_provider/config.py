@@ -16,12 +16,18 @@ from utils.m4.patterns import PATTERNS, Pattern
 M4_SAMPLES = 48_000  # in an epoch, at least: as many as the largest pattern, Monthly, has series
 NAIVE2 = "submission-Naive2.csv"
 DATA_HELP = (
-    f"{', '.join(DATASETS)}: custom is an own CSV, sample needs no file. If left out custom with --data_path, else the "
-    "data set of the task"
+    f"{', '.join(DATASETS)}: custom is an own CSV, sample needs no file; or several to train on, with commas between. "
+    "If left out custom with --data_path, else the data set of the task"
 )
+DATA_NAMES = Kind(str, lambda text: all(name in DATASETS for name in names_in(text)), row_of(DATASETS).wanted)
 TIME_ZONE = Kind(str, lambda name: name in available_timezones(), "a time zone like Europe/Berlin or UTC")
 COLUMN = Kind(str, lambda name: name != "", "the name of a column")
 ENCODING = Kind(str, lambda name: is_encoding(name), "an encoding of text, like utf-8, cp1252, gbk or utf-16")
+
+
+def names_in(text: str | None) -> list[str]:
+    """Return the parts of a text between commas; none of no text."""
+    return [part.strip() for part in text.split(",")] if text else []
 
 
 def is_encoding(name: str) -> bool:
@@ -36,7 +42,7 @@ def is_encoding(name: str) -> bool:
 class DataConfig:
     """Which series of a table, which channels and which windows; ``of_the_file`` are the flags of place and reading."""
 
-    data: str = flag("sample", row_of(DATASETS), DATA_HELP)
+    data: str = flag("sample", DATA_NAMES, DATA_HELP)
     seq_len: int = flag(96, whole(high=1_000_000), "steps the model sees")
     pred_len: int = flag(96, whole(high=1_000_000), "steps it forecasts")
     root_path: str | None = flag(
@@ -72,6 +78,11 @@ class DataConfig:
         "date_col", "columns", "ignore", "id_col", "missing", "fill", "duplicates", "decimal", "encoding", "tz",
     )  # fmt: skip
     of_the_file: ClassVar[frozenset[str]] = frozenset({"root_path", "data_path", *of_reading})
+
+    @property
+    def parts(self) -> tuple["DataConfig", ...]:
+        """Return the configuration of each data set, where there are several."""
+        return (self,)
 
     @property
     def slug(self) -> str:
@@ -151,6 +162,11 @@ class M4Config:
     def folder(self) -> Path:
         """Return the folder of the files: as given, else the data set's own below ``$CALF_DATASETS`` (./datasets)."""
         return Path(self.root_path) if self.root_path else datasets_root() / find_dataset(self.data).folder
+
+    @property
+    def parts(self) -> tuple["DataConfig", ...]:
+        """Return the configuration of each data set, where there are several."""
+        return (self,)
 
     @property
     def slug(self) -> str:

@@ -89,6 +89,14 @@ DATASETS: dict[str, DatasetSpec] = {
 }
 
 
+MIX = "data_provider.mix:MixConfig"
+
+
+def config_place(data: str) -> str:
+    """Return where the class of flags stands for a value of ``--data``, which names one data set or several."""
+    return MIX if "," in data else find_dataset(data).config
+
+
 def datasets_root() -> Path:
     """Return the folder of all data sets."""
     return Path(os.environ.get("CALF_DATASETS", "./datasets"))

@@ -200,18 +200,28 @@ def make_loader(
     """
     shuffle = shuffle_seed is not None
     generator = torch.Generator().manual_seed(shuffle_seed) if shuffle else None
-    return DataLoader(
+    return load_batches(
         dataset,
+        workers,
+        pin,
         batch_size=batch_size,
         shuffle=shuffle,
         drop_last=shuffle and drop_last and len(dataset) >= batch_size,
         generator=generator,
+    )
+
+
+def load_batches(dataset: Dataset, workers: int, pin: bool, **order: Any) -> DataLoader:
+    """Return a loader of a dataset that gathers a whole batch at once; ``order`` is PyTorch's own."""
+    return DataLoader(
+        dataset,
         num_workers=workers,
         collate_fn=_as_is,
         worker_init_fn=_start_worker,
         # Forked workers have the handlers of this process at once; others can be cut off while they import.
         multiprocessing_context="fork" if workers and "fork" in get_all_start_methods() else None,
         pin_memory=pin,
+        **order,
     )
 
 

@@ -15,10 +15,10 @@ from pkgutil import resolve_name
 from typing import Any
 
 from data_provider.config import AnyDataConfig, DataConfig
-from data_provider.datasets import DATASETS, find_dataset
+from data_provider.datasets import DATASETS, config_place
 from exp.experiments import TASKS
 from exp.options import RuntimeOptions, TrainingOptions
-from exp.targets import name_of_file, target_configs
+from exp.targets import name_of_file, names_of_sets, target_configs, with_targets
 from models import MODELS, find_config, find_model
 from models.config import FEATURE_LOSSES, SIZES, ModelConfig
 from utils.errors import UserError
@@ -69,7 +69,7 @@ class RunConfig:
         runtime, own = RuntimeOptions(**given_for(RuntimeOptions, given)), given_for(cls, given)
         default = "custom" if "data_path" in given else TASKS[own.get("task_name", cls.task_name)].default_data
         name = given.get("data", default)
-        kind = resolve_name(find_dataset(name).config)
+        kind = resolve_name(config_place(name))
         config = find_config(own.get("model", cls.model))
         defaults = {name: one.default for name, one in flags_of(config).items()}
         precision = _precision(given, runtime)
@@ -79,14 +79,14 @@ class RunConfig:
             network=defaults | given_for(config, given),
             schedule=Schedule(**given_for(Schedule, given)),
             training=TrainingOptions(**given_for(TrainingOptions, {**given, "precision": precision})),
-            runtime=runtime,
+            runtime=with_targets(runtime, name),
         )
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any], runtime: RuntimeOptions) -> "RunConfig":
         """Rebuild the configuration in a checkpoint's ``config.json``; raise UserError where a part is not possible."""
         run, data, model = identity_of(stored).values()
-        kind = resolve_name(find_dataset(str(data.get("data"))).config)
+        kind = resolve_name(config_place(str(data.get("data"))))
         from_json(find_config(model["name"]), model["config"] | dict.fromkeys(SIZES, 1))
         own, schedule = given_for(cls, run), given_for(Schedule, run)
         training = {name: run[name] for name in run.keys() - own.keys() - schedule.keys()}
@@ -150,7 +150,8 @@ class RunConfig:
     @property
     def shuffle_input(self) -> str:
         """Return into which order a test puts the steps of its windows; ``none`` in tasks that have no such test."""
-        return "none" if "shuffle_input" in TASKS[self.task_name].unread else self.runtime.shuffle_input
+        unread = "shuffle_input" in TASKS[self.task_name].unread or self.sets
+        return "none" if unread else self.runtime.shuffle_input
 
     @property
     def results(self) -> Path:
@@ -171,6 +172,11 @@ class RunConfig:
     def checkpoint(self) -> Path:
         """Return the folder that it saves to."""
         return Path(self.runtime.checkpoints) / self.setting
+
+    @cached_property
+    def sets(self) -> dict[str, DataConfig]:
+        """Return the data sets that are trained on together by name; none for a run on one."""
+        return names_of_sets(self.data) if "," in self.data.data else {}
 
     @cached_property
     def targets(self) -> dict[str, DataConfig]:

@@ -8,7 +8,7 @@ from dataclasses import Field
 from pkgutil import resolve_name
 from typing import Any
 
-from data_provider.datasets import DATASETS, find_dataset
+from data_provider.datasets import DATASETS, MIX, find_dataset
 from exp.config import RunConfig
 from exp.experiments import TASKS
 from exp.options import Command, RuntimeOptions, TrainingOptions
@@ -99,7 +99,8 @@ def _data_groups() -> dict[str, type]:
     for name, spec in DATASETS.items():
         names.setdefault(spec.config, []).append(name)
     first, *others = names
-    return {"data": resolve_name(first)} | {f"data: {', '.join(names[place])}": resolve_name(place) for place in others}
+    groups = {"data": resolve_name(first), "data: several data sets": resolve_name(MIX)}
+    return groups | {f"data: {', '.join(names[place])}": resolve_name(place) for place in others}
 
 
 def lines_of_idle_flags(config: RunConfig, command: Command, given: Collection[str]) -> Iterator[str]:
@@ -119,7 +120,9 @@ def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterat
     read = {name for part in parts for name in flags_of(type(part))}
     yield f"on {config.model}", set(given) - read - of_data
     yield f"with --data {config.data.data}", of_data - read
-    if find_dataset(config.data.data).made:
+    if config.sets:
+        yield "with several data sets", {"shuffle_input", "predict_len"}
+    elif find_dataset(config.data.data).made:
         yield f"with --data {config.data.data}", config.data.of_the_file
     yield f"with --task_name {config.task_name}", TASKS[config.task_name].unread
     if not config.model_config.trains:

@@ -15,7 +15,7 @@ from data_provider.reading import written_dates
 from data_provider.windows import Split, make_loader
 from exp.base import Experiment
 from exp.evaluation import ShuffledPredictor, draw_windows, references, score_windows, scored_targets
-from exp.targets import of_target, shuffle_folder, zero_shot_folder
+from exp.targets import in_domain_folder, of_target, shuffle_folder, zero_shot_folder
 from exp.trained_series import TrainedSeries
 from models.base import check_finite
 from utils.conformal import Intervals, Residuals
@@ -90,19 +90,22 @@ class LongTermForecast(Experiment):
         target: str,
         half_widths: Mapping[float, np.ndarray],
         keep: Path | None = None,
+        in_domain: bool = False,
     ) -> list[dict[str, Any]]:
         """Score the model on a series, leave arrays, pictures and figures, and return the record (rank 0).
 
         Args:
-            target: name of the series, where it is not the one trained on; else empty.
+            target: name of the series, where it is not the only one trained on; else empty.
             half_widths: of prediction intervals by level, (H, scored channels), standardized.
             keep: folder of the checkpoint, to keep the verdict beside it; None to keep none.
+            in_domain: whether the target is one of several data sets that were trained on.
         """
         name, runtime = self.config.model, self.config.runtime
         shuffle, predictor = "none" if target else self.config.shuffle_input, self.predictor
         results, pictures = (shuffle_folder(at, shuffle) for at in (self.config.results, self.config.pictures))
         if target:
-            results, pictures = (zero_shot_folder(folder, target) for folder in (results, pictures))
+            below = in_domain_folder if in_domain else zero_shot_folder
+            results, pictures = (below(folder, target) for folder in (results, pictures))
         if shuffle != "none":
             predictor = ShuffledPredictor(predictor, shuffle, self.config.seed)
         others = references(data, config.data, config.pred_len, name)
@@ -120,6 +123,8 @@ class LongTermForecast(Experiment):
         seconds = predictor.seconds / reports[name]["windows"]
         if shuffle != "none":
             record["data"]["shuffle_input"] = shuffle
+        if in_domain:
+            record["data"]["in_domain"] = True
         record["cost"] = {"milliseconds_per_forecast": 1e3 * seconds, "peak_memory": peak_memory(self.device)}
         if keep:
             self._keep(lambda: save_skill(keep, record))
@@ -145,7 +150,7 @@ class LongTermForecast(Experiment):
         levels = self.config.runtime.levels
         shape = (self.config.data.pred_len, len(self.data.scored_columns))
         if self._on_own_data:
-            intervals = self._calibrate(shape)
+            intervals = self.calibrate(self.data)
             if intervals is None:
                 return {}
             self._keep(lambda: intervals.save(self.folder))
@@ -157,12 +162,12 @@ class LongTermForecast(Experiment):
             return {}
         return intervals.at(levels)
 
-    def _calibrate(self, shape: tuple[int, int]) -> Intervals | None:
-        """Return prediction intervals from the errors on the validation windows (rank 0)."""
-        residuals = Residuals(len(self.data.windows[Split.VAL]), *shape)
-        for batch, forecast in self.predictor.batches(self.data, Split.VAL, "calibration"):
-            check_finite(forecast, self.data.source)
-            residuals.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
+    def calibrate(self, data: ForecastData) -> Intervals | None:
+        """Return prediction intervals from the errors on the validation windows of a series trained on (rank 0)."""
+        residuals = Residuals(len(data.windows[Split.VAL]), self.config.data.pred_len, len(data.scored_columns))
+        for batch, forecast in self.predictor.batches(data, Split.VAL, "calibration"):
+            check_finite(forecast, data.source)
+            residuals.add(forecast, batch.y[..., data.scored], scored_targets(batch, data))
         if not self.compute.is_main_process:
             return None
         intervals = residuals.intervals(self.config.runtime.levels)
@@ -199,10 +204,23 @@ class ZeroShotForecast(LongTermForecast):
 
     def load_data(self) -> None:
         super().load_data()
+        self.load_targets()
+
+    def load_targets(self) -> None:
+        """Read the series to test on."""
         self.targets = {name: self._load_target(config) for name, config in self.config.targets.items()}
 
+    @property
+    def trained_series(self) -> list[ForecastData]:
+        """Return the series trained on."""
+        return [self.data]
+
     def describe_data(self) -> list[str]:
-        return [*super().describe_data(), *(line for data in self.targets.values() for line in self._describe(data))]
+        return [*super().describe_data(), *self.describe_targets()]
+
+    def describe_targets(self) -> list[str]:
+        """Return lines on the series to test on, for the header."""
+        return [line for data in self.targets.values() for line in self._describe(data)]
 
     def test(self) -> list[dict[str, Any]]:
         records = []
@@ -214,25 +232,27 @@ class ZeroShotForecast(LongTermForecast):
 
     def _load_target(self, config: DataConfig) -> ForecastData:
         """Read a target."""
+        own, channels = self.config, self.sizes()["channels"]
         try:
-            data = load_data(config, any_target=True, marks=self.config.model_config.reads_marks)
+            data = load_data(config, any_target=True, marks=own.model_config.reads_marks)
         except UserError as error:
             raise of_target(error) from error
-        if len(data.columns) != len(self.data.columns):
+        if len(data.columns) != channels and not own.model_config.any_channels:
             raise UserError(
-                f"--target_data {config.data}: {data.source} has {len(data.columns)} channels, "
-                f"{self.config.data.data} ({self.data.source}) has {len(self.data.columns)}; they have to be as many."
+                f"--target_data {config.data}: {data.source} has {len(data.columns)} channels, {own.data.data} has "
+                f"{channels}, and this {own.model} has weights for one number of them."
             )
+        own.check_channels(len(data.columns))
         return data
 
     def _describe(self, data: ForecastData) -> list[str]:
-        notes = list(data.notes)
-        if data.frequency != self.data.frequency:
+        notes, trained = list(data.notes), self.trained_series
+        if data.frequency not in (steps := [one.frequency for one in trained]):
             notes.append(
-                f"WARNING: the step is {data.frequency} here and {self.data.frequency} in {self.data.source}: "
+                f"WARNING: the step is {data.frequency} here and {', '.join(dict.fromkeys(steps))} in training: "
                 "the model meets another sampling frequency than it was trained on"
             )
-        if data.columns != self.data.columns:
+        if len(trained) == 1 and data.columns != self.data.columns:
             notes.append(f"its columns are {', '.join(data.columns)}; the model takes them in this order")
         windows = data.windows[Split.TEST]
         return [

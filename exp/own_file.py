@@ -25,9 +25,9 @@ RATES = {True: 0.0005, False: 0.001}  # of models on a language model, and of ot
 
 
 def is_own(given: Mapping[str, Any]) -> bool:
-    """Return whether the flags ask for a file of the user's."""
+    """Return whether the flags ask for one file of the user's."""
     name = given.get("data", "custom" if "data_path" in given else None)
-    return name is not None and find_dataset(name).named_by_user
+    return name is not None and "," not in name and find_dataset(name).named_by_user
 
 
 def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

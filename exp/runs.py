@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from data_provider.config import AnyDataConfig
-from data_provider.datasets import find_dataset
+from data_provider.datasets import config_place
 from exp.config import RunConfig, identity_of
 from exp.options import RuntimeOptions
-from exp.targets import shuffle_folder, zero_shot_folder
+from exp.targets import in_domain_folder, shuffle_folder, with_targets, zero_shot_folder
 from models.checkpoint import CONFIG, WEIGHTS, read_best, read_config, read_training
 from utils.errors import UserError, shown_path
 from utils.fingerprint import fingerprint_of_files
@@ -29,11 +29,12 @@ def digest_to_train(config: RunConfig) -> str:
 
 
 def outcomes(config: RunConfig) -> dict[Path, list[Path]]:
-    """Return the data files that figures depend on, for each record of a run: one record per zero-shot target.
+    """Return the data files that figures depend on, for each record of a run: one record per data set tested.
 
     A test on shuffled windows has a record of its own.
     """
-    targets = {zero_shot_folder(config.results, name): target.files() for name, target in config.targets.items()}
+    targets = {in_domain_folder(config.results, name): () for name in config.sets}
+    targets |= {zero_shot_folder(config.results, name): target.files() for name, target in config.targets.items()}
     own = config.data.files()
     usual = shuffle_folder(config.results, config.shuffle_input)
     return {folder / RECORD: [*own, *files] for folder, files in (targets or {usual: ()}).items()}
@@ -142,7 +143,8 @@ def config_to_test(folder: Path, runtime: RuntimeOptions, given: Mapping[str, An
         UserError: a given flag contradicts the checkpoint.
     """
     trained, where = trained_config(folder, runtime), shown_path(folder)
-    if "data" in given and find_dataset(given["data"]).config != find_dataset(trained.data.data).config:
+    trained = replace(trained, runtime=with_targets(runtime, trained.data.data))
+    if "data" in given and config_place(given["data"]) != config_place(trained.data.data):
         raise UserError(f"--data is {given['data']} here and {trained.data.data} in {where}; leave it out.")
     may_differ = {*trained.training_flags, *trained.data.of_the_file, "data", "freq"}
     own = trained.values
@@ -151,7 +153,7 @@ def config_to_test(folder: Path, runtime: RuntimeOptions, given: Mapping[str, An
             raise UserError(f"--{name} is {given[name]} here and {own[name]} in {where}; leave it out.")
     here = replace(trained, data=_moved(trained.data, given))
     if here.data.identity() != stored_identity(folder)["data"]:
-        here = replace(here, runtime=replace(runtime, loaded_from=folder.resolve().name))
+        here = replace(here, runtime=replace(here.runtime, loaded_from=folder.resolve().name))
     return here
 
 

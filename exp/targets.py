@@ -1,4 +1,4 @@
-"""Name the data sets of a zero-shot test: from the flags of the command line to folders of results."""
+"""Name the data sets of a test, zero-shot or of several: from the flags of the command line to folders of results."""
 
 import hashlib
 import os
@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from data_provider.config import AnyDataConfig, DataConfig
+from data_provider.config import AnyDataConfig, DataConfig, names_in
 from data_provider.datasets import DATASETS, find_dataset
 from exp.options import RuntimeOptions
 from utils.errors import UserError, shown_path
@@ -19,10 +19,13 @@ def target_configs(source: DataConfig, runtime: RuntimeOptions) -> dict[str, Dat
         UserError: the flags that name targets contradict each other, or a target is unknown, of another kind than the
             source or without a file.
     """
+    if not (named := _named_targets(runtime)):
+        return {}
+    source = source.parts[0]
     kind = find_dataset(source.data).config
     fitting = [name for name, spec in DATASETS.items() if spec.config == kind]
     found: dict[str, DataConfig] = {}
-    for name, file in _named_targets(runtime):
+    for name, file in named:
         if name not in fitting:
             wanted = f"no such data set; choose one of {', '.join(fitting)}"
             raise UserError(f"zero-shot target: --target_data {name}: {wanted}.")
@@ -34,8 +37,28 @@ def target_configs(source: DataConfig, runtime: RuntimeOptions) -> dict[str, Dat
         config = replace(source, data=name, root_path=root, data_path=file, percent=100, freq=None, **published)
         if config in found.values():
             raise UserError(f"--target_data names {name} twice with the same file.")
-        found[_name(config)] = config
+        try:
+            found[_name(config)] = config
+        except UserError as error:
+            raise of_target(error) from error
     return found
+
+
+def names_of_sets(mix: DataConfig) -> dict[str, DataConfig]:
+    """Return the configurations of data sets that are trained on together, by name."""
+    names = [part.data for part in mix.parts]
+    plain = {name for name in names if names.count(name) == 1 and not find_dataset(name).named_by_user}
+    return {part.data if part.data in plain else _name(part): part for part in mix.parts}
+
+
+def with_targets(runtime: RuntimeOptions, data: str) -> RuntimeOptions:
+    """Return the options of a run: after training on several data sets, ``--target_data`` alone asks for tests."""
+    return replace(runtime, zero_shot=1) if runtime.target_data and "," in data else runtime
+
+
+def in_domain_folder(results: Path, data: str) -> Path:
+    """Return where the figures of one of several data sets trained on lie, below the results of the run."""
+    return results / f"in_domain_{data}"
 
 
 def zero_shot_folder(results: Path, target: str) -> Path:
@@ -65,8 +88,8 @@ def _named_targets(runtime: RuntimeOptions) -> list[tuple[str, str | None]]:
     """Return name and file of each target that the flags name."""
     if not runtime.zero_shot:
         return []
-    names = _split(runtime.target_data)
-    files = _split(runtime.target_data_path) or [None] * len(names)
+    names = names_in(runtime.target_data)
+    files = names_in(runtime.target_data_path) or [None] * len(names)
     if not names or not all(names):
         raise UserError("--zero_shot 1 needs --target_data: the data set to test on, or several with commas between.")
     if len(files) != len(names):
@@ -77,16 +100,9 @@ def _named_targets(runtime: RuntimeOptions) -> list[tuple[str, str | None]]:
     return list(zip(names, files, strict=True))
 
 
-def _split(text: str | None) -> list[str]:
-    return [part.strip() for part in text.split(",")] if text else []
-
-
-def _name(target: DataConfig) -> str:
-    """Return a target's part of a folder's name: that of the data set, of an own file also the file's."""
-    spec = find_dataset(target.data)
-    if target.data_path is None and (spec.file or spec.made):
-        return target.data
-    try:
-        return f"{target.data}-{name_of_file(target)}"
-    except UserError as error:
-        raise of_target(error) from error
+def _name(data: DataConfig) -> str:
+    """Return a data set's part of a folder's name: its own name, of an own file also the file's."""
+    spec = find_dataset(data.data)
+    if data.data_path is None and (spec.file or spec.made):
+        return data.data
+    return f"{data.data}-{name_of_file(data)}"

@@ -44,6 +44,9 @@ class TrainedSeries:
         Raises:
             UserError: a part is missing or not possible.
         """
+        if "," in str(model.stored.extras.get("data", {}).get("config", {}).get("data")):
+            where = shown_path(model.stored.folder)
+            raise UserError(f"{where} was trained on several data sets; it is tested, on others by --target_data.")
         try:
             return cls._from_json(model.stored.extras, model.config.channels)
         except (KeyError, TypeError, OverflowError, UserError) as error:

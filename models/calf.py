@@ -149,6 +149,10 @@ class CALF(OnBackbone):
             return self.backbone == "gpt2" or bool(self.text_branch)
 
         @property
+        def any_channels(self) -> bool:
+            return self.channel_order == "file"
+
+        @property
         def switches(self) -> dict[str, str]:
             usual = {one.name: one.default for one in fields(self)}
             switched = [name for name in SWITCHES if getattr(self, name) != usual[name]]

@@ -59,6 +59,11 @@ class ModelConfig:
         return bool(getattr(self, "marks", False))
 
     @property
+    def any_channels(self) -> bool:
+        """Return whether the weights serve any number of channels, so that data sets with different ones can share."""
+        return True
+
+    @property
     def slug(self) -> str:
         """Return what tells this configuration from others in the name of a run; empty for nothing."""
         return ""

@@ -50,6 +50,10 @@ class DLinear(Model):
         moving_avg: int = flag(25, odd(high=100_001), "window of the moving average that is the trend, in steps")
         individual: int = flag(0, SWITCH, "1: maps of its own for each channel")
 
+        @property
+        def any_channels(self) -> bool:
+            return not self.individual
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
         channels = config.channels if config.individual else None

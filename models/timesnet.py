@@ -111,6 +111,10 @@ class TimesNet(Model):
             0, SWITCH, "1: periods of the batch's mean, as in the public code: a forecast depends on its batch"
         )
 
+        @property
+        def any_channels(self) -> bool:
+            return False
+
     def __init__(self, config: "TimesNet.Config") -> None:
         super().__init__(config)
         steps, width = config.seq_len + config.pred_len, config.d_model

@@ -110,7 +110,9 @@ def run_title(record: Mapping[str, Any]) -> str:
     pattern = data["config"].get("seasonal_patterns")
     name = f"M4 {pattern}" if pattern else data["name"]
     steps = " -> ".join(str(model["config"][size]) for size in ("seq_len", "pred_len") if size in model["config"])
-    tested = f", tested on {data['target_data']} (zero-shot)" if "target_data" in data else ""
+    tested = f", tested on {data['target_data']}" if "target_data" in data else ""
+    if tested:
+        tested += " (in domain)" if data.get("in_domain") else " (zero-shot)"
     selected = ", selected on test" if data.get("selected_on") == "test" else ""
     shuffled = f", its windows shuffled: {data['shuffle_input']}" if "shuffle_input" in data else ""
     return f"{model['name']} on {name}, {steps}{tested}{shuffled}{selected}"

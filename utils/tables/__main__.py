@@ -20,7 +20,7 @@ from utils.files import replacing
 from utils.tables.comparison import Comparison, Pair, compare
 from utils.tables.comparison_text import describe_comparison, describe_published, plot_pairs
 from utils.tables.markdown import bullets, numbers, table_line, whole_table
-from utils.tables.records import FEW_SHOT, LONG_TERM, M4, NOTHING, ZERO_SHOT, look_up, read_records
+from utils.tables.records import CROSS, FEW_SHOT, LONG_TERM, M4, NOTHING, ZERO_SHOT, look_up, read_records
 from utils.tables.tables import AVERAGE, BASELINES, CELL, PAPER, Tables, by_size, make_tables
 
 logger = logging.getLogger("calf")
@@ -36,6 +36,7 @@ PROTOCOLS = {
     LONG_TERM: f"{WINDOWS}; 96 steps seen where the row does not say otherwise.",
     FEW_SHOT: f"Trained on the share of the training rows that stands beside the data set. {WINDOWS}.",
     ZERO_SHOT: f"Trained on the first data set, tested on the second with the second's own scaler. {WINDOWS}.",
+    CROSS: f"Trained on the first data sets together, tested on the one after the arrow. {WINDOWS}.",
     M4: "Scored as the competition does: sMAPE, MASE, and OWA relative to Naive2. Others pools Weekly, Daily and "
     "Hourly, Average all six, weighted by series. The best epoch was chosen on the last values of the training "
     "series; rows selected on test chose it on the test set, as the released code does.",
@@ -100,6 +101,7 @@ def to_markdown(tables: Tables, compared: Compared = ()) -> str:
 def _titles(tables: Tables) -> dict[str, str]:
     """Return the titles of all sections: those with published figures, then one for each other task."""
     tasks = {run.table: shown_path(run.record["task"]["title"]) for run in tables.runs.itertuples()}
+    tasks |= {CROSS: "Training across data sets"} if CROSS in tasks else {}
     return TITLES | {name: tasks[name] for name in sorted(tasks.keys() - TITLES.keys())}
 
 
@@ -131,7 +133,8 @@ def _table(name: str, rows: pd.DataFrame) -> Iterator[str]:
 
 def _notes(name: str, tables: Tables) -> Iterator[str]:
     """Yield the notes below one table: protocol, sources of published figures, and how our figures came about."""
-    yield from [PROTOCOLS[name], SEEDS + DIFFERENCE] if name in PROTOCOLS else [SEEDS]
+    yield from [PROTOCOLS[name]] if name in PROTOCOLS else []
+    yield SEEDS + (DIFFERENCE if name in TITLES else "")
     printed = tables.published[tables.published.table == name]
     backbone = "with the pretrained GPT-2: "
     papers = printed[(printed.model == PAPER) & (printed.source != "")]

@@ -92,13 +92,14 @@ def _row(name: str, pair: Pair | None, cells: Sequence[pd.Series], cost: pd.Seri
     beside = [NOTHING] * 3
     if pair is not None:  # a pair is full minus ablation
         interval = NOTHING if pair.lower is None else f"{-pair.upper:+.{DIGITS}f} to {-pair.lower:+.{DIGITS}f}"
-        beside = [numbers([-pair.difference], DIGITS, "+"), interval, _of_the_ablation(pair)]
+        beside = [numbers([-pair.difference], DIGITS, "+"), interval, of_the_ablation(pair)]
     trained = NOTHING if pd.isna(cost.trained) else f"{int(cost.trained):,}"
     return [name, str(cost.seeds), *errors, *beside, trained, numbers([cost.seconds], 1),
             numbers([cost.milliseconds], 3)]  # fmt: skip
 
 
-def _of_the_ablation(pair: Pair) -> str:
+def of_the_ablation(pair: Pair) -> str:
+    """Return in a word how an ablation compares with the full model, from a pair of full model and ablation."""
     return {"better": "worse", "worse": "better"}.get(pair.verdict, pair.verdict)
 
 
@@ -116,7 +117,7 @@ def verdict(full: str, pairs: dict[str, Pair]) -> Iterator[str]:
     words = {"better": "Certainly better than", "worse": "Certainly worse than",
              "not distinguishable": "Not distinguishable from"}  # fmt: skip
     for word, title in words.items():
-        if found := [name for name, pair in pairs.items() if _of_the_ablation(pair) == word]:
+        if found := [name for name, pair in pairs.items() if of_the_ablation(pair) == word]:
             yield f"{title} {full}: {'; '.join(found)}."
     if untold := [name for name, pair in pairs.items() if pair.lower is None]:
         yield f"Too few windows for an interval: {'; '.join(untold)}."

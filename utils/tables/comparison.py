@@ -11,12 +11,12 @@ import pandas as pd
 from utils.errors import UserError
 from utils.files import check_regular
 from utils.results import ERRORS
-from utils.tables.records import FEW_SHOT, LONG_TERM, ZERO_SHOT, Block, look_up
+from utils.tables.records import CROSS, FEW_SHOT, LONG_TERM, ZERO_SHOT, Block, look_up
 from utils.tables.statistics import difference_interval, in_a_word, summarize
 from utils.tables.tables import AVERAGE, PAPER, Tables
 
 BASELINE = "SeasonalNaive"
-COMPARED = (LONG_TERM, FEW_SHOT, ZERO_SHOT)
+COMPARED = (LONG_TERM, FEW_SHOT, ZERO_SHOT, CROSS)
 METRICS = ("mse", "mae")  # the columns of a run's errors by window
 PLACE = ["protocol", "horizon"]
 MOST_BYTES = 2**30  # of the errors of a test

@@ -12,16 +12,23 @@ from utils.m4.patterns import PATTERNS
 from utils.m4.scores import Scores
 from utils.results import FORMAT, RECORD
 
-LONG_TERM, FEW_SHOT, ZERO_SHOT, M4 = "long_term", "few_shot", "zero_shot", "m4"
+LONG_TERM, FEW_SHOT, ZERO_SHOT, CROSS, M4 = "long_term", "few_shot", "zero_shot", "cross_domain", "m4"
 NOTHING = "–"
 
-KINDS = {str: "text", int: "a whole number", dict: "a group of values", list: "a list", float: "a finite number"}
+KINDS = {
+    str: "text",
+    int: "a whole number",
+    dict: "a group of values",
+    list: "a list",
+    bool: "true or false",
+    float: "a finite number",
+}
 # What a record holds, by dotted name; ``| None``: or lacks.
 RECORD_PARTS = {
     "task.name": str, "task.title": str, "task.metrics": list, "run.seed": int, "run.config": dict, "data.name": str,
     "data.digest": str, "data.config": dict, "data.config.file": str | None, "data.config.seq_len": int | None,
     "data.config.pred_len": int | None, "data.config.percent": int | None, "data.config.features": str | None,
-    "data.target_data": str | None, "data.shuffle_input": str | None,
+    "data.target_data": str | None, "data.in_domain": bool | None, "data.shuffle_input": str | None,
     "data.selected_on": str | None, "model.name": str, "model.config": dict,
     "model.config.gpt_layers": int | None, "model.switches": dict | None, "model.origin": dict,
     "model.origin.backbone": dict | None,
@@ -61,7 +68,7 @@ class Record(NamedTuple):
         if task != "long_term_forecast":
             return task
         if data.get("target_data"):
-            return ZERO_SHOT
+            return CROSS if "," in data["name"] else ZERO_SHOT
         return LONG_TERM if data["config"].get("percent") in (None, 100) else FEW_SHOT
 
 

@@ -1,0 +1,114 @@
+"""Train one forecaster on several data sets; test it on each of them, and on others (arXiv 2602.14744, section 4)."""
+
+import logging
+import math
+from typing import Any
+
+import numpy as np
+
+from data_provider.factory import ForecastData, load_data
+from data_provider.mix import make_mixed_loader
+from data_provider.windows import Split, make_loader
+from exp.evaluation import references, scored_targets
+from exp.long_term_forecast import ZeroShotForecast
+from exp.training import Score
+from utils.errors import UserError
+from utils.metrics import ErrorSums
+
+logger = logging.getLogger(__name__)
+
+
+class MixedForecast(ZeroShotForecast):
+    """A long-term forecaster of several data sets, each with a scaler and a number of channels of its own.
+
+    The best epoch has the lowest mean, over the data sets, of the validation MSE divided by that of the naive forecast.
+    """
+
+    score = Score("val MSE / naive", "validation_relative_mse")
+
+    def load_data(self) -> None:
+        config, runtime = self.config, self.config.runtime
+        marks = config.model_config.reads_marks
+        self.sets = {name: load_data(part, any_target=True, marks=marks) for name, part in config.sets.items()}
+        self.data = next(iter(self.sets.values()))
+        self._check_sets()
+        self.scored = self.data.scored
+        self.naive: dict[str, float] = {}
+        self.train_loader = make_mixed_loader(
+            [data.windows[Split.TRAIN] for data in self.sets.values()],
+            config.training.batch_size * config.training.accumulate,
+            config.data.mix,
+            config.seed,
+            workers=runtime.num_workers,
+            pin=self.device.type == "cuda",
+        )
+        self.load_targets()
+
+    def _check_sets(self) -> None:
+        model, counts = self.config.model, {name: len(data.columns) for name, data in self.sets.items()}
+        if not self.config.model_config.trains:
+            raise UserError(f"--model {model} does not train, so that data sets have nothing to share: name one.")
+        if len(set(counts.values())) > 1 and not self.config.model_config.any_channels:
+            told = ", ".join(f"{name} has {count}" for name, count in counts.items())
+            raise UserError(
+                f"--data {self.config.data.data}: {told} channels, and this {model} has weights for one number of them."
+            )
+        self.config.check_channels(max(counts.values()))
+
+    @property
+    def trained_series(self) -> list[ForecastData]:
+        return list(self.sets.values())
+
+    def sizes(self) -> dict[str, int]:
+        return {"channels": max(len(data.columns) for data in self.sets.values()), "season": self.data.season}
+
+    def data_record(self) -> dict[str, Any]:
+        return {
+            "source": [data.source for data in self.sets.values()],
+            "columns": {name: list(data.columns) for name, data in self.sets.items()},
+            "features": self.config.data.features,
+            "target": self.config.data.target,
+        }
+
+    def describe_data(self) -> list[str]:
+        config, batches = self.config.data, self.train_loader.batch_sampler.counts
+        few_shot = "" if config.percent == 100 else f", {config.percent} % of the training rows of each"
+        lines = [f"trained on {len(self.sets)} data sets, windows of {config.seq_len} -> {config.pred_len}{few_shot}:"]
+        for (name, data), count in zip(self.sets.items(), batches, strict=True):
+            windows = ", ".join(f"{split.value} {len(windows):,}" for split, windows in data.windows.items())
+            lines.append(f"  {name}: {len(data.columns)} channels, a row every {data.frequency}, {windows}")
+            lines.append(f"    {count} of {len(self.train_loader)} batches an epoch ({config.mix})")
+            lines += [f"    note: {note}" for note in data.notes]
+        return [*lines, *self.describe_targets()]
+
+    def validate(self) -> float:
+        ratios = []
+        for name, data in self.sets.items():
+            sums = self._sums(data)
+            for batch, forecast in self.predictor.batches(data, Split.VAL, f"validation, {name}"):
+                sums.add(forecast, batch.y[..., data.scored], scored_targets(batch, data))
+            if self.compute.is_main_process:
+                ratios.append(sums.mse / self._naive_error(name))
+        return float(np.mean(ratios)) if ratios else math.nan
+
+    def _sums(self, data: ForecastData) -> ErrorSums:
+        return ErrorSums(self.config.data.pred_len, len(data.scored_columns))
+
+    def _naive_error(self, name: str) -> float:
+        """Return the MSE of the naive forecast on the validation windows; 1 where that makes no error at all."""
+        if name not in self.naive:
+            data, sums = self.sets[name], self._sums(self.sets[name])
+            forecast = references(data, self.config.sets[name].data, self.config.data.pred_len, model="")["naive"]
+            for batch in make_loader(data.windows[Split.VAL], self.eval_batch_size):
+                sums.add(forecast(batch.origins), batch.y[..., data.scored], scored_targets(batch, data))
+            self.naive[name] = sums.mse or 1.0
+        return self.naive[name]
+
+    def test(self) -> list[dict[str, Any]]:
+        records = []
+        for name, data in self.sets.items():
+            logger.info("\nin domain: %s, one of the data sets trained on", name)
+            intervals = self.calibrate(data)
+            widths = {} if intervals is None else intervals.at(self.config.runtime.levels)
+            records += self.score_on(data, self.config.sets[name], name, widths, in_domain=True)
+        return records + super().test()
