@@ -26,15 +26,27 @@ def run_branch(
 
     The branch input is added to the final state, and that sum is also the deepest feature.
     """
-    states: list[Tensor] = []  # what goes into each block
+    last, inputs = _run(gpt2, tokens, watched=projections is not None)
+    final = last + tokens
+    if projections is None:
+        return final, ()
+    return final, tuple(project(state) for project, state in zip(projections, (*inputs, final), strict=True))
+
+
+def branch_states(model: PreTrainedModel, tokens: Tensor) -> tuple[Tensor, ...]:
+    """Return the tokens (B, C, D) themselves and what each of the N blocks makes of them, the last one normalized."""
+    last, inputs = _run(model, tokens, watched=True)
+    return tokens, *inputs[1:], last
+
+
+def _run(model: PreTrainedModel, tokens: Tensor, watched: bool) -> tuple[Tensor, list[Tensor]]:
+    """Return the final state, and what goes into each block where these are ``watched``."""
+    states: list[Tensor] = []
     # Hooks of our own: those of ``output_hidden_states`` sit in the attentions, where torch.compile splits a block.
-    watched = () if projections is None else Stack(gpt2).blocks
-    hooks = [block.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0])) for block in watched]
+    blocks = Stack(model).blocks if watched else ()
+    hooks = [block.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0])) for block in blocks]
     try:
-        final = gpt2(inputs_embeds=tokens, use_cache=False).last_hidden_state + tokens
+        return model(inputs_embeds=tokens, use_cache=False).last_hidden_state, states
     finally:
         for hook in hooks:
             hook.remove()
-    if projections is None:
-        return final, ()
-    return final, tuple(project(state) for project, state in zip(projections, (*states, final), strict=True))

@@ -26,7 +26,13 @@ class CrossModalMatch(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map time tokens (B, C, D) to text tokens (B, C, D)."""
+        return self._attend(tokens, need_weights=False)[0].view_as(tokens)
+
+    def weights(self, tokens: Tensor) -> Tensor:
+        """Return how much each time token (B, C, D) attends to each word: (B, C, K), the mean of the heads."""
+        return self._attend(tokens, need_weights=True)[1].view(*tokens.shape[:2], -1)
+
+    def _attend(self, tokens: Tensor, need_weights: bool) -> tuple[Tensor, Tensor | None]:
         queries = tokens.reshape(1, -1, tokens.shape[-1])  # (1, B·C, D)
         words = self.words.unsqueeze(0)  # (1, K, D)
-        matched, _ = self.attention(queries, words, words, need_weights=False)
-        return matched.view_as(tokens)
+        return self.attention(queries, words, words, need_weights=need_weights)

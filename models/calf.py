@@ -305,6 +305,16 @@ class CALF(OnBackbone):
         forecasts = (self._forecast(state, statistics) for state in (time_state, text_state))
         return CALFOutput(*forecasts, time_features, text_features)
 
+    def branch_inputs(self, x: Tensor) -> dict[str, tuple[PreTrainedModel, Tensor]]:
+        """Return the language models of both branches, as far as there are any, with their tokens (B, C, D)."""
+        tokens = self.channel_tokens(x)
+        found = {} if self.time_gpt2 is None else {"time": (self.time_gpt2, tokens)}
+        return found | ({} if self.match is None else {"text": (self.text_gpt2, self.match(tokens))})
+
+    def channel_tokens(self, x: Tensor) -> Tensor:
+        """Return the tokens (B, C, D) that windows ``x`` (B, L, C) become before the branches."""
+        return self.embedding(normalize(x[..., self.order] if self.config.channel_order != "file" else x)[0])
+
     def branches(self, x: Tensor) -> CALFOutput:
         """Return everything that both branches compute on ``x`` (B, L, C), also in evaluation."""
         return self(x, text_branch=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from einops import rearrange
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from layers.backbone import Backbone, Stack, load_backbone, remake_backbone
 from layers.instance_norm import denormalize, normalize
@@ -69,10 +70,18 @@ class GPT4TS(OnBackbone):
     def forward(self, x: Tensor) -> Output:
         """Forecast (B, H, C) windows ``x`` (B, L, C)."""
         normal, statistics = normalize(x)
-        tokens = self.embedding(cut_patches(normal, self.config.patch_len, self.config.stride))  # (B·C, N, D)
+        tokens = self._embed(normal)
         states = self.gpt2(inputs_embeds=tokens, use_cache=False).last_hidden_state
         steps = self.head(rearrange(states, "s n d -> s (n d)"))  # (B·C, H)
         return Output(denormalize(rearrange(steps, "(b c) h -> b h c", b=len(x)), statistics))
+
+    def branch_inputs(self, x: Tensor) -> dict[str, tuple[PreTrainedModel, Tensor]]:
+        """Return the language model with the tokens (B·C, N, D) of all patches."""
+        return {"time": (self.gpt2, self._embed(normalize(x)[0]))}
+
+    def _embed(self, normal: Tensor) -> Tensor:
+        """Return the tokens (B·C, N, D) of the patches of normalized windows (B, L, C)."""
+        return self.embedding(cut_patches(normal, self.config.patch_len, self.config.stride))
 
     def recompute_activations(self) -> None:
         """Keep only the inputs of the blocks while training."""

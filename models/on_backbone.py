@@ -1,6 +1,7 @@
 """Share what all forecasters on a language model say of it: in headers, in records and in checkpoints."""
 
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from layers.families import FAMILIES
 from models.base import Model
@@ -14,6 +15,13 @@ class OnBackbone(Model):
     """
 
     Config = BackboneConfig
+
+    def branch_inputs(self, x: Tensor) -> dict[str, tuple[PreTrainedModel, Tensor]]:
+        """Return each language model inside, with the tokens (S, T, D) that it reads of windows ``x`` (B, L, C).
+
+        The first one is called ``time`` and makes the forecast.
+        """
+        raise NotImplementedError
 
     def stored_state(self) -> dict[str, Tensor]:
         """Return what was trained and the buffers, and the frozen blocks where nobody else has them."""

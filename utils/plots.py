@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -152,6 +153,43 @@ def plot_losses(path: Path, history: Sequence[Mapping[str, float]], score: str, 
         axis.annotate(f"epoch {epochs[best]}: {values[best]:.4f}", (epochs[best], values[best]), color=INK)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def plot_clouds(path: Path, rows: Sequence[Mapping[str, Mapping[str, np.ndarray]]], title: str) -> None:
+    """Draw clouds of points (N, 2), a panel each set of clouds: rows of panels by their title, of clouds by their name.
+
+    The first cloud of a panel is grey and lies below the others. All rows have as many panels; a title may have lines.
+    """
+    columns, names = len(rows[0]), [name for panels in rows for clouds in panels.values() for name in clouds]
+    colors = dict(zip(dict.fromkeys(names), ("#b0b0b0", FORECAST, SIMPLE), strict=False))
+    size = (max(6.5, 0.5 + 3.2 * columns), 0.9 + 3.2 * len(rows))
+    with _figure(path, title, {"fontsize": "medium"}, figsize=size, layout="constrained") as figure:
+        axes, marks = figure.subplots(len(rows), columns, squeeze=False), {}
+        for panels, of_row in zip(rows, axes, strict=True):
+            for (name, clouds), axis in zip(panels.items(), of_row, strict=True):
+                for label, points in clouds.items():
+                    style = {"color": colors[label], "s": 7, "alpha": 0.7, "linewidths": 0}
+                    marks[label] = axis.scatter(*points.T, **style)
+                lines = "\n".join(map(_drawable, name.split("\n")))
+                axis.set_title(lines, fontsize=9, parse_math=False)
+                axis.set_xticks([])
+                axis.set_yticks([])
+        figure.legend(marks.values(), marks.keys(), loc="outside lower center", ncols=4, frameon=False, markerscale=2)
+
+
+def plot_heat_map(path: Path, values: np.ndarray, rows: Sequence[str], title: str, across: str) -> None:
+    """Draw a matrix (R, K) of positive numbers as colours on a logarithmic scale, with the names of its rows.
+
+    Args:
+        across: what the columns are.
+    """
+    with _figure(path, title, {}, figsize=(11, 1.6 + 0.3 * len(rows)), layout="constrained") as figure:
+        axis = figure.subplots()
+        scale = LogNorm(max(values.min(), 1e-3), max(values.max(), 2e-3), clip=True)
+        image = axis.imshow(values, aspect="auto", interpolation="nearest", cmap="magma", norm=scale)
+        axis.set_yticks(range(len(rows)), [_drawable(name) for name in rows], parse_math=False)
+        axis.set_xlabel(across)
+        figure.colorbar(image, ax=axis, pad=0.01)
 
 
 @contextmanager
