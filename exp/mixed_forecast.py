@@ -8,7 +8,7 @@ import numpy as np
 
 from data_provider.factory import ForecastData, load_data
 from data_provider.mix import make_mixed_loader
-from data_provider.windows import Split, make_loader
+from data_provider.windows import Split
 from exp.evaluation import references, scored_targets
 from exp.long_term_forecast import ZeroShotForecast
 from exp.training import Score
@@ -99,7 +99,11 @@ class MixedForecast(ZeroShotForecast):
         if name not in self.naive:
             data, sums = self.sets[name], self._sums(self.sets[name])
             forecast = references(data, self.config.sets[name].data, self.config.data.pred_len, model="")["naive"]
-            for batch in make_loader(data.windows[Split.VAL], self.eval_batch_size):
+            windows, size = data.windows[Split.VAL], self.eval_batch_size
+            for first in range(
+                0, len(windows), size
+            ):  # a loader would draw a random number, in a resumed run once more
+                batch = windows.__getitems__(range(first, min(first + size, len(windows))))
                 sums.add(forecast(batch.origins), batch.y[..., data.scored], scored_targets(batch, data))
             self.naive[name] = sums.mse or 1.0
         return self.naive[name]

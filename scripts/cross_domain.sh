@@ -50,11 +50,12 @@ take() {
 }
 . scripts/read_flags.sh
 
-has "${sources#* }" "${sources%% *}" && refuse "--sources: name each data set once."
 case $sources in
     *' '*) ;;
     *) refuse "--sources $sources: name two data sets or more." ;;
 esac
+# shellcheck disable=SC2086 # names are words
+[ -z "$(printf '%s\n' $sources | sort | uniq -d)" ] || refuse "--sources: name each data set once."
 choose_python
 if [ -z "$targets" ]; then
     present=" $(echo $("$python" -m data_provider.download --present)) "

@@ -124,15 +124,16 @@ class TestARun:
 
 
 class TestWrongInput:
-    def test_another_number_of_channels_is_refused_by_name_and_count(
+    def test_another_number_of_channels_is_refused_where_weights_belong_to_one(
         self, tiny: Tiny, write_csv: WriteCsv, workplace: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        wide = write_csv(name="wide.csv", channels=5)
-        assert run.main(tiny(zero_shot=1, target_data="custom", target_data_path=wide)) == 2
-        error = capsys.readouterr().err
-        assert "wide.csv has 5 channels, custom" in error
-        assert "has 3; they have to be as many" in error
-        assert written(workplace) == []
+        flags = {"zero_shot": 1, "target_data": "custom", "target_data_path": write_csv(name="wide.csv", channels=5)}
+        error = refused(tiny(model="TimesNet", **flags), capsys)
+        assert "wide.csv has 5 channels, custom has 3" in error
+        assert "this TimesNet has weights for one number of them" in error
+        assert run.main(tiny(**flags)) == 0
+        (record,) = zero_shot_records().values()
+        assert len(record["scores"]["metrics"]["CALF"]["standardised"]["per_channel"]) == 5
 
     @pytest.mark.parametrize(
         ("flags", "message"),
