@@ -96,7 +96,7 @@ class EncoderConfig(ModelConfig):
 class BackboneConfig(ModelConfig):
     """What forecasters on the first blocks of a language model are built from."""
 
-    llm: str = flag("gpt2", MODEL_NAME, "the GPT-2: a hub name or a local folder; gpt2-tiny for trials")
+    llm: str = flag("gpt2", MODEL_NAME, "the language model: a hub name or a local folder; gpt2-tiny for trials")
     llm_init: str = flag("pretrained", choice("pretrained", "random"), "pretrained weights, or random ones")
     gpt_layers: int = flag(6, whole(high=1000), "blocks of it to use", aliases=("gpt_layer",))
 
