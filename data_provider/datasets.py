@@ -89,7 +89,7 @@ DATASETS: dict[str, DatasetSpec] = {
 }
 
 
-MIX = "data_provider.mix:MixConfig"
+MIX = "data_provider.mix_config:MixConfig"
 
 
 def config_place(data: str) -> str:

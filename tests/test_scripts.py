@@ -244,11 +244,12 @@ def test_ci_calls_the_test_command() -> None:
 def test_every_flag_the_guides_name_exists() -> None:
     parsers = (build_parser()[0], pca.build_parser(), tables.build_parser(), download.build_parser())
     known = {option for parser in parsers for action in parser._actions for option in action.option_strings}
-    for script in ("reproduce.sh", "ablation.sh"):
+    for script in ("reproduce.sh", "ablation.sh", "cross_domain.sh"):
         known |= set(re.findall(r"^#   (--\w+)", (ROOT / "scripts" / script).read_text(), re.MULTILINE))
     known |= {f"--{name}" for name in flags_of(Options)}
     known |= {
         "--lf",
+        "--no",  # of pip: --no-deps
         "--ff",
         "--multi_gpu",
         "--num_processes",

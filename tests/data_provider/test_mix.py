@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_provider.mix import MixConfig, MixedBatches, make_mixed_loader
+from data_provider.mix import MixedBatches, make_mixed_loader
+from data_provider.mix_config import MixConfig
 from data_provider.windows import Series, WindowDataset
 from tests.conftest import WriteCsv
 from utils.errors import UserError
