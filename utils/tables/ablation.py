@@ -138,6 +138,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         tables = make_tables(*read_records(Path(args.results)))
         for models in map(of_calf, compare(tables)):
             fulls = full_models(models) if models.table == LONG_TERM else {}
+            if not fulls:
+                continue
             pairs = [pair for pair in models.pairs() if fulls.get((pair.protocol, pair.horizon)) == pair.model]
             lines += describe(models, fulls, pairs)
             for i, full in enumerate(dict.fromkeys(pair.model for pair in pairs)):

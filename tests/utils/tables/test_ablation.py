@@ -39,6 +39,7 @@ def test_each_ablation_is_a_row_beside_the_full_model(tmp_path: Path) -> None:
         ablation(tmp_path, 0.0, seed=seed, backbone="none", text_branch="0")
         ablation(tmp_path, 0.09, seed=seed, words="random")
     add(tmp_path, -0.3, model="DLinear")
+    add(tmp_path / "few", -0.3, model="DLinear", percent=10)  # a table without CALF
     text = written(tmp_path)
     none, words = row(text, "CALF, --backbone none --text_branch 0"), row(text, "CALF, --words random")
     assert none[1] == "3" and none[4] == "-0.0500" and none[6] == "better"
