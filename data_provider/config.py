@@ -19,7 +19,16 @@ DATA_HELP = (
     f"{', '.join(DATASETS)}: custom is an own CSV, sample needs no file; or several to train on, with commas between. "
     "If left out custom with --data_path, else the data set of the task"
 )
-DATA_NAMES = Kind(str, lambda text: all(name in DATASETS for name in names_in(text)), row_of(DATASETS).wanted)
+
+
+class _Names(Kind):
+    """Names with commas between; blanks around them do not count."""
+
+    def convert(self, text: str) -> str:
+        return super().convert(",".join(names_in(text)))
+
+
+DATA_NAMES = _Names(str, lambda text: all(name in DATASETS for name in text.split(",")), row_of(DATASETS).wanted)
 TIME_ZONE = Kind(str, lambda name: name in available_timezones(), "a time zone like Europe/Berlin or UTC")
 COLUMN = Kind(str, lambda name: name != "", "the name of a column")
 ENCODING = Kind(str, lambda name: is_encoding(name), "an encoding of text, like utf-8, cp1252, gbk or utf-16")
@@ -78,6 +87,11 @@ class DataConfig:
         "date_col", "columns", "ignore", "id_col", "missing", "fill", "duplicates", "decimal", "encoding", "tz",
     )  # fmt: skip
     of_the_file: ClassVar[frozenset[str]] = frozenset({"root_path", "data_path", *of_reading})
+
+    @classmethod
+    def usual_reading(cls) -> dict[str, Any]:
+        """Return the flags of reading as they are for published files."""
+        return {name: getattr(DataConfig, name) for name in cls.of_reading}
 
     @property
     def parts(self) -> tuple["DataConfig", ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from data_provider.config import DataConfig, names_in
-from data_provider.datasets import find_dataset
+from data_provider.datasets import DATASETS, datasets_root, find_dataset
 from utils.errors import UserError
 from utils.flags import choice, flag, from_json
 
@@ -39,14 +39,23 @@ class MixConfig(DataConfig):
                 "with commas between, none where it is the data set's own: mine.csv,,"
             )
         common = {one.name: getattr(self, one.name) for one in fields(DataConfig)}
-        parts = []
+        own = any(name in DATASETS and find_dataset(name).named_by_user for name in names)
+        parts, places = [], set()
         for name, file in zip(names, files, strict=True):
             if name == "" or find_dataset(name).config != find_dataset(DataConfig.data).config:
                 raise UserError(f"--data {self.data}: {name or 'an empty name'} cannot be trained on with others.")
             root = self.root_path and self._root(name, file or None)
-            part = DataConfig(**common | {"data": name, "data_path": file or None, "root_path": root})
-            if part in parts:
+            spec = find_dataset(name)
+            if spec.made and file:
+                raise UserError(f"--data {self.data}: {name} has no file; leave {file} out of --data_path.")
+            # Beside an own file the flags of reading are about that one.
+            reading = DataConfig.usual_reading() if own and not spec.named_by_user else {}
+            part = DataConfig(**common | {"data": name, "data_path": file or None, "root_path": root} | reading)
+            folder = root or (datasets_root() / spec.folder if spec.folder else "")
+            place = Path(folder, file or spec.file or name).resolve()
+            if place in places:
                 raise UserError(f"--data {self.data}: {name} is named twice with the same file.")
+            places.add(place)
             parts.append(part)
         return tuple(parts)
 

@@ -103,7 +103,7 @@ def examine(name: str, model: OnBackbone, words: Tensor, windows: int, points: i
         UserError: the data are not there, or the words have another width.
     """
     config = trained_config(model.stored.folder, RuntimeOptions())
-    data = load_data(config.data.parts[0], any_target=True)
+    data = load_data(config.data.parts[0])
     test = data.windows[Split.TEST]
     chosen = np.unique(np.linspace(0, len(test) - 1, windows).round().astype(int))
     x = test.__getitems__(chosen.tolist()).x

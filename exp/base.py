@@ -204,15 +204,13 @@ class Experiment(Trainable):
             for name in SIDE_FILES:  # of an earlier training
                 (self.config.checkpoint / name).unlink(missing_ok=True)
 
-    @property
-    def predictor(self) -> Predictor:
-        """Return what forecasts windows with the model as it is now."""
-        return Predictor(self.model, self.compute, self.eval_batch_size, self.config.runtime.num_workers)
+    def predictor(self, channels: int) -> Predictor:
+        """Return what forecasts windows of a series with the model as it is now."""
+        return Predictor(self.model, self.compute, self.eval_batch_size(channels), self.config.runtime.num_workers)
 
-    @property
-    def eval_batch_size(self) -> int:
-        """Return the windows per batch of validation and test, over all processes."""
-        size = evaluation_batch_size(self.sizes()["channels"], self.config.data.pred_len) * self.compute.num_processes
+    def eval_batch_size(self, channels: int) -> int:
+        """Return the windows of a series per batch of validation and test, over all processes."""
+        size = evaluation_batch_size(channels, self.config.data.pred_len) * self.compute.num_processes
         return self.config.runtime.eval_batch_size or size
 
     @property
@@ -226,7 +224,7 @@ class Experiment(Trainable):
         config = self.config
         logger.info("%s on %s, seed %d", config.model, device_name(self.device), config.seed)
         logger.info("  run: %s", config.setting)
-        training = describe_training(config, self.model, self.compute, self.eval_batch_size)
+        training = describe_training(config, self.model, self.compute, self.eval_batch_size(self.sizes()["channels"]))
         for line in (*self.describe_data(), *describe_model(self.model), *training):
             logger.info("  %s", line)
 

@@ -75,7 +75,7 @@ class LongTermForecast(Experiment):
 
     def validate(self) -> float:
         sums = ErrorSums(self.config.data.pred_len, len(self.data.scored_columns))
-        for batch, forecast in self.predictor.batches(self.data, Split.VAL, "validation"):
+        for batch, forecast in self.predictor(len(self.data.columns)).batches(self.data, Split.VAL, "validation"):
             sums.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
         return sums.mse if self.compute.is_main_process else math.nan
 
@@ -101,7 +101,7 @@ class LongTermForecast(Experiment):
             in_domain: whether the target is one of several data sets that were trained on.
         """
         name, runtime = self.config.model, self.config.runtime
-        shuffle, predictor = "none" if target else self.config.shuffle_input, self.predictor
+        shuffle, predictor = "none" if target else self.config.shuffle_input, self.predictor(len(data.columns))
         results, pictures = (shuffle_folder(at, shuffle) for at in (self.config.results, self.config.pictures))
         if target:
             below = in_domain_folder if in_domain else zero_shot_folder
@@ -165,7 +165,7 @@ class LongTermForecast(Experiment):
     def calibrate(self, data: ForecastData) -> Intervals | None:
         """Return prediction intervals from the errors on the validation windows of a series trained on (rank 0)."""
         residuals = Residuals(len(data.windows[Split.VAL]), self.config.data.pred_len, len(data.scored_columns))
-        for batch, forecast in self.predictor.batches(data, Split.VAL, "calibration"):
+        for batch, forecast in self.predictor(len(data.columns)).batches(data, Split.VAL, "calibration"):
             check_finite(forecast, data.source)
             residuals.add(forecast, batch.y[..., data.scored], scored_targets(batch, data))
         if not self.compute.is_main_process:

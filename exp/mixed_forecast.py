@@ -2,6 +2,7 @@
 
 import logging
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from data_provider.windows import Split
 from exp.evaluation import references, scored_targets
 from exp.long_term_forecast import ZeroShotForecast
 from exp.training import Score
-from utils.errors import UserError
+from utils.errors import UserError, shown_path
 from utils.metrics import ErrorSums
 
 logger = logging.getLogger(__name__)
+
+LEAST_ERROR = 1e-8  # MSE of standardized values in float32: below it there is rounding alone
 
 
 class MixedForecast(ZeroShotForecast):
@@ -29,7 +32,7 @@ class MixedForecast(ZeroShotForecast):
     def load_data(self) -> None:
         config, runtime = self.config, self.config.runtime
         marks = config.model_config.reads_marks
-        self.sets = {name: load_data(part, any_target=True, marks=marks) for name, part in config.sets.items()}
+        self.sets = {name: load_data(part, marks=marks) for name, part in config.sets.items()}
         self.data = next(iter(self.sets.values()))
         self._check_sets()
         self.scored = self.data.scored
@@ -65,10 +68,18 @@ class MixedForecast(ZeroShotForecast):
     def data_record(self) -> dict[str, Any]:
         return {
             "source": [data.source for data in self.sets.values()],
-            "columns": {name: list(data.columns) for name, data in self.sets.items()},
+            "columns": [list(data.columns) for data in self.sets.values()],
             "features": self.config.data.features,
             "target": self.config.data.target,
         }
+
+    def restore(self, folder: Path) -> None:
+        super().restore(folder)
+        if self.training.get("data_digest") not in (None, self.trained_on):
+            raise UserError(
+                f"{shown_path(folder)} was trained on several data sets, and these are others: to test it on them, "
+                "leave --data_path out and name them by --target_data and --target_data_path."
+            )
 
     def describe_data(self) -> list[str]:
         config, batches = self.config.data, self.train_loader.batch_sampler.counts
@@ -85,7 +96,8 @@ class MixedForecast(ZeroShotForecast):
         ratios = []
         for name, data in self.sets.items():
             sums = self._sums(data)
-            for batch, forecast in self.predictor.batches(data, Split.VAL, f"validation, {name}"):
+            predictor = self.predictor(len(data.columns))
+            for batch, forecast in predictor.batches(data, Split.VAL, f"validation, {name}"):
                 sums.add(forecast, batch.y[..., data.scored], scored_targets(batch, data))
             if self.compute.is_main_process:
                 ratios.append(sums.mse / self._naive_error(name))
@@ -95,17 +107,19 @@ class MixedForecast(ZeroShotForecast):
         return ErrorSums(self.config.data.pred_len, len(data.scored_columns))
 
     def _naive_error(self, name: str) -> float:
-        """Return the MSE of the naive forecast on the validation windows; 1 where that makes no error at all."""
+        """Return the MSE of the naive forecast on the validation windows; 1 where these do not vary."""
         if name not in self.naive:
             data, sums = self.sets[name], self._sums(self.sets[name])
             forecast = references(data, self.config.sets[name].data, self.config.data.pred_len, model="")["naive"]
-            windows, size = data.windows[Split.VAL], self.eval_batch_size
+            windows, size = data.windows[Split.VAL], self.eval_batch_size(len(data.columns))
             for first in range(
                 0, len(windows), size
             ):  # a loader would draw a random number, in a resumed run once more
                 batch = windows.__getitems__(range(first, min(first + size, len(windows))))
                 sums.add(forecast(batch.origins), batch.y[..., data.scored], scored_targets(batch, data))
-            self.naive[name] = sums.mse or 1.0
+            self.naive[name] = sums.mse if sums.mse > LEAST_ERROR else 1.0
+            if sums.mse <= LEAST_ERROR:
+                logger.info("note: %s does not vary over its validation windows: its MSE counts as it is", name)
         return self.naive[name]
 
     def test(self) -> list[dict[str, Any]]:

@@ -138,7 +138,7 @@ class ShortTermForecast(Experiment):
     def _forecast_all(self, before_end: int, name: str) -> np.ndarray:
         """Return the forecasts (N, H) that follow the value ``before_end`` before the end of each training series."""
         x = last_windows(self.series, max(self.config.data.seq_len, self.model.lookback), before_end)
-        predictor = self.predictor
+        predictor = self.predictor(self.sizes()["channels"])
         parts = x.split(predictor.batch_size)
         with predictor.evaluating():
             forecasts = [predictor.forecast_sharded(part) for part in Progress(parts, name, len(parts))]

@@ -21,7 +21,7 @@ def target_configs(source: DataConfig, runtime: RuntimeOptions) -> dict[str, Dat
     """
     if not (named := _named_targets(runtime)):
         return {}
-    source = source.parts[0]
+    parts, source = source.parts, source.parts[0]
     kind = find_dataset(source.data).config
     fitting = [name for name, spec in DATASETS.items() if spec.config == kind]
     found: dict[str, DataConfig] = {}
@@ -33,11 +33,13 @@ def target_configs(source: DataConfig, runtime: RuntimeOptions) -> dict[str, Dat
         spec, folder = find_dataset(name), source.root_path
         beside = folder and (Path(folder) / (file or spec.file or "")).is_file()
         root = runtime.target_root_path or (folder if beside else None)
-        published = {} if spec.named_by_user else {each: getattr(DataConfig, each) for each in DataConfig.of_reading}
+        published = {} if spec.named_by_user else DataConfig.usual_reading()
         config = replace(source, data=name, root_path=root, data_path=file, percent=100, freq=None, **published)
         if config in found.values():
             raise UserError(f"--target_data names {name} twice with the same file.")
         try:
+            if len(parts) > 1 and any(config.files() == part.files() != () for part in parts):
+                raise UserError(f"--data names {name} too: it is tested without being named here; leave it out.")
             found[_name(config)] = config
         except UserError as error:
             raise of_target(error) from error

@@ -44,10 +44,9 @@ class TrainedSeries:
         Raises:
             UserError: a part is missing or not possible.
         """
-        if "," in str(model.stored.extras.get("data", {}).get("config", {}).get("data")):
-            where = shown_path(model.stored.folder)
-            raise UserError(f"{where} was trained on several data sets; it is tested, on others by --target_data.")
         try:
+            if "," in str(model.stored.extras["data"]["config"]["data"]):
+                raise UserError("it was trained on several data sets, and has no scale of its own")
             return cls._from_json(model.stored.extras, model.config.channels)
         except (KeyError, TypeError, OverflowError, UserError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else error

@@ -73,7 +73,7 @@ class Backbone:
         origin = {
             "name": name,
             "init": init,
-            "fingerprint": fingerprint(dict(model.named_parameters())),
+            "fingerprint": fingerprint(dict(model.named_parameters()) | _rotary_positions(model)),
             "stored": init == "random" or Path(name).is_dir(),  # what another machine would not find
             "config": {key: value for key, value in model.config.to_diff_dict().items() if value is not None},
         }
@@ -88,6 +88,11 @@ class Backbone:
     def label(self) -> str:
         """Return name and initialization, in words."""
         return f"{self.origin['name']} ({self.origin['init']})"
+
+
+def _rotary_positions(model: PreTrainedModel) -> dict[str, Tensor]:
+    """Return the frequencies of rotary positions, which follow from the configuration alone."""
+    return {name: buffer for name, buffer in model.named_buffers() if name.endswith("inv_freq")}
 
 
 def load_backbone(llm: str, init: Initialization, layers: int) -> Backbone:

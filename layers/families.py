@@ -34,7 +34,10 @@ ROTARY: dict[str, tuple[str, ...]] = {
     "linear": ("factor",),
     "llama3": ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"),
 }
+# Keys that make another network of one.
+USUAL = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute"}
 MOST_BLOCKS = 1000
+MOST_ROTARY = 1e30
 MOST = 2**20  # of any other number: width, positions, tokens
 
 
@@ -149,6 +152,11 @@ def checked_config(content: Any) -> PreTrainedConfig:
     given = {config_class.attribute_map.get(name, name): value for name, value in content.items()}
     if "rope_parameters" in settings:
         _check_rotary_positions(given)
+    for name in sorted(settings & given.keys()):
+        _check_number(name, given[name])
+    for name, usual in USUAL.items():
+        if content.get(name, usual) != usual:
+            raise UserError(f"the backbone's {name} is {repr(content[name])[:40]}; only {usual!r} is computed here")
     try:
         with quiet_transformers():
             config = config_class(**{name: given[name] for name in given.keys() & settings})
@@ -163,6 +171,8 @@ def checked_config(content: Any) -> PreTrainedConfig:
     for name in sorted(settings):
         _check_number(name, getattr(config, name, None))
     _check_architecture(config, FAMILIES[kind].activation)
+    if not 0 <= (config.pad_token_id or 0) < config.vocab_size:
+        config.pad_token_id = None  # of no use here, and transformers stops at it
     return config
 
 
@@ -210,7 +220,7 @@ def _check_rotary_positions(given: Mapping[str, Any]) -> None:
     theta = {"rope_theta": given["rope_theta"]} if "rope_theta" in given else {}
     numbers = theta | dict.fromkeys(ROTARY[kind]) | numbers
     for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST_ROTARY:
             raise UserError(f"the backbone's {name} is {repr(value)[:40]}; it has to be a positive number")
 
 

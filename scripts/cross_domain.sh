@@ -6,8 +6,8 @@
 #                              [FLAGS of run.py …]
 #
 #   --sources   the data sets to train on, two or more with commas between; ETTh1,ETTm1,weather if left out
-#   --targets   the data sets to test on beside them; if left out illness and those of ETT that are not trained on, as
-#               far as they lie on disk
+#   --targets   the data sets to test on beside them; if left out illness (at 96 steps, for more it is too short) and
+#               those of ETT that are not trained on, as far as they lie on disk
 #   --horizons  some of 96,192,336,720; 96 if left out
 #   --rows      some of full,random,none with commas between; all if left out: the pretrained language model, a random
 #               one, and neither language model nor text branch
@@ -56,10 +56,14 @@ case $sources in
 esac
 # shellcheck disable=SC2086 # names are words
 [ -z "$(printf '%s\n' $sources | sort | uniq -d)" ] || refuse "--sources: name each data set once."
+for target in $targets; do
+    ! has "$sources" "$target" || refuse "--targets: $target is trained on, and tested without being named."
+done
 choose_python
 if [ -z "$targets" ]; then
     present=" $(echo $("$python" -m data_provider.download --present)) "
     for target in illness ETTh1 ETTh2 ETTm1 ETTm2; do
+        [ "$target" != illness ] || [ "$horizons" = 96 ] || continue # too short for more
         has "$sources" "$target" || ! has "$present" "$target" || targets="$targets $target"
     done
 fi

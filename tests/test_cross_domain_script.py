@@ -43,6 +43,11 @@ def test_without_other_data_sets_those_trained_on_alone_are_tested(shell: Shell)
     assert [(args.target_data, args.zero_shot) for args in shell.parsed] == [(None, 0)]
 
 
+def test_illness_is_too_short_for_longer_horizons(shell: Shell) -> None:
+    assert shell.run(CROSS_DOMAIN, "--horizons", "192", present=["illness", "ETTm2"]).returncode == 0
+    assert {args.target_data for args in shell.parsed} == {"ETTm2"}
+
+
 def test_a_failure_does_not_stop_the_others_and_is_listed(shell: Shell) -> None:
     done = shell.run(CROSS_DOMAIN, fail="*--llm_init random*")
     assert done.returncode == 1
@@ -55,6 +60,7 @@ def test_a_failure_does_not_stop_the_others_and_is_listed(shell: Shell) -> None:
         (["--sources", "ETTh1"], "--sources ETTh1: name two data sets or more."),
         (["--sources", "ETTh1,ETTh1"], "--sources: name each data set once."),
         (["--sources", "ETTh1,ETTh9"], "--sources ETTh1,ETTh9: choose some of ETTh1, ETTh2"),
+        (["--targets", "illness,weather"], "--targets: weather is trained on, and tested without being named."),
         (["--targets", "m4"], "--targets m4: choose some of"),
         (["--rows", "half"], "--rows half: choose some of full, random, none"),
         (["--seed", "7"], "--seed: the seeds are 2021 and on"),

@@ -27,7 +27,7 @@ class LastStep(LongTermForecast):
     def test(self) -> list[dict[str, Any]]:
         errors = [
             (forecast[:, -1] - batch.y[:, -1]).abs().mean().item()
-            for batch, forecast in self.predictor.batches(self.data, Split.TEST, "test")
+            for batch, forecast in self.predictor(len(self.data.columns)).batches(self.data, Split.TEST, "test")
         ]
         scores = {"last_step_mae": float(np.mean(errors))}
         path = self.config.results / RECORD

@@ -11,6 +11,7 @@ from data_provider.mix_config import MixConfig
 from data_provider.windows import Series, WindowDataset
 from tests.conftest import WriteCsv
 from utils.errors import UserError
+from utils.flags import convert, flags_of
 
 
 def batches(sizes: list[int], mix: str, seed: int = 0, batch_size: int = 4) -> list[list[tuple[int, int]]]:
@@ -104,12 +105,24 @@ def test_a_stored_configuration_without_its_files_is_refused(write_csv: WriteCsv
         ("ETTh1,ETTh9", None, "no such data set"),
         ("ETTh1,ETTh1", None, "ETTh1 is named twice with the same file"),
         ("custom,custom", "a.csv,a.csv", "custom is named twice"),
+        ("custom,custom", "a.csv,./a.csv", "custom is named twice"),
+        ("sample,ETTh1", "a.csv,", "sample has no file; leave a.csv out"),
         ("custom,ETTh1", "a.csv", r"names 2 data sets and --data_path 1 file\(s\)"),
     ],
 )
 def test_names_that_do_not_go_together_are_refused(data: str, files: str | None, message: str) -> None:
     with pytest.raises(UserError, match=message):
         config(data, files)
+
+
+def test_flags_of_reading_are_those_of_own_files_where_there_are_some() -> None:
+    own, published = config("custom,ETTh1", "a.csv,", date_col="Date,Time").parts
+    assert (own.date_col, published.date_col) == ("Date,Time", None)
+    assert {part.date_col for part in config("ETTh1,weather", date_col="date").parts} == {"date"}
+
+
+def test_blanks_between_names_do_not_count() -> None:
+    assert convert(flags_of(MixConfig)["data"], "ETTh1, weather") == "ETTh1,weather"
 
 
 def test_a_path_with_a_comma_is_refused(tmp_path: Path, write_csv: WriteCsv) -> None:

@@ -83,6 +83,36 @@ def test_a_stored_model_is_tested_again_with_the_same_scores(mixed: Tiny, write_
         assert scores(records()) == first
 
 
+def test_a_stored_model_is_tested_again_where_its_files_have_moved_and_on_no_others(
+    mixed: Tiny, files: tuple[Path, Path], workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(mixed()) == 0
+    first, (folder,) = scores(records()), Path("checkpoints").iterdir()
+    moved = [shutil.move(path, workplace / f"moved-{path.name}") for path in files]
+    load = ["--is_training", "0", "--load", str(folder), "--device", "cpu", "--data_path"]
+    shutil.rmtree("results")
+    assert run.main([*load, ",".join(map(str, moved))]) == 0
+    assert [one["mse"] for one in scores(records()).values()] == [one["mse"] for one in first.values()]
+    hourly_table(rows=300, seed=11).to_csv(moved[0], index=False)
+    assert "name them by --target_data" in refused([*load, ",".join(map(str, moved))], capsys)
+
+
+def test_a_data_set_that_does_not_vary_in_validation_does_not_decide_alone(
+    mixed: Tiny, tiny: Tiny, write_csv: WriteCsv, files: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    table = hourly_table(rows=300)
+    table.loc[180:245, ["c0", "c1", "OT"]] = 5.0
+    constant = write_csv(table, name="constant.csv")
+    experiment = prepared(mixed(data_path=f"{files[0]},{constant}"), MixedForecast)
+    assert experiment.validate() < 1000
+    assert "does not vary over its validation windows" in caplog.text
+
+
+def test_batches_of_a_test_are_as_large_as_its_channels_allow(mixed: Tiny) -> None:
+    experiment = prepared(mixed(), MixedForecast)
+    assert experiment.predictor(3).batch_size > 100 * experiment.predictor(3000).batch_size > 0
+
+
 def test_a_forecaster_of_several_series_is_refused_with_what_it_is_for(mixed: Tiny, workplace: Path) -> None:
     assert run.main(mixed()) == 0
     (folder,) = Path("checkpoints").iterdir()
@@ -97,8 +127,9 @@ def test_the_best_epoch_has_the_lowest_mean_of_errors_relative_to_naive_ones(mix
     for data in experiment.sets.values():
         val, errors, naive = data.windows[next(s for s in data.windows if s.value == "val")], [], []
         batch = val.__getitems__(range(len(val)))
-        with experiment.predictor.evaluating():
-            errors.append(((experiment.predictor.forecast(batch.x) - batch.y) ** 2).double().mean())
+        predictor = experiment.predictor(len(data.columns))
+        with predictor.evaluating():
+            errors.append(((predictor.forecast(batch.x) - batch.y) ** 2).double().mean())
             naive.append(((batch.x[:, -1:] - batch.y) ** 2).double().mean())
         ratios.append(float(errors[0] / naive[0]))
     assert experiment.validate() == pytest.approx(np.mean(ratios), rel=1e-5)
@@ -156,6 +187,7 @@ def test_weights_for_one_number_of_channels_say_so() -> None:
         ({"data": "custom,custom,ETTh1"}, "names 3 data sets and --data_path 2 file(s)"),
         ({"zero_shot": 1}, "--zero_shot 1 needs --target_data"),
         ({"features": "S", "target": "c1"}, "c1"),
+        ({"target": "XX"}, "XX"),
     ],
 )
 def test_what_cannot_be_ends_before_training_with_one_message(
@@ -163,6 +195,13 @@ def test_what_cannot_be_ends_before_training_with_one_message(
 ) -> None:
     assert message in refused(mixed(**flags), capsys)
     assert written(workplace) == []
+
+
+def test_a_series_trained_on_is_no_target(
+    mixed: Tiny, files: tuple[Path, Path], workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = mixed(target_data="custom", target_data_path=files[1])
+    assert "it is tested without being named here" in refused(flags, capsys)
 
 
 def test_more_channels_than_positions_are_refused(

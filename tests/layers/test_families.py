@@ -1,6 +1,7 @@
 """Families of language models: each is a row, and each can be everything that a backbone is."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -182,12 +183,36 @@ def test_older_and_newer_files_say_the_base_of_rotary_positions(given: dict[str,
         ({"model_type": "qwen2", "num_key_value_heads": 12, "layer_types": ["linear_attention"] * 2}, "layer_types"),
         ({"model_type": "qwen2", "num_key_value_heads": 12, "layer_types": ["sliding_attention"] * 2}, "layer_types"),
         ({"model_type": "qwen2", "num_key_value_heads": 12, "layer_types": ["full_attention"]}, "layer_types"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0"),
+        ({"rope_theta": 10**400}, "rope_theta is 1000"),
+        ({"model_type": "bert", "is_decoder": True}, "is_decoder is True; only False is computed here"),
+        ({"model_type": "bert", "add_cross_attention": True}, "add_cross_attention is True"),
+        (
+            {"model_type": "bert", "position_embedding_type": "relative_key"},
+            "position_embedding_type is 'relative_key'",
+        ),
         ({"model_type": "t5"}, "is a t5 model; this program knows gpt2, bert, llama, mistral, qwen2, qwen3"),
     ],
 )
 def test_a_configuration_that_cannot_be_is_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         checked_config({**ROTARY, **wrong})
+
+
+@pytest.mark.parametrize("token", [-1, 512, 99999])
+@pytest.mark.parametrize("family", ["bert", "llama"])
+def test_a_padding_token_outside_the_vocabulary_does_no_harm(family: str, token: int) -> None:
+    sizes = {**FAMILIES[family].sizes[f"{family}-tiny"], "pad_token_id": token}
+    FAMILIES[family].make(checked_config({"model_type": family, **sizes}))
+
+
+def test_rotary_positions_of_another_base_have_another_fingerprint(folders: dict[str, Path], tmp_path: Path) -> None:
+    other = shutil.copytree(folders["llama"], tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    config["rope_parameters"]["rope_theta"] = 10.0
+    (other / "config.json").write_text(json.dumps(config))
+    one, two = (load_backbone(str(folder), "pretrained", 2).origin for folder in (folders["llama"], other))
+    assert one["fingerprint"] != two["fingerprint"]
 
 
 def test_sliding_windows_of_the_kept_blocks_alone_are_stored(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ RECORD_PARTS = {
     "task.name": str, "task.title": str, "task.metrics": list, "run.seed": int, "run.config": dict, "data.name": str,
     "data.digest": str, "data.config": dict, "data.config.file": str | None, "data.config.seq_len": int | None,
     "data.config.pred_len": int | None, "data.config.percent": int | None, "data.config.features": str | None,
-    "data.target_data": str | None, "data.in_domain": bool | None, "data.shuffle_input": str | None,
+    "data.config.files": list | None, "data.target_data": str | None, "data.in_domain": bool | None,
+    "data.shuffle_input": str | None,
     "data.selected_on": str | None, "model.name": str, "model.config": dict,
     "model.config.gpt_layers": int | None, "model.switches": dict | None, "model.origin": dict,
     "model.origin.backbone": dict | None,
@@ -215,13 +216,15 @@ def cell_of(record: Record) -> tuple[Block, str]:
     flags, backbone = data["config"], model["origin"].get("backbone") or {}
     horizon = flags["seasonal_patterns"] if m4 else str(flags.get("pred_len", NOTHING))
     features = flags.get("features") or "M"
-    file = flags.get("file") if data["name"] == "custom" else None
+    names = data["name"].split(",")
+    files = flags["files"] if len(flags.get("files") or ()) == len(names) else [flags.get("file")] * len(names)
+    names = [_own_name(*one) for one in zip(names, files, strict=True)]
     series = record.content["scores"]["metrics"][model["name"]]["series"] if m4 else 0
     shuffled = {"shuffle_input": data["shuffle_input"]} if data.get("shuffle_input") else {}
     switches = {**(model.get("switches") or {}), **shuffled}
     block = Block(
         table=record.section,
-        data="/".join(Path(file).parts[-2:]) if file else data["name"],  # folder and file
+        data=",".join(names),
         target=data.get("target_data") or "",
         percent=flags.get("percent") or 100,
         features=features if features == "M" else f"{features} {flags.get('target')}",
@@ -235,6 +238,11 @@ def cell_of(record: Record) -> tuple[Block, str]:
         gpt_layers=(model["config"].get("gpt_layers") or 0) if backbone else 0,
     )
     return block, horizon
+
+
+def _own_name(name: str, file: object) -> str:
+    """Return the name of a data set, of an own file its folder and name."""
+    return "/".join(Path(str(file)).parts[-2:]) if name == "custom" and file else name
 
 
 def settings(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.records import write
+from tests.helpers.records import long_term, write
 from tests.utils.tables.test_comparison import add
 from utils.tables.cross_domain import main
+from utils.tables.records import Record, cell_of
 
 DATA = "ETTh1,weather"
 
@@ -58,3 +59,12 @@ def test_without_two_models_it_says_what_makes_them(tmp_path: Path, runs: int) -
         add_to(tmp_path, "full", "ETTh1", 0.0, in_domain=True)
     add(tmp_path / "other", 0.0)
     assert "scripts/cross_domain.sh trains them" in written(tmp_path)
+
+
+def test_mixes_of_other_own_files_are_other_cells() -> None:
+    blocks = []
+    for file in ("/data/a.csv", "/data/b.csv"):
+        content = long_term(data="custom,ETTh1", target="illness")
+        content["data"]["config"]["files"] = [file, "/data/ETTh1.csv"]
+        blocks.append(cell_of(Record(0.0, content))[0])
+    assert [block.data for block in blocks] == ["data/a.csv,ETTh1", "data/b.csv,ETTh1"]
