@@ -60,7 +60,7 @@ class Trainable(ABC):
         """Return the training loss of a batch, a mean over its windows."""
         batch = batch.to(self.compute.device)
         with self.compute.autocast():
-            return self.model.training_loss(batch.x, batch.y, batch.mask, self.scored)
+            return self.model.training_loss(batch.x, batch.y, batch.mask, self.scored, **batch.covariates)
 
     @abstractmethod
     def validate(self) -> float:

@@ -5,11 +5,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
 import models
 import run
 from data_provider.windows import calendar_marks
 from exp.forecaster import Forecaster
+from models.base import Model, Output
 from tests.conftest import WriteCsv, hourly_table
 from tests.helpers.commands import small, succeed
 from utils.flags import flags_of
@@ -39,6 +41,22 @@ def test_a_model_forecasts_by_the_marks_of_its_window(
     (_, with_marks) = sorted(succeed([*argv, "--marks", "1"]), key=lambda record: record["model"]["config"]["marks"])
     assert with_marks["model"]["config"]["marks"] == 1
     assert with_marks["scores"]["mse"] != without["scores"]["mse"]
+
+
+@every_reader
+def test_a_model_trains_on_the_marks_of_its_windows(
+    name: str, write_csv: WriteCsv, workplace: Path, tiny_gpt2: Path, tiny_words: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    kind, forward = models.find_model(name), models.find_model(name).forward
+
+    def watched(self: Model, x: Tensor, marks: Tensor | None = None) -> Output:
+        seen.append((self.training, None if marks is None else tuple(marks.shape[1:])))
+        return forward(self, x, marks)
+
+    monkeypatch.setattr(kind, "forward", watched)
+    succeed(flags(name, write_csv(), tiny_gpt2, tiny_words, marks=1))
+    assert set(seen) == {(True, (24, 4)), (False, (24, 4))}
 
 
 @every_reader
