@@ -80,7 +80,12 @@ def _check_purpose(config: RunConfig, command: Command) -> None:
             "--is_training 0 --load CHECKPOINT --data_path FILE."
         )
     if command.do_predict:
-        check_steps(config.runtime.predict_len or data.pred_len, data.pred_len, data.features)
+        steps = config.runtime.predict_len or data.pred_len
+        check_steps(steps, data.pred_len, data.features)
+        if data.future_cols and command.is_training:
+            from data_provider.known import check_future
+
+            check_future(data, max(steps, data.pred_len), config.runtime.future_path)
 
 
 def run_seed(config: RunConfig, command: Command) -> Records:

@@ -2,6 +2,7 @@
 
 import codecs
 import os
+import re
 from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
@@ -10,7 +11,7 @@ from zoneinfo import available_timezones
 
 from data_provider.datasets import DATASETS, DatasetSpec, datasets_root, find_dataset
 from utils.errors import UserError
-from utils.flags import FILE, PATH, TEXT, Kind, choice, convert, flag, flags_of, from_json, row_of, whole
+from utils.flags import FILE, PATH, SWITCH, TEXT, Kind, choice, convert, flag, flags_of, from_json, row_of, whole
 from utils.m4.patterns import PATTERNS, Pattern
 
 M4_SAMPLES = 48_000  # in an epoch, at least: as many as the largest pattern, Monthly, has series
@@ -31,6 +32,10 @@ class _Names(Kind):
 DATA_NAMES = _Names(str, lambda text: all(name in DATASETS for name in text.split(",")), row_of(DATASETS).wanted)
 TIME_ZONE = Kind(str, lambda name: name in available_timezones(), "a time zone like Europe/Berlin or UTC")
 COLUMN = Kind(str, lambda name: name != "", "the name of a column")
+COUNTRIES = _Names(
+    str, lambda text: all(re.fullmatch("[A-Z]{2}(-[A-Za-z0-9]{1,6})?", name) for name in text.split(",")),
+    "codes of countries with commas between, like DE,US or DE-BY",
+)  # fmt: skip
 ENCODING = Kind(str, lambda name: is_encoding(name), "an encoding of text, like utf-8, cp1252, gbk or utf-16")
 
 
@@ -83,6 +88,14 @@ class DataConfig:
     encoding: str | None = flag(None, ENCODING, "encoding of the file's text, like gbk or cp1252; found if left out")
     tz: str | None = flag(None, TIME_ZONE, "time zone of a clock that writes no offsets from UTC, like Europe/Berlin")
 
+    future_cols: str | None = flag(
+        None, COLUMN, "columns known in advance, with commas between: read with their future values, never forecast"
+    )
+    calendar: int = flag(0, SWITCH, "1: hour, weekday, month and day of year are columns known in advance")
+    holidays: str | None = flag(
+        None, COUNTRIES, "countries whose public holidays are such columns, like DE,US or DE-BY (package holidays)"
+    )
+
     of_reading: ClassVar[tuple[str, ...]] = (
         "date_col", "columns", "ignore", "id_col", "missing", "fill", "duplicates", "decimal", "encoding", "tz",
     )  # fmt: skip
@@ -102,7 +115,13 @@ class DataConfig:
     def slug(self) -> str:
         """Return what the data are in the name of a run."""
         few_shot = "" if self.percent == 100 else f"_p{self.percent}"
-        return f"{self.data}_ft{self.features}_sl{self.seq_len}_pl{self.pred_len}{few_shot}"
+        known = "".join(f"_{name}" for name in (self.future_cols, self.calendar and "calendar", self.holidays) if name)
+        return f"{self.data}_ft{self.features}_sl{self.seq_len}_pl{self.pred_len}{few_shot}{known}"
+
+    @property
+    def known_flags(self) -> list[str]:
+        """Return the flags that ask for columns known in advance."""
+        return [f"--{name}" for name in ("future_cols", "calendar", "holidays") if getattr(self, name)]
 
     def files(self) -> tuple[Path, ...]:
         """Return the absolute paths of the files that are read; raise UserError if one is not there or not named."""
@@ -146,6 +165,7 @@ class M4Config:
     root_path: str | None = flag(None, FILE, "folder of the files")
 
     of_the_file: ClassVar[frozenset[str]] = frozenset({"root_path"})
+    known_flags: ClassVar[tuple[str, ...]] = ()
 
     @property
     def pattern(self) -> Pattern:

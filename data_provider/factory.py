@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from data_provider.config import DataConfig, data_file
 from data_provider.datasets import Borders, DatasetSpec, find_dataset
 from data_provider.extremes import Bounds, extreme_notes, find_bounds
+from data_provider.known import KnownColumns, fit_known
 from data_provider.reading import Frame, Reading, describe, holes, read_frame, read_table, season_length
 from data_provider.windows import Series, Split, WindowDataset, calendar_marks, make_windows, shorter_windows
 from utils.errors import UserError
@@ -23,6 +24,7 @@ class ForecastData:
     Attributes:
         columns: C names, the target last
         scored: the channels that loss and metrics look at
+        known: the columns that are known in advance
         value_column: of a long table, what its series hold
         form: how the dates are written, where they are no ISO dates
         scaler: mean and population standard deviation per channel, of the full training split
@@ -32,6 +34,7 @@ class ForecastData:
 
     columns: tuple[str, ...]
     scored: slice
+    known: KnownColumns
     scaler: StandardScaler
     dates: pd.DatetimeIndex
     date_column: str
@@ -74,16 +77,20 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
     bounds = find_bounds(frame) if spec.named_by_user else None
     scaler, series, constant = _standardize(frame, borders, bounds)
     series.marks = calendar_marks(frame.dates) if marks else None
+    known, said = fit_known(config, frame, borders.train)
+    series.known = known.tensor(frame.known and frame.known.values[: len(frame.dates)], frame.dates)
     season = season_of(frame, config)
     has_season = season <= borders.val
     windows = {
         split: make_windows(series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source)
         for split in Split
     }
-    lacking = f"there is no seasonal naive forecast: a season takes {season} rows, more than lie before the test"
+    no_season = f"there is no seasonal naive forecast: a season takes {season} rows, more than lie before the test"
+    lacking = () if has_season else (no_season,)
     return ForecastData(
         columns=frame.columns,
         scored=slice(-1, None) if config.features == "MS" else slice(None),
+        known=known,
         scaler=scaler,
         dates=frame.dates,
         date_column=frame.date_column,
@@ -95,7 +102,7 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
         series=series,
         windows=windows,
         source=frame.source,
-        notes=(*frame.notes, *notes, *extreme_notes(frame, bounds), *constant, *(() if has_season else (lacking,))),
+        notes=(*frame.notes, *notes, *extreme_notes(frame, bounds), *constant, *said, *lacking),
     )
 
 
@@ -140,11 +147,11 @@ def _standardize(
     return scaler, Series(values, None if frame.filled is None else ~frame.filled, clipped=clipped), notes
 
 
-def quality_report(config: DataConfig, check_channels: Callable[[int], None] | None = None) -> list[str]:
+def quality_report(config: DataConfig, check_channels: Callable[[int, int], None] | None = None) -> list[str]:
     """Return what ``--check_data`` prints; raise UserError if the file cannot be read at all.
 
     Args:
-        check_channels: raises UserError where a model has no room for so many channels.
+        check_channels: raises UserError where a model has no room for so many channels and known columns.
     """
     spec = find_dataset(config.data)
     path = data_file(config, spec)
@@ -155,7 +162,7 @@ def quality_report(config: DataConfig, check_channels: Callable[[int], None] | N
         data = load_data(config)
         notes = data.notes
         if check_channels:
-            check_channels(len(data.columns))
+            check_channels(len(data.columns), len(data.known.names))
         verdict = "The file can be used as it is."
     except UserError as error:
         verdict = f"The file cannot be used as it is: {error}"

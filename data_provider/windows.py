@@ -33,17 +33,19 @@ class Batch(NamedTuple):
         x: (B, L, C) in float32, what a model sees
         y: (B, H, C) in float32, the truth
         origins: (B,), the row of each y's first step in the series; None for samples of many series
-        known: (B, H, C), False where y was filled in and is not scored; None where nothing was filled
+        observed: (B, H, C), False where y was filled in and is not scored; None where nothing was filled
         mask: (B, H, C), 0 where y lies beyond the end of its series, else 1; None where no y does
         marks: (B, L, 4), calendar marks of the steps of x; None for models that read none
+        known: (B, L + H, F), standardised, the columns known in advance over x and y; None where there are none
     """
 
     x: Tensor
     y: Tensor
     origins: Tensor | None = None
-    known: Tensor | None = None
+    observed: Tensor | None = None
     mask: Tensor | None = None
     marks: Tensor | None = None
+    known: Tensor | None = None
 
     @property
     def size(self) -> int:
@@ -52,7 +54,7 @@ class Batch(NamedTuple):
     @property
     def covariates(self) -> dict[str, Tensor]:
         """Return what a model's forward takes beside x, by name."""
-        return {} if self.marks is None else {"marks": self.marks}
+        return {name: part for name in ("marks", "known") if (part := getattr(self, name)) is not None}
 
     def rows(self, rows: slice) -> "Batch":
         """Return some of the windows."""
@@ -80,23 +82,26 @@ class Series:
         truth: what is scored
 
     Args:
-        known: (T, C), False where a value was filled in; None where none was.
+        observed: (T, C), False where a value was filled in; None where none was.
         marks: (T, 4), calendar marks; None for models that read none.
         clipped: (T, C), the values without extreme ones; None where there are none.
+        known: (T, F), the columns known in advance; None where there are none.
     """
 
     def __init__(
         self,
         values: np.ndarray,
-        known: np.ndarray | None = None,
+        observed: np.ndarray | None = None,
         marks: Tensor | None = None,
         clipped: np.ndarray | None = None,
+        known: Tensor | None = None,
     ) -> None:
         self.values = values
         self.truth = torch.from_numpy(values.astype(np.float32))
         self.tensor = self.truth if clipped is None else torch.from_numpy(clipped.astype(np.float32))
-        self.known = None if known is None else torch.from_numpy(known)
+        self.observed = None if observed is None else torch.from_numpy(observed)
         self.marks = marks
+        self.known = known
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +127,10 @@ class WindowDataset(Dataset):
         y = windows[:, self.lookback :]
         if self.series.truth is not self.series.tensor and not self.trains:
             y = self.series.truth[rows[:, self.lookback :]]
-        known = None if self.series.known is None else self.series.known[rows[:, self.lookback :]]
+        observed = None if self.series.observed is None else self.series.observed[rows[:, self.lookback :]]
         marks = None if self.series.marks is None else self.series.marks[rows[:, : self.lookback]]
-        return Batch(windows[:, : self.lookback], y, origins, known, marks=marks)
+        known = None if self.series.known is None else self.series.known[rows]
+        return Batch(windows[:, : self.lookback], y, origins, observed, marks=marks, known=known)
 
     def looking_back(self, steps: int, source: str) -> "WindowDataset":
         """Return the windows with at least ``steps`` rows of x; raise UserError if the series begins too late."""
@@ -271,11 +277,11 @@ class M4Samples(Dataset):
         first, ends = self._first[chosen], self._ends[chosen]
         share = torch.rand(len(chosen), generator=self.generator, dtype=torch.float64)
         cuts = first + (share * (ends - first)).long()
-        values, known = self.series.around(chosen, cuts, self.seq_len, self.horizon)
+        values, inside = self.series.around(chosen, cuts, self.seq_len, self.horizon)
         future = cuts[:, None] + torch.arange(self.horizon)
-        known = known[:, self.seq_len :] * (future < ends[:, None])
-        x, y = values[:, : self.seq_len], values[:, self.seq_len :] * known
-        return Batch(x[..., None], y[..., None], mask=known[..., None])
+        seen = inside[:, self.seq_len :] * (future < ends[:, None])
+        x, y = values[:, : self.seq_len], values[:, self.seq_len :] * seen
+        return Batch(x[..., None], y[..., None], mask=seen[..., None])
 
 
 def last_windows(series: FlatSeries, seq_len: int, before_end: int) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 import models
 from data_provider.factory import load_data
-from data_provider.windows import Split
+from data_provider.windows import Batch, Split
 from exp.options import RuntimeOptions
 from exp.runs import trained_config
 from layers.backbone import Stack, load_backbone
@@ -52,7 +52,7 @@ class Examined:
     """A trained model, and the states of its branches on some windows.
 
     Attributes:
-        windows: (B, L, C), what it saw.
+        windows: what it saw.
         states: by branch, ``time`` first: (S, D) after each of the N blocks, the tokens themselves first; equal rows
             belong together. ``projected time`` and ``projected text`` are what the feature loss compares.
         words: (K, D), likewise, of the words as one sequence, as far as there are positions for them.
@@ -61,7 +61,7 @@ class Examined:
     name: str
     model: OnBackbone
     columns: tuple[str, ...]
-    windows: Tensor
+    windows: Batch
     states: dict[str, list[np.ndarray]]
     words: list[np.ndarray]
 
@@ -103,25 +103,25 @@ def examine(name: str, model: OnBackbone, words: Tensor, windows: int, points: i
         UserError: the data are not there, or the words have another width.
     """
     config = trained_config(model.stored.folder, RuntimeOptions())
-    data = load_data(config.data.parts[0])
+    data = load_data(config.data.parts[0], marks=model.config.reads_marks)
     test = data.windows[Split.TEST]
     chosen = np.unique(np.linspace(0, len(test) - 1, windows).round().astype(int))
-    x = test.__getitems__(chosen.tolist()).x
+    batch = test.__getitems__(chosen.tolist())
     with torch.inference_mode(), model.merged_adapters():
-        inputs = model.branch_inputs(x)
+        inputs = model.branch_inputs(batch.x, **batch.covariates)
         language_model, tokens = inputs["time"]
         if tokens.shape[-1] != words.shape[1]:
             widths = f"has width {tokens.shape[-1]}, the words have {words.shape[1]}"
             raise UserError(f"{name} {widths}: --load models on one language model.")
-        states = {branch: branch_states(*of_branch) for branch, of_branch in inputs.items()}
+        states = {branch: [one[:, model.config.known :] for one in branch_states(*of)] for branch, of in inputs.items()}
         if isinstance(model, CALF) and model.time_projections:
-            output = model.branches(x)
+            output = model.branches(batch.x, **batch.covariates)
             states |= {"projected time": output.time_features, "projected text": output.text_features}
         of_words = branch_states(language_model, words[None, : Stack(language_model).positions])
     flat = {branch: [_rows(state) for state in of_branch] for branch, of_branch in states.items()}
     rows = np.sort(np.random.default_rng(0).permutation(len(flat["time"][0]))[:points])
     states = {branch: [state[rows] for state in of_branch] for branch, of_branch in flat.items()}
-    return Examined(name, model, data.columns, x, states, [_rows(state) for state in of_words])
+    return Examined(name, model, data.columns, batch, states, [_rows(state) for state in of_words])
 
 
 def _rows(state: Tensor) -> np.ndarray:
@@ -203,7 +203,7 @@ def attention(one: Examined) -> pd.DataFrame:
     """
     model = one.model
     with torch.inference_mode():
-        weights = model.match.weights(model.channel_tokens(one.windows)).mean(0)  # (C, K)
+        weights = model.match.weights(model.channel_tokens(one.windows.x, **one.windows.covariates)).mean(0)  # (C, K)
     names = [one.columns[i] for i in model.order.tolist()]
     shares = (weights * weights.shape[1]).numpy()
     return pd.DataFrame(shares, index=pd.Index(names, name="channel"), columns=range(shares.shape[1]))

@@ -70,7 +70,7 @@ class Experiment(Trainable):
 
     @abstractmethod
     def sizes(self) -> dict[str, int]:
-        """Return ``channels`` and ``season`` of the data."""
+        """Return ``channels`` and ``season`` of the data, and how many columns are ``known`` in advance."""
 
     @abstractmethod
     def data_record(self) -> dict[str, Any]:
@@ -164,6 +164,7 @@ class Experiment(Trainable):
             ("--pred_len", data.pred_len, stored.pred_len),
             ("the number of channels", self.sizes()["channels"], stored.channels),
             ("the columns", self.data_record()["columns"], extras["data"].get("columns")),
+            ("the number of columns known in advance", self.sizes()["known"], stored.known),
         )
         for what, here, there in pairs:
             if here != there:
@@ -210,7 +211,8 @@ class Experiment(Trainable):
 
     def eval_batch_size(self, channels: int) -> int:
         """Return the windows of a series per batch of validation and test, over all processes."""
-        size = evaluation_batch_size(channels, self.config.data.pred_len) * self.compute.num_processes
+        tokens = channels + self.sizes()["known"]
+        size = evaluation_batch_size(tokens, self.config.data.pred_len) * self.compute.num_processes
         return self.config.runtime.eval_batch_size or size
 
     @property

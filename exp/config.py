@@ -61,6 +61,12 @@ class RunConfig:
                 raise UserError(
                     f"--{name} {loss} is for --task_name {foreign[loss]}; choose one of {', '.join(FEATURE_LOSSES)}."
                 )
+        known = self.data.known_flags
+        if known and not self.model_config.takes_known:
+            able = ", ".join(name for name in MODELS if find_config(name).takes_known)
+            raise UserError(f"{known[0]}: {self.model} cannot use columns known in advance; choose one of {able}.")
+        if self.runtime.future_path and not self.data.known_flags:
+            raise UserError("--future_path holds the future of columns known in advance: name them with --future_cols.")
         _ = self.model_config, self.runtime.levels  # which check their values, too
 
     @classmethod
@@ -87,7 +93,7 @@ class RunConfig:
         """Rebuild the configuration in a checkpoint's ``config.json``; raise UserError where a part is not possible."""
         run, data, model = identity_of(stored).values()
         kind = resolve_name(config_place(str(data.get("data"))))
-        from_json(find_config(model["name"]), model["config"] | dict.fromkeys(SIZES, 1))
+        from_json(find_config(model["name"]), model["config"] | SIZES)
         own, schedule = given_for(cls, run), given_for(Schedule, run)
         training = {name: run[name] for name in run.keys() - own.keys() - schedule.keys()}
         return from_json(
@@ -133,11 +139,14 @@ class RunConfig:
     @cached_property
     def model_config(self) -> ModelConfig:
         """Return the configuration of the model, with sizes of 1 in place of those that follow from the data."""
-        return find_config(self.model)(**dict.fromkeys(SIZES, 1), **self.network)
+        return find_config(self.model)(**SIZES, **self.network)
 
-    def check_channels(self, channels: int) -> None:
-        """Raise UserError if the model has no room for so many channels, as far as can be told without building it."""
-        sizes = {**dict.fromkeys(SIZES, 1), "channels": channels}
+    def check_channels(self, channels: int, known: int = 0) -> None:
+        """Raise UserError if the model has no room for so many channels beside the columns known in advance.
+
+        It is told without building the model, as far as that is possible.
+        """
+        sizes = {**SIZES, "channels": channels, "known": known}
         find_model(self.model).check_channels(find_config(self.model)(**sizes, **self.network))
 
     @property

@@ -109,7 +109,7 @@ class ShuffledPredictor(Predictor):
 
 def scored_targets(batch: Batch, data: ForecastData) -> Tensor | None:
     """Return which targets (B, H, scored channels) count: not those that were filled in. None where all do."""
-    return None if batch.known is None else batch.known[..., data.scored]
+    return None if batch.observed is None else batch.observed[..., data.scored]
 
 
 def baselines(pred_len: int, channels: int, season: int, model: str) -> dict[str, Model]:

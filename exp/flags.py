@@ -134,7 +134,7 @@ def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterat
         if command.do_predict:
             yield "with --do_predict --is_training 0", TEST_ALONE
     if not command.do_predict:
-        yield "without --do_predict", {"predict_len"}
+        yield "without --do_predict", {"predict_len", "future_path"}
     if processes() > 1:
         yield f"with {processes()} processes", {"gpu"}
     if config.runtime.device == "cpu":

@@ -20,13 +20,16 @@ import torch
 
 import models
 from data_provider.extremes import extreme_notes, find_bounds
+from data_provider.known import known_values
 from data_provider.reading import (
     Frame,
+    Known,
     Reading,
     aware_dates,
     counted,
     frame_from,
     future_dates,
+    known_from,
     same_step,
     written_dates,
 )
@@ -135,6 +138,7 @@ class Forecaster:
             freq=self.series.frequency,
             tz=self.series.tz if reading.tz is None else reading.tz,
             columns=self.columns,
+            known=self.series.known.columns,
             trained=True,
             last=self.lookback,
             ignore=(),
@@ -153,6 +157,7 @@ class Forecaster:
         missing: Sequence[float | str] = (),
         duplicates: str | None = None,
         id_col: str | None = None,
+        future: pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Forecast the steps after the end of ``table``.
 
@@ -169,6 +174,8 @@ class Forecaster:
             missing: what else stands for a missing value.
             duplicates: which of several rows of one date to take, ``mean``, ``first`` or ``last``; None refuses them.
             id_col: the column that tells the series of a long table apart; None to find it.
+            future: dates after the end of ``table`` with the columns that are known in advance; None where ``table``
+                goes on with them below the last value of its target.
 
         Returns:
             A row per column and step: ``date`` in the table's time zone, ``column``, ``forecast``, ``lower``, ``upper``
@@ -187,18 +194,25 @@ class Forecaster:
             codes = tuple(map(str, missing))
             reading = Reading(date_col=date_col, fill=fill, tz=tz, missing=codes, duplicates=duplicates, id_col=id_col)
             frame = frame_from(table, self.reading(reading))
-            forecast = self.forecast(frame, predict_len, levels)
+            ahead = None if future is None else known_from(future, self.reading(reading))
+            forecast = self.forecast(frame, predict_len, levels, ahead=ahead)
         for note in (*frame.notes, *forecast.notes):
             logger.warning(note)
         return forecast.table()
 
     def forecast(
-        self, frame: Frame, predict_len: int | None = None, levels: Sequence[float] = (), clip: bool = True
+        self,
+        frame: Frame,
+        predict_len: int | None = None,
+        levels: Sequence[float] = (),
+        clip: bool = True,
+        ahead: Known | None = None,
     ) -> Forecast:
         """Forecast ``predict_len`` or ``pred_len`` steps after the end of a frame that was read with :meth:`reading`.
 
         Args:
             clip: keep extreme values from the model, as in the training on a file of the user's.
+            ahead: columns known in advance after the end, where they are not in the frame.
 
         Raises:
             UserError: the frame does not fit the model, or the checkpoint has no interval of such a level.
@@ -211,11 +225,12 @@ class Forecaster:
         clipped = seen if bounds is None else bounds.clip(seen)
         rows = (clipped - series.mean) / series.scale
         frame.check_distance(rows)
-        dates = future_dates(frame.dates[-1], frame.frequency, steps)
-        moments = frame.dates[-self.lookback :].append(dates)
-        ahead = self._roll(torch.from_numpy(rows.astype(np.float32))[None], moments, steps)[0].double().cpu()
-        check_finite(ahead[:, series.scored], frame.source)
-        forecast = (ahead.numpy() * series.scale + series.mean)[:, series.scored]  # (H, C)
+        dates = future_dates(frame.dates[-1], frame.frequency, max(steps, config.pred_len))
+        covariates = self._covariates(frame.tail(self.lookback), dates, ahead)
+        dates = dates[:steps]
+        rolled = self._roll(torch.from_numpy(rows.astype(np.float32))[None], covariates, steps)[0].double().cpu()
+        check_finite(rolled[:, series.scored], frame.source)
+        forecast = (rolled.numpy() * series.scale + series.mean)[:, series.scored]  # (H, C)
         half_widths = self._half_widths(steps, levels)
         return Forecast(
             dates=dates,
@@ -247,21 +262,34 @@ class Forecaster:
             )
         check_steps(steps, config.pred_len, series.features)
 
-    def _roll(self, window: torch.Tensor, dates: pd.DatetimeIndex, steps: int) -> torch.Tensor:
+    def _covariates(self, seen: Frame, dates: pd.DatetimeIndex, ahead: Known | None) -> dict[str, torch.Tensor]:
+        """Return what the model takes beside a window, over its rows and the dates that follow, (1, T, …)."""
+        found, moments, known = {}, seen.dates.append(dates), self.series.known
+        if self.model.config.reads_marks:
+            found["marks"] = calendar_marks(moments)
+        if known.names:
+            values = known_values(seen, dates, ahead) if known.columns else None
+            found["known"] = known.tensor(values, moments)
+        return {name: part[None].to(self.device) for name, part in found.items()}
+
+    def _roll(self, window: torch.Tensor, covariates: Mapping[str, torch.Tensor], steps: int) -> torch.Tensor:
         """Return the forecast (1, steps, C) of a window (1, L, C), each part from the window and all parts before.
 
+        Where columns are known in advance, the last part ends with the last step: nothing is known beyond.
+
         Args:
-            dates: of the window and of the steps to forecast.
+            covariates: over the rows of the window and the steps to forecast.
         """
-        window, length = window.to(self.device), window.shape[1]
-        marks = calendar_marks(dates).to(self.device)[None] if self.model.config.reads_marks else None
-        parts = []
+        length, horizon = window.shape[1], self.model.config.pred_len
+        reach = {"marks": length, "known": length + horizon}
+        series = window.to(self.device)
         with torch.inference_mode(), self._autocast():
-            for first in range(0, steps, self.model.config.pred_len):
-                covariates = {} if marks is None else {"marks": marks[:, first : first + length]}
-                parts.append(self.model(window, **covariates).forecast.float())
-                window = torch.cat([window, parts[-1]], dim=1)[:, -window.shape[1] :]
-        return torch.cat(parts, dim=1)[:, :steps]
+            while (done := series.shape[1] - length) < steps:
+                first = max(0, min(done, steps - horizon)) if "known" in covariates else done
+                here = {name: part[:, first : first + reach[name]] for name, part in covariates.items()}
+                part = self.model(series[:, first : first + length], **here).forecast.float()
+                series = torch.cat([series, part[:, done - first :]], dim=1)
+        return series[:, length : length + steps]
 
     def _autocast(self) -> AbstractContextManager:
         # A model trained in float16 on CUDA forecasts on the CPU in float32.

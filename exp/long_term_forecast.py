@@ -44,7 +44,7 @@ class LongTermForecast(Experiment):
         )
 
     def sizes(self) -> dict[str, int]:
-        return {"channels": len(self.data.columns), "season": self.data.season}
+        return {"channels": len(self.data.columns), "season": self.data.season, "known": len(self.data.known.names)}
 
     def data_record(self) -> dict[str, Any]:
         return {
@@ -57,6 +57,7 @@ class LongTermForecast(Experiment):
             "tz": self.config.data.tz,
             "frequency": self.data.frequency,
             "season": self.data.season,
+            "known": self.data.known.to_json(),
             "scaler": {"mean": self.data.scaler.mean_.tolist(), "scale": self.data.scaler.scale_.tolist()},
         }
 
@@ -68,6 +69,7 @@ class LongTermForecast(Experiment):
         return [
             f"data: {data.source}, {len(data.dates):,} rows, {first} to {last} ({data.frequency})",
             f"channels: {len(data.columns)} ({config.features}), target {data.columns[-1]}",
+            *([f"known in advance: {', '.join(data.known.names)}"] if data.known.names else []),
             f"windows of {config.seq_len} -> {config.pred_len}: {counts}; {len(self.train_loader)} training batches"
             f"{few_shot}",
             *(f"note: {note}" for note in data.notes),
@@ -242,7 +244,12 @@ class ZeroShotForecast(LongTermForecast):
                 f"--target_data {config.data}: {data.source} has {len(data.columns)} channels, {own.data.data} has "
                 f"{channels}, and this {own.model} has weights for one number of them."
             )
-        own.check_channels(len(data.columns))
+        if (known := [one.known.names for one in self.trained_series])[0] != data.known.names:
+            raise UserError(
+                f"--target_data {config.data}: known in advance are {', '.join(data.known.names) or 'no columns'} here "
+                f"and {', '.join(known[0])} in training."
+            )
+        own.check_channels(len(data.columns), len(data.known.names))
         return data
 
     def _describe(self, data: ForecastData) -> list[str]:

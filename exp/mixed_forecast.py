@@ -56,14 +56,19 @@ class MixedForecast(ZeroShotForecast):
             raise UserError(
                 f"--data {self.config.data.data}: {told} channels, and this {model} has weights for one number of them."
             )
-        self.config.check_channels(max(counts.values()))
+        known = {name: data.known.names for name, data in self.sets.items()}
+        if len(set(known.values())) > 1:
+            told = ", ".join(f"{', '.join(names) or 'none'} in {name}" for name, names in known.items())
+            raise UserError(f"--data {self.config.data.data}: the columns known in advance differ: {told}.")
+        self.config.check_channels(max(counts.values()), len(self.data.known.names))
 
     @property
     def trained_series(self) -> list[ForecastData]:
         return list(self.sets.values())
 
     def sizes(self) -> dict[str, int]:
-        return {"channels": max(len(data.columns) for data in self.sets.values()), "season": self.data.season}
+        channels = max(len(data.columns) for data in self.sets.values())
+        return {"channels": channels, "season": self.data.season, "known": len(self.data.known.names)}
 
     def data_record(self) -> dict[str, Any]:
         return {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from utils.errors import UserError
-from utils.flags import PATH, PRESENCE, PRESENCE_OR_SWITCH, SWITCH, TENSORS, TEXT, Kind, choice, flag, whole
+from utils.flags import FILE, PATH, PRESENCE, PRESENCE_OR_SWITCH, SWITCH, TENSORS, TEXT, Kind, choice, flag, whole
 
 # What --compile takes, and the mode of torch.compile that it means.
 COMPILE = {"0": None, "1": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
@@ -65,6 +65,9 @@ class RuntimeOptions:
     interval: str = flag("0.9", LEVELS, "nominal coverage of the prediction intervals, or several: 0.5,0.9")
     predict_len: int | None = flag(
         None, whole(high=10_000_000), "steps to forecast; pred_len if left out. More rolls the forecast forward"
+    )
+    future_path: str | None = flag(
+        None, FILE, "file with dates and the columns of --future_cols after the end of the data, to forecast from"
     )
     eval_batch_size: int | None = flag(
         None, whole(high=10_000_000), "windows per batch of validation and test; as many as fit well if left out"

@@ -55,9 +55,26 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             f"no {config.llm} in the Hugging Face cache: a small random network (gpt2-tiny) stands in for it. The "
             f"better way: fetch it once with --llm {config.llm}, or name a folder with --llm FOLDER"
         )
-    if given.get("is_training", 1) and not given.get("zero_shot"):
-        new.setdefault("do_predict", 1)
+    if given.get("is_training", 1) and not given.get("zero_shot") and "do_predict" not in given:
+        if why := _lacking_future({**given, **new, "data": "custom"}):
+            lines.append(f"no forecast beyond the file's end is made: {why}")
+        else:
+            new["do_predict"] = 1
     return new | given, lines
+
+
+def _lacking_future(given: Mapping[str, Any]) -> str:
+    """Return which values of columns known in advance a forecast would lack; empty where it lacks none."""
+    if "future_cols" not in given:
+        return ""
+    from data_provider.known import check_future
+
+    data = DataConfig(**given_for(DataConfig, given))
+    try:
+        check_future(data, max(data.pred_len, given.get("predict_len") or 0), given.get("future_path"))
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def _lengths(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

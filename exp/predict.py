@@ -11,11 +11,11 @@ import torch
 
 from data_provider.config import data_file
 from data_provider.datasets import DatasetSpec, find_dataset
-from data_provider.reading import Frame, Reading, counted, read_frame, written_dates
+from data_provider.reading import Frame, Known, Reading, counted, read_frame, read_known, written_dates
 from exp.config import RunConfig
 from exp.forecaster import CSV, Forecast, Forecaster
 from utils.device import pick_device
-from utils.errors import UserError
+from utils.errors import UserError, shown_path
 from utils.files import alone_in
 from utils.plots import plot_future
 from utils.results import skill_lines
@@ -37,7 +37,7 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
     frame = _read(config, forecaster)
     with _one_thread():
         own = find_dataset(config.data.data).named_by_user
-        forecast = forecaster.forecast(frame, runtime.predict_len, runtime.levels, clip=own)
+        forecast = forecaster.forecast(frame, runtime.predict_len, runtime.levels, own, _future(config, forecaster))
     logger.info("")
     for line in skill_lines(folder):
         logger.info(line)
@@ -70,6 +70,16 @@ def _read(config: RunConfig, forecaster: Forecaster) -> Frame:
             raise UserError(f"{frame.source} has no column {missing[0]!r}, which the model was trained on.")
         return frame.arrange(forecaster.columns)
     return read_frame(data_file(config.data, spec), forecaster.reading(Reading.of(config.data, spec)))
+
+
+def _future(config: RunConfig, forecaster: Forecaster) -> Known | None:
+    """Return the columns known in advance from a file of their own, if there is one."""
+    path = config.runtime.future_path
+    if path is None:
+        return None
+    if not forecaster.series.known.columns:
+        raise UserError(f"--future_path {shown_path(path)}: the model has no columns known in advance; leave it out.")
+    return read_known(Path(path), forecaster.reading(Reading.of(config.data, find_dataset(config.data.data))))
 
 
 def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:

@@ -74,7 +74,7 @@ class ShortTermForecast(Experiment):
             self.selected_on, self.score = "validation", Score("val sMAPE", "validation_smape")
 
     def sizes(self) -> dict[str, int]:
-        return {"channels": 1, "season": self.pattern.season}
+        return {"channels": 1, "season": self.pattern.season, "known": 0}
 
     def data_record(self) -> dict[str, Any]:
         return {

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from data_provider.config import check
+from data_provider.known import KnownColumns
 from data_provider.reading import check_frequency
 from models.base import Model
 from models.checkpoint import CONFIG
@@ -23,11 +24,13 @@ class TrainedSeries:
         scored: the columns that the model forecasts.
         mean: (C,), of the training rows.
         scale: (C,), standard deviation of the training rows.
+        known: the columns known in advance.
         value_column: of a long table, what its series hold; None for other tables.
     """
 
     columns: tuple[str, ...]
     scored: slice
+    known: KnownColumns
     mean: np.ndarray
     scale: np.ndarray
     frequency: str
@@ -47,14 +50,14 @@ class TrainedSeries:
         try:
             if "," in str(model.stored.extras["data"]["config"]["data"]):
                 raise UserError("it was trained on several data sets, and has no scale of its own")
-            return cls._from_json(model.stored.extras, model.config.channels)
+            return cls._from_json(model.stored.extras, model.config.channels, model.config.known)
         except (KeyError, TypeError, OverflowError, UserError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else error
             path = shown_path(model.stored.folder / CONFIG)
             raise UserError(f"{path} cannot be used to forecast: {reason}. Train anew or restore it.") from error
 
     @classmethod
-    def _from_json(cls, extras: Mapping[str, Any], channels: int) -> "TrainedSeries":
+    def _from_json(cls, extras: Mapping[str, Any], channels: int, known: int) -> "TrainedSeries":
         data, precision = extras["data"], extras["run"]["config"]["precision"]
         columns, features, date_column = data["columns"], data["features"], data["date_column"]
         if not isinstance(columns, list) or not all(isinstance(name, str) and name for name in [*columns, date_column]):
@@ -69,9 +72,13 @@ class TrainedSeries:
         mean, scale = (_numbers(data["scaler"][name], channels) for name in ("mean", "scale"))
         if not (scale > 0).all():
             raise UserError("its scaler has a standard deviation that is not above 0")
+        ahead = KnownColumns.from_json(data["known"])
+        if len(ahead.names) != known:
+            raise UserError(f"it has to name {known} columns known in advance, as many as its model has")
         return cls(
             columns=tuple(columns),
             scored=slice(-1, None) if features == "MS" else slice(None),
+            known=ahead,
             mean=mean,
             scale=scale,
             frequency=check_frequency(data["frequency"]),

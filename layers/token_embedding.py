@@ -1,5 +1,6 @@
 """Embed each channel as one token: its whole look-back window becomes one vector."""
 
+import torch
 from torch import Tensor, nn
 
 FEEDFORWARD_WIDTH = 2048
@@ -19,6 +20,7 @@ class ChannelTokenEmbedding(nn.Module):
             width, num_heads, dim_feedforward=FEEDFORWARD_WIDTH, dropout=DROPOUT, batch_first=True
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map windows (B, L, C) to tokens (B, C, D)."""
-        return self.encoder(self.linear(x.transpose(1, 2)))
+    def forward(self, x: Tensor, before: Tensor | None = None) -> Tensor:
+        """Map windows (B, L, C) to tokens (B, C, D), which see tokens ``before`` (B, F, D) and come after them."""
+        tokens = self.linear(x.transpose(1, 2))
+        return self.encoder(tokens if before is None else torch.cat([before, tokens], dim=1))

@@ -49,7 +49,11 @@ class Model(StorableModel):
     """A forecaster of windows. The flags that it reads are fields of its ``Config``."""
 
     def forward(self, x: Tensor) -> Output:
-        """Forecast (B, H, C) windows ``x`` (B, L, C). A model whose flag ``marks`` is on takes ``marks`` (B, L, 4)."""
+        """Forecast (B, H, C) windows ``x`` (B, L, C).
+
+        A model whose flag ``marks`` is on takes ``marks`` (B, L, 4). A model of F columns known in advance takes them
+        as ``known`` (B, L + H, F), standardized, over the steps that it sees and those that it forecasts.
+        """
         raise NotImplementedError
 
     @property

@@ -3,14 +3,14 @@
 Liu et al., "CALF: Aligning LLMs for Time Series Forecasting via Cross-modal Fine-Tuning", AAAI 2025,
 arXiv 2403.07300. Section numbers below are the paper's.
 
-Shapes: B batch, L seq_len, H pred_len, C channels, D width, K principal words, N blocks.
+Shapes: B batch, L seq_len, H pred_len, C channels, D width, K principal words, N blocks, F columns known in advance.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from layers.branches import copy_branch, run_branch
 from layers.channel_order import channel_order
 from layers.cross_modal_match import CrossModalMatch
 from layers.instance_norm import denormalize, normalize
+from layers.known_tokens import KnownTokenEmbedding
 from layers.lora import add_adapters, empty_adapters, is_adapted, merge_adapters, merged
 from layers.recomputing import recompute_in_backward
 from layers.stand_ins import make_stand_in
@@ -88,6 +89,8 @@ class CALF(OnBackbone):
     @dataclass(frozen=True)
     class Config(BackboneConfig):
         """Sizes, branches, backbone, adapters and the three losses."""
+
+        takes_known: ClassVar[bool] = True
 
         backbone: str = flag(
             "gpt2",
@@ -176,6 +179,8 @@ class CALF(OnBackbone):
             size, self.origin = backbone, {"tokens": asdict(backbone)}
         width, heads = size.width, attention_heads(size.width, size.heads)
         self.embedding = ChannelTokenEmbedding(config.seq_len, width, heads)
+        steps = config.seq_len + config.pred_len
+        self.known_embedding = KnownTokenEmbedding(config.known, steps, width) if config.known else None
         self.match = None if words is None else CrossModalMatch(words.words, heads, config.words == "learned")
         on_gpt2 = config.backbone == "gpt2"
         self.time_gpt2 = backbone.model if on_gpt2 else None
@@ -239,9 +244,11 @@ class CALF(OnBackbone):
         if config.needs_llm:
             _check_room(config, positions_of(config.llm, config.llm_init))
 
-    def training_loss(self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None)) -> Tensor:
+    def training_loss(
+        self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None), **covariates: Tensor
+    ) -> Tensor:
         """Return the weighted sum of task, output and feature loss (section 3.3); arguments as in ``Model``."""
-        output = self(x, text_branch=bool(self.config.output_w or self.config.feature_w))
+        output = self(x, text_branch=bool(self.config.output_w or self.config.feature_w), **covariates)
         text = None if output.text_forecast is None else output.text_forecast[..., scored]
         output = replace(output, forecast=output.forecast[..., scored], text_forecast=text)
         return calf_loss(self.config, output, y[..., scored], self.masked(x, mask, scored))
@@ -290,34 +297,41 @@ class CALF(OnBackbone):
             return super().frozen_parts()
         return super().frozen_parts() | {"word embeddings": fingerprint({"words": self.match.words})}
 
-    def forward(self, x: Tensor, text_branch: bool | None = None) -> CALFOutput:
-        """Forecast windows ``x`` (B, L, C); the text branch is for the training losses, else computed on request."""
-        if self.config.channel_order != "file":
-            x = x[..., self.order]
-        normal, statistics = normalize(x)
-        tokens = self.embedding(normal)  # (B, C, D)
+    def forward(self, x: Tensor, text_branch: bool | None = None, known: Tensor | None = None) -> CALFOutput:
+        """Forecast windows ``x`` (B, L, C); the text branch is for the training losses, else computed on request.
+
+        Each of the columns ``known`` (B, L + H, F) in advance is a token before those of the channels, so that causal
+        attention lets every channel see it. Forecasts and features are of the channels alone.
+        """
+        tokens, statistics = self._tokens(x, known)
         if self.match is None or not (self.training if text_branch is None else text_branch):
             time_state, _ = self._run_time_branch(tokens, None)
             return CALFOutput(self._forecast(time_state, statistics))
-        text_tokens = self.match(tokens)  # (B, C, D)
+        text_tokens = self.match(tokens)  # (B, F + C, D)
         time_state, time_features = self._run_time_branch(tokens, self.time_projections)
         text_state, text_features = run_branch(self.text_gpt2, text_tokens, self.text_projections)
         forecasts = (self._forecast(state, statistics) for state in (time_state, text_state))
-        return CALFOutput(*forecasts, time_features, text_features)
+        features = (tuple(one[:, self.config.known :] for one in each) for each in (time_features, text_features))
+        return CALFOutput(*forecasts, *features)
 
-    def branch_inputs(self, x: Tensor) -> dict[str, tuple[PreTrainedModel, Tensor]]:
-        """Return the language models of both branches, as far as there are any, with their tokens (B, C, D)."""
-        tokens = self.channel_tokens(x)
+    def branch_inputs(self, x: Tensor, known: Tensor | None = None) -> dict[str, tuple[PreTrainedModel, Tensor]]:
+        """Return the language models of both branches, as far as there are any, with their tokens (B, F + C, D)."""
+        tokens, _ = self._tokens(x, known)
         found = {} if self.time_gpt2 is None else {"time": (self.time_gpt2, tokens)}
         return found | ({} if self.match is None else {"text": (self.text_gpt2, self.match(tokens))})
 
-    def channel_tokens(self, x: Tensor) -> Tensor:
-        """Return the tokens (B, C, D) that windows ``x`` (B, L, C) become before the branches."""
-        return self.embedding(normalize(x[..., self.order] if self.config.channel_order != "file" else x)[0])
+    def channel_tokens(self, x: Tensor, known: Tensor | None = None) -> Tensor:
+        """Return the tokens (B, C, D) that the channels of windows ``x`` (B, L, C) become before the branches."""
+        return self._tokens(x, known)[0][:, self.config.known :]
 
-    def branches(self, x: Tensor) -> CALFOutput:
+    def _tokens(self, x: Tensor, known: Tensor | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return the tokens (B, F + C, D) before the branches, and the statistics of the windows."""
+        normal, statistics = normalize(x[..., self.order] if self.config.channel_order != "file" else x)
+        return self.embedding(normal, None if known is None else self.known_embedding(known)), statistics
+
+    def branches(self, x: Tensor, known: Tensor | None = None) -> CALFOutput:
         """Return everything that both branches compute on ``x`` (B, L, C), also in evaluation."""
-        return self(x, text_branch=True)
+        return self(x, text_branch=True, known=known)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Return what trains and at which rate; all else is frozen.
@@ -412,8 +426,8 @@ class CALF(OnBackbone):
         return run_branch(self.time_gpt2, tokens, projections)
 
     def _forecast(self, state: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
-        """Map a branch's state (B, C, D) to a forecast (B, H, C), its channels as in the data."""
-        forecast = denormalize(self.head(state).transpose(1, 2), statistics)
+        """Map a branch's state (B, F + C, D) to a forecast (B, H, C), its channels as in the data."""
+        forecast = denormalize(self.head(state[:, self.config.known :]).transpose(1, 2), statistics)
         return forecast if self.config.channel_order == "file" else forecast[..., self.place]
 
     def _language_models(self) -> list[PreTrainedModel]:
@@ -424,7 +438,7 @@ class CALF(OnBackbone):
 
     def _scheduled(self) -> Iterator[nn.Parameter]:
         """Yield what trains at the scheduled rate, of the alignment's parts too."""
-        for part in (self.embedding, self.head, *filter(None, (self.match, self.stand_in))):
+        for part in (self.embedding, self.head, *filter(None, (self.match, self.stand_in, self.known_embedding))):
             yield from part.parameters()
         if self.config.freeze == "none":
             for model in self._language_models():
@@ -474,8 +488,9 @@ def _check_fit(config: BackboneConfig, stack: Stack, embeddings: WordEmbeddings 
 
 
 def _check_room(config: BackboneConfig, positions: int | None) -> None:
-    if positions is not None and config.channels > positions:
+    if positions is not None and config.channels + config.known > positions:
+        beside = f" and {config.known} columns known in advance" if config.known else ""
         raise UserError(
-            f"{config.channels} channels, but the backbone has {positions} positions and each channel takes one: "
+            f"{config.channels} channels{beside}, but the backbone has {positions} positions and each takes one: "
             "use fewer columns (--columns names them), or a model without a backbone."
         )

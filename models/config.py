@@ -14,7 +14,8 @@ STAND_INS = ("none", "linear", "attention", "transformer")  # of layers/stand_in
 WORDS = ("pca", "random", "learned", "topk")
 FREEZES = ("none", "paper", "all")
 SWITCHES = ("backbone", "text_branch", "freeze", "words", "channel_order", "lora", "task_w", "output_w", "feature_w")
-SIZES = ("seq_len", "pred_len", "channels", "season")  # follow from the data
+# What follows from the data, with the least it can be.
+SIZES = {"seq_len": 1, "pred_len": 1, "channels": 1, "season": 1, "known": 0}
 PATCH_HELP, STRIDE_HELP = "steps of a patch", "steps from the start of one patch to that of the next"
 MARKS_HELP = "1: reads hour, weekday, day of month and day of year of the steps it sees"
 LOSS_HELP = "forecast against truth: l1, smooth_l1, mse; of m4 also smape, mape, mase"
@@ -24,7 +25,7 @@ CHANNEL_ORDER = Kind(
     lambda text: text in ("file", "reversed") or re.fullmatch(r"random:[0-9]{1,9}", text) is not None,
     "file, reversed or random:SEED",
 )
-_SIZE = whole(high=1_000_000)  # as the flags: larger numbers come from damaged files
+_LARGEST = 1_000_000  # as the flags: larger numbers come from damaged files
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,27 @@ class ModelConfig:
         pred_len: H, steps it forecasts.
         channels: C, columns of the series.
         season: steps of one season of the data; 1 where there is none.
+        known: F, columns known in advance.
+        takes_known: whether the model reads columns known in advance.
     """
 
     trains: ClassVar[bool] = True
+    takes_known: ClassVar[bool] = False
 
     seq_len: int
     pred_len: int
     channels: int
     season: int = 1
+    known: int = 0
     task_loss: str = flag("mse", choice(*FORECAST_LOSSES), LOSS_HELP, training=True)
 
     def __post_init__(self) -> None:
-        for name in SIZES:
-            value = getattr(self, name)
-            if type(value) is not int or not _SIZE.accepts(value):
-                raise UserError(f"{name} {str(value)[:40]} is not {_SIZE.wanted}.")
+        for name, least in SIZES.items():
+            size, value = whole(least, _LARGEST), getattr(self, name)
+            if type(value) is not int or not size.accepts(value):
+                raise UserError(f"{name} {str(value)[:40]} is not {size.wanted}.")
+        if self.known and not self.takes_known:
+            raise UserError("this model cannot read columns known in advance.")
 
     @property
     def reads_marks(self) -> bool:

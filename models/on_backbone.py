@@ -16,10 +16,10 @@ class OnBackbone(Model):
 
     Config = BackboneConfig
 
-    def branch_inputs(self, x: Tensor) -> dict[str, tuple[PreTrainedModel, Tensor]]:
+    def branch_inputs(self, x: Tensor, **covariates: Tensor) -> dict[str, tuple[PreTrainedModel, Tensor]]:
         """Return each language model inside, with the tokens (S, T, D) that it reads of windows ``x`` (B, L, C).
 
-        The first one is called ``time`` and makes the forecast.
+        The first one is called ``time`` and makes the forecast. ``covariates`` are what ``forward`` takes beside x.
         """
         raise NotImplementedError
 

@@ -1,12 +1,12 @@
 """TimesNet: convolutions over a series that is folded at its own periods.
 
 Wu et al., "TimesNet: Temporal 2D-Variation Modeling for General Time Series Analysis", ICLR 2023, arXiv 2210.02186,
-section 3. Shapes: B batch, L seq_len, H pred_len, C channels, T = L + H, D d_model, F calendar marks.
+section 3. Shapes: B batch, L seq_len, H pred_len, C channels, T = L + H, D d_model, F known columns.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -100,6 +100,8 @@ class TimesNet(Model):
     class Config(ModelConfig):
         """Sizes of the blocks, how periods are chosen, and whether calendar marks are read."""
 
+        takes_known: ClassVar[bool] = True
+
         d_model: int = flag(16, whole(high=100_000), "width of the steps")
         d_ff: int = flag(32, whole(high=100_000), "width between the two convolutions of a block")
         e_layers: int = flag(2, whole(high=1000), "blocks")
@@ -123,6 +125,7 @@ class TimesNet(Model):
         self.embedding = nn.Conv1d(config.channels, width, 3, padding=1, padding_mode="circular", bias=False)
         nn.init.kaiming_normal_(self.embedding.weight, mode="fan_in", nonlinearity="leaky_relu")
         self.mark_embedding = nn.Linear(MARKS, width, bias=False) if config.marks else None
+        self.known_embedding = nn.Linear(config.known, width, bias=False) if config.known else None
         self.register_buffer("positions", sine_positions(config.seq_len, width), persistent=False)
         self.dropout = nn.Dropout(config.dropout)
         self.lengthen = nn.Linear(config.seq_len, steps)
@@ -133,8 +136,11 @@ class TimesNet(Model):
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, config.channels)
 
-    def forward(self, x: Tensor, marks: Tensor | None = None) -> Output:
-        """Forecast (B, H, C) windows ``x`` (B, L, C), whose calendar marks are ``marks`` (B, L, F)."""
+    def forward(self, x: Tensor, marks: Tensor | None = None, known: Tensor | None = None) -> Output:
+        """Forecast (B, H, C) windows ``x`` (B, L, C), whose calendar marks are ``marks`` (B, L, 4).
+
+        Columns ``known`` (B, T, F) in advance are added to all T steps once the time axis is that long.
+        """
         normal, statistics = normalize(x)
         steps = self.embedding(rearrange(normal, "b l c -> b c l"))  # (B, D, L)
         steps = rearrange(steps, "b d l -> b l d") + self.positions
@@ -142,6 +148,8 @@ class TimesNet(Model):
             steps = steps + self.mark_embedding(marks)
         steps = self.lengthen(rearrange(self.dropout(steps), "b l d -> b d l"))  # (B, D, T)
         steps = rearrange(steps, "b d t -> b t d")
+        if known is not None:
+            steps = steps + self.known_embedding(known)
         for block in self.blocks:
             steps = self.norm(block(steps))  # one norm for all blocks
         return Output(denormalize(self.head(steps)[:, -self.config.pred_len :], statistics))

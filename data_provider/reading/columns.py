@@ -187,6 +187,21 @@ def is_counter(column: pd.Series, whole: bool = True) -> bool:
     return bool((np.abs(steps) == 1).all() and (steps == steps[0]).all() and numbers.min() in (0, 1))
 
 
+def check_known(
+    cells: pd.DataFrame, dates: Sequence[str], known: Sequence[str], target: str | None, location: Location
+) -> None:
+    """Raise UserError for a column known in advance that is not there, or that cannot be one."""
+    for name in known:
+        if name not in cells.columns:
+            raise UserError(
+                f"{location.name} has no column {name!r}, which is known in advance (--future_cols); its columns are "
+                f"{listing([each for each in cells.columns if each not in dates])}."
+            )
+        if name in dates or name == target:
+            what = "holds the dates" if name in dates else "is the target (--target)"
+            raise UserError(f"{location.name}: column {name!r} {what}, so that it cannot be one of --future_cols.")
+
+
 def choose_trained(others: Sequence[str], columns: Sequence[str], location: Location) -> tuple[list[str], list[str]]:
     """Return the columns of training and notes on what differs from the table; raise UserError if one lacks."""
     missing = [name for name in columns if name not in others]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from data_provider.reading.csv_file import MOST, Location, listing
+from data_provider.reading.dates import COUNT
 from data_provider.reading.frequency import season_length
 from data_provider.reading.timezones import clock_changes, written_dates
 from utils.errors import UserError
@@ -16,6 +17,26 @@ FARTHEST = 1e15  # training standard deviations; the squares of larger values lo
 FIRST_PLACES = 3  # named in a message
 OUTLYING = 10.0  # robust standard deviations from the median
 NORMAL_QUARTILES = 1.349  # interquartile range of a normal distribution, in standard deviations
+
+
+@dataclass(frozen=True)
+class Known:
+    """Columns whose future is known, over the T rows of a frame and A rows after its end.
+
+    Attributes:
+        values: (T + A, F) float64; from :func:`read_table` with NaN where a value is missing
+        dates: T + A time stamps without time zone
+        rows: (T + A,), the row of the table for each date, -1 where the table has none
+    """
+
+    columns: tuple[str, ...]
+    values: np.ndarray
+    dates: pd.DatetimeIndex
+    rows: np.ndarray
+
+    def take(self, rows: slice) -> "Known":
+        """Return some rows."""
+        return Known(self.columns, self.values[rows], self.dates[rows], self.rows[rows])
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,7 @@ class Frame:
         form: how its dates are written, where they are no ISO dates: ``count``, or a pattern of periods
         target: the column to forecast, where the reading decided it
         value_column: what its columns hold, in a long table
+        known: columns that are known in advance; None where there are none
     """
 
     dates: pd.DatetimeIndex
@@ -52,6 +74,12 @@ class Frame:
     form: str | None = None
     target: str | None = None
     value_column: str | None = None
+    known: Known | None = None
+
+    @property
+    def is_counted(self) -> bool:
+        """Return whether its rows are counted, so that its dates are none."""
+        return self.form == COUNT
 
     @property
     def without_gaps(self) -> "Frame":
@@ -62,7 +90,8 @@ class Frame:
     def tail(self, count: int) -> "Frame":
         """Return the last rows."""
         rows = None if self.rows is None else self.rows[-count:]
-        return replace(self, dates=self.dates[-count:], values=self.values[-count:], rows=rows)
+        known = None if self.known is None else self.known.take(slice(max(0, len(self.dates) - count), None))
+        return replace(self, dates=self.dates[-count:], values=self.values[-count:], rows=rows, known=known)
 
     def select(self, features: str, target: str) -> "Frame":
         """Return all channels with the target last (M, MS), or the target alone (S); raise UserError if it lacks."""
@@ -125,6 +154,8 @@ def describe(table: Frame) -> Iterator[str]:
     yield f"{len(table.dates):,} rows, {first} to {last} (column {table.date_column!r}{zone})"
     yield f"step {table.frequency}, {season_length(table.frequency)} steps to a season"
     yield f"{len(table.columns)} column(s): {listing(table.columns)}"
+    if table.known is not None:
+        yield f"known in advance: {listing(table.known.columns)}"
     data = pd.DataFrame(table.values, columns=table.columns)
     lacking = [f"{name} ({count:,})" for name, count in data.isna().sum().items() if count]
     if lacking:

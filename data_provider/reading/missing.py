@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from data_provider.reading.csv_file import listing
-from data_provider.reading.frame import Frame, holes
+from data_provider.reading.frame import Frame, Known, holes
 from data_provider.reading.timezones import written_dates
 from utils.errors import UserError
 
@@ -84,6 +84,7 @@ def settle(table: Frame, target: str | None, keep: Sequence[str]) -> Frame:
         rows=table.rows[kept],
         columns=tuple(names[used]),
         notes=(*table.notes, *notes),
+        known=None if table.known is None else table.known.take(slice(start, None)),
     )
 
 
@@ -108,6 +109,44 @@ def complete(table: Frame, fill: str, last: int | None = None) -> Frame:
         fill: ``auto`` fills short gaps linearly; ``linear`` and ``ffill`` fill all; ``none`` fills nothing.
         last: how many rows at the end have to be without holes; None for all.
     """
+    filled = _fill(table, fill, last)
+    if table.known is None:
+        return filled
+    begin = 0 if last is None else max(0, len(table.dates) - last)
+    return replace(filled, known=_without_holes(table, table.known, begin))
+
+
+def _without_holes(table: Frame, known: Known, begin: int) -> Known:
+    """Return columns known in advance, from rows before the end to the last one where all are known.
+
+    Where the table lacks a row before its end, that is filled for the other columns, they keep the value before.
+
+    Args:
+        begin: the first row that has to be without holes.
+
+    Raises:
+        UserError: a cell is empty.
+    """
+    values, rows, end = known.values.copy(), known.rows, len(table.dates)
+    for row in np.flatnonzero(rows[:end] < 0):
+        values[row] = values[row - 1]
+    gone = np.isnan(values)
+    complete_rows = np.flatnonzero(~gone.any(axis=1) & (rows >= 0))
+    stop = max(end, int(complete_rows[-1]) + 1 if len(complete_rows) else 0)
+    gone[:begin] = False
+    if gone[begin:stop].any():
+        row, column = (int(part) for part in np.argwhere(gone[:stop])[0])
+        place = f"{table.location.row(int(rows[row]))} ({known.dates[row]})" if rows[row] >= 0 else known.dates[row]
+        count = int(gone[:stop, column].sum())
+        raise UserError(
+            f"{table.source}, column {known.columns[column]!r}, {place}: a value is missing, and a column known in "
+            f"advance (--future_cols) has to be known everywhere; {count} value(s) of it are missing. Complete the "
+            "column, or leave it out."
+        )
+    return replace(known, values=values).take(slice(0, stop))
+
+
+def _fill(table: Frame, fill: str, last: int | None) -> Frame:
     seen = table if last is None or last >= len(table.dates) else table.tail(last)
     problems = "; ".join(holes(seen))
     if not problems:

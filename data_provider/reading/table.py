@@ -10,10 +10,18 @@ import pandas as pd
 from data_provider.config import DataConfig, check
 from data_provider.datasets import DatasetSpec
 from data_provider.reading.cells import read_cells, read_names
-from data_provider.reading.columns import checked_names, choose_dates, choose_numbers, choose_trained, joined_dates
+from data_provider.reading.columns import (
+    NO_DATES,
+    check_known,
+    checked_names,
+    choose_dates,
+    choose_numbers,
+    choose_trained,
+    joined_dates,
+)
 from data_provider.reading.csv_file import CsvFile, Location, listing
 from data_provider.reading.dates import COUNT, DATE, Stamps, count_of, parse_dates
-from data_provider.reading.frame import Frame
+from data_provider.reading.frame import Frame, Known
 from data_provider.reading.frequency import Grid, find_grid, infer_frequency
 from data_provider.reading.long import choose_value, find_id, ids_of, spread
 from data_provider.reading.missing import codes_of_missing, complete, settle
@@ -30,6 +38,7 @@ class Reading:
 
     Attributes:
         columns: the columns to read, in this order; None for all that can be used
+        known: the columns that are known in advance
         trained: whether ``columns`` are those of a trained network: all are needed, others are ignored
         last: how many rows at the end must have no gaps; None for all
         irregular_dates: take the rows as they are, with gaps and dates that are not sorted
@@ -48,6 +57,7 @@ class Reading:
     id_col: str | None = None
     features: str = "M"
     target: str | None = None
+    known: tuple[str, ...] = ()
     trained: bool = False
     last: int | None = None
     irregular_dates: bool = False
@@ -65,6 +75,7 @@ class Reading:
             columns=_split(config.columns) or None,
             ignore=_split(config.ignore),
             missing=_split(config.missing),
+            known=_split(config.future_cols),
             irregular_dates=spec.irregular_dates and config.fill == DataConfig.fill,
         )
 
@@ -85,17 +96,63 @@ def frame_from(table: pd.DataFrame, reading: Reading | None = None, source: str 
     A UserError names column and row, counted from 0.
     """
     with naming_arguments():
-        reading, location = reading or Reading(), Location(source)
-        if not len(table):
-            raise UserError(f"{source} has no rows.")
-        if table.columns.nlevels > 1 or table.index.nlevels > 1:
-            raise UserError(f"{source} has columns or an index of several levels: bring it to one.")
-        table, reading = _dates_as_column(table.rename(columns=str), reading)
-        names = [name.strip() for name in table.columns]
-        named = checked_names(names, location, "its columns")
-        unnamed = [new for new, old in zip(named, names, strict=True) if not old]
-        cells = table.set_axis(named, axis=1).reset_index(drop=True)
-        return complete(_read(cells, unnamed, reading, location, ()), reading.fill, reading.last)
+        reading = reading or Reading()
+        return complete(_read(*_cells_of(table, reading, source)), reading.fill, reading.last)
+
+
+def _cells_of(
+    table: pd.DataFrame, reading: Reading, source: str
+) -> tuple[pd.DataFrame, list[str], Reading, Location, tuple[str, ...]]:
+    """Return the arguments of :func:`_read` for a pandas table."""
+    location = Location(source)
+    if not len(table):
+        raise UserError(f"{source} has no rows.")
+    if table.columns.nlevels > 1 or table.index.nlevels > 1:
+        raise UserError(f"{source} has columns or an index of several levels: bring it to one.")
+    table, reading = _dates_as_column(table.rename(columns=str), reading)
+    names = [name.strip() for name in table.columns]
+    named = checked_names(names, location, "its columns")
+    unnamed = [new for new, old in zip(named, names, strict=True) if not old]
+    return table.set_axis(named, axis=1).reset_index(drop=True), unnamed, reading, location, ()
+
+
+def known_from(table: pd.DataFrame, reading: Reading, source: str = "the table of the future") -> Known:
+    """Build the columns known in advance of a series from a pandas table of its future.
+
+    Args:
+        reading: how the series is read that they belong to.
+    """
+    if not isinstance(table, pd.DataFrame):
+        raise UserError(f"A pandas DataFrame of the future is needed, not a {type(table).__name__}.")
+    return _known(*_cells_of(table, _of_future(reading, list(map(str, table.columns))), source))
+
+
+def read_known(path: Path, reading: Reading) -> Known:
+    """Read the columns known in advance of a series from a file of its future; arguments as in :func:`known_from`."""
+    return _known(*_cells_in(path, _of_future(reading, read_names(find_file(path, reading.encoding)))))
+
+
+def _of_future(reading: Reading, names: Sequence[str]) -> Reading:
+    dates = (reading.date_col or "").split(",")
+    date_col = reading.date_col if reading.date_col == NO_DATES or set(dates) <= set(names) else None
+    return replace(
+        reading,
+        columns=reading.known,
+        known=(),
+        trained=True,
+        date_col=date_col,
+        features="M",
+        target=None,
+        id_col=None,
+    )
+
+
+def _known(
+    cells: pd.DataFrame, unnamed: Sequence[str], reading: Reading, location: Location, notes: tuple[str, ...]
+) -> Known:
+    dated = _dated(cells, unnamed, reading, location, notes)
+    frame = _on_grid(dated, _wide(dated, reading), reading)
+    return Known(frame.columns, frame.values, frame.dates, frame.rows)
 
 
 def _dates_as_column(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, Reading]:
@@ -111,6 +168,11 @@ def _dates_as_column(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFram
 
 def read_table(path: Path, reading: Reading) -> Frame:
     """Read a file with its gaps and missing values, as NaN; raise UserError if it cannot be used."""
+    return _read(*_cells_in(path, reading))
+
+
+def _cells_in(path: Path, reading: Reading) -> tuple[pd.DataFrame, list[str], Reading, Location, tuple[str, ...]]:
+    """Return the arguments of :func:`_read` for a file."""
     file = find_file(path, reading.encoding)
     names = read_names(file)
     unnamed = [new for new, old in zip(names, file.names, strict=True) if not old]
@@ -123,7 +185,7 @@ def read_table(path: Path, reading: Reading) -> Frame:
         file = replace(file, decimal=mark)
         del cells  # as large as the file, and so is what replaces it
         cells = read_cells(file, names, dates, reading.missing)
-    return _read(cells, unnamed, reading, file, file.notes)
+    return cells, unnamed, reading, file, file.notes
 
 
 def _mark(
@@ -131,7 +193,8 @@ def _mark(
 ) -> str:
     """Return the decimal mark; only the cells as they are written tell a comma from a separator of thousands."""
     alone = (reading.target,) if reading.features == "S" and reading.target in names else None
-    wanted = [n for n in reading.columns or alone or names if n not in (*dates, *reading.ignore) and n in names]
+    chosen = dict.fromkeys((*(reading.columns or alone or names), *reading.known))
+    wanted = [n for n in chosen if n not in (*dates, *reading.ignore) and n in names]
     if not european:
         wanted = [name for name in wanted if cells[name].dtype == "str"]
         return decimal_mark([cells[name] for name in wanted], file, european)
@@ -168,12 +231,14 @@ class _Columns:
     Attributes:
         names: C names
         value: what the columns hold, in a long table
+        known: names of the columns known in advance, the last ones of the rows
     """
 
     rows: Rows
     names: Sequence[str]
     notes: Sequence[str]
     value: str | None = None
+    known: tuple[str, ...] = ()
 
 
 def _read(
@@ -213,20 +278,26 @@ def _dated(
 def _wide(dated: _Dated, reading: Reading) -> _Columns:
     """Choose and read the columns of a table with a row for each date."""
     cells, location, target = dated.cells, dated.location, reading.target
-    others = [name for name in cells.columns if name not in dated.dates]
+    check_known(cells, dated.dates, reading.known, target, location)
+    others = [name for name in cells.columns if name not in (*dated.dates, *reading.known)]
     if reading.trained:
         names, notes = choose_trained(others, reading.columns, location)
     elif reading.features == "S" and target in others and not reading.columns:
         names, notes = [target], []
     else:
         names, notes = choose_numbers(
-            cells, dated.dates, reading.columns, reading.ignore, target, dated.unnamed, location
+            cells, (*dated.dates, *reading.known), reading.columns, reading.ignore, target, dated.unnamed, location
         )
-    return _Columns(_rows(dated, names, reading), names, notes)
+    return _Columns(_rows(dated, [*names, *reading.known], reading), names, notes, known=reading.known)
 
 
 def _long(dated: _Dated, ids: Sequence[str], reading: Reading) -> _Columns:
     """Read a long table with a column for each series."""
+    if reading.known:
+        raise UserError(
+            f"{dated.location.name} holds several series (column {','.join(ids)!r}), and columns known in advance "
+            "(--future_cols) belong to one: leave them out, or use a file of one series."
+        )
     cells, location, target = dated.cells, dated.location, reading.target
     columns = None if reading.trained else reading.columns
     values, notes = choose_numbers(
@@ -264,6 +335,9 @@ def _on_grid(dated: _Dated, columns: _Columns, reading: Reading) -> Frame:
     is_whole = known.all() and len(known) == len(rows.index)
     values = rows.values if is_whole else np.where(known[:, None], rows.values[grid.rows], np.nan)
     notes = (*dated.notes, *columns.notes, *turned, *on_clock, *order, *grid.notes)
+    numbers = np.where(known, rows.index[grid.rows], -1)
+    ahead = Known(columns.known, values[:, len(columns.names) :], grid.dates, numbers) if columns.known else None
+    values = values[:, : len(columns.names)]
     return Frame(
         dates=grid.dates,
         values=values,
@@ -275,9 +349,10 @@ def _on_grid(dated: _Dated, columns: _Columns, reading: Reading) -> Frame:
         offset=None if grid.are_days else clock.written,
         zone=None if grid.are_days else clock.zone,
         location=location,
-        rows=np.where(known, rows.index[grid.rows], -1),
+        rows=numbers,
         form=clock.form,
         value_column=columns.value,
+        known=ahead,
     )
 
 

@@ -192,11 +192,11 @@ def test_evaluation_hands_out_every_window_in_order(series: Series, split: Split
 
 def test_a_batch_knows_which_targets_were_filled_in() -> None:
     random = np.random.default_rng(0)
-    values, known = random.normal(size=(ROWS, CHANNELS)), random.random((ROWS, CHANNELS)) < 0.5
-    dataset = windows(Series(values, known), Split.VAL)
+    values, observed = random.normal(size=(ROWS, CHANNELS)), random.random((ROWS, CHANNELS)) < 0.5
+    dataset = windows(Series(values, observed), Split.VAL)
     batch = dataset.__getitems__([0, 3])
     for i, origin in enumerate(batch.origins):
-        np.testing.assert_array_equal(batch.known[i], known[origin : origin + 4])
+        np.testing.assert_array_equal(batch.observed[i], observed[origin : origin + 4])
 
 
 # --- samples of M4's series ---

@@ -51,7 +51,7 @@ def test_a_run_again_gives_the_same_numbers(trained: list[str]) -> None:
 def test_the_clouds_are_the_states_of_the_branches(trained: list[str]) -> None:
     model = models.load(trained[1])
     one = examine("CALF", model, words_for([model]), windows=4, points=100)
-    x, blocks = one.windows, len(LAYERS) - 1
+    x, blocks = one.windows.x, len(LAYERS) - 1
     with torch.inference_mode():
         tokens = model.embedding((x - x.mean(1, keepdim=True)) / torch.sqrt(x.var(1, False, keepdim=True) + 1e-5))
         last = model.time_gpt2(inputs_embeds=tokens).last_hidden_state

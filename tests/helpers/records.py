@@ -104,6 +104,7 @@ def long_term(
     config = {
         "data": data, "seq_len": seq_len, "pred_len": pred_len, "features": features, "target": "OT",
         "percent": percent, "freq": None, "date_col": None, "fill": None, "tz": None,
+        "future_cols": None, "calendar": 0, "holidays": None,
         "file": f"/somewhere/{data}/{data}.csv",
     }  # fmt: skip
     reports = {model: (mse, mae), "naive": (naive, naive / 2), "seasonal_naive": (naive / 4, naive / 8)}

@@ -43,7 +43,7 @@ M4_REPORT = get_type_hints(Scores)
 NO_SETTINGS = frozenset(
     {"task_name", "model", "data", "seq_len", "pred_len", "features", "target", "percent", "seasonal_patterns",
      "m4_protocol", "seed", "model_id", "des", "llm", "llm_init", "gpt_layers", "channels", "season",
-     "file", "files", "root_path", "data_path"}
+     "future_cols", "calendar", "holidays", "known", "file", "files", "root_path", "data_path"}
 )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ class Block:
     Attributes:
         data: the data set trained on; of an own CSV its folder and file.
         target: the data set tested on, of zero-shot.
-        features: ``M``, or ``S`` and ``MS`` with the target column.
+        features: ``M``, or ``S`` and ``MS`` with the target column; then the columns known in advance.
         seq_len: 0 where it follows from the row (M4).
         subset: whether other series were forecast than the M4 competition has.
         selected_on: the split that chose M4's best epoch.
@@ -227,7 +227,7 @@ def cell_of(record: Record) -> tuple[Block, str]:
         data=",".join(names),
         target=data.get("target_data") or "",
         percent=flags.get("percent") or 100,
-        features=features if features == "M" else f"{features} {flags.get('target')}",
+        features=", ".join([features if features == "M" else f"{features} {flags.get('target')}", *_known(flags)]),
         seq_len=flags.get("seq_len") or 0,
         subset=m4 and series != PATTERNS[horizon].series,
         selected_on=data.get("selected_on") or "",
@@ -238,6 +238,12 @@ def cell_of(record: Record) -> tuple[Block, str]:
         gpt_layers=(model["config"].get("gpt_layers") or 0) if backbone else 0,
     )
     return block, horizon
+
+
+def _known(flags: Mapping[str, Any]) -> list[str]:
+    """Return the columns known in advance in words; none where there are none."""
+    names = [flags.get("future_cols"), "calendar" if flags.get("calendar") else None, flags.get("holidays")]
+    return [f"known: {' '.join(found)}"] if (found := [str(name) for name in names if name]) else []
 
 
 def _own_name(name: str, file: object) -> str:

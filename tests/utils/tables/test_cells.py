@@ -135,6 +135,7 @@ def test_pretrained_backbones_of_one_name_and_other_weights_are_not_averaged() -
         (long_term(target="ETTm1"), "ETTh1 → ETTm1"),
         (long_term(seq_len=336, features="S"), "ETTh1, seq_len 336, S OT"),
         (long_term("custom"), "custom/custom.csv"),
+        (long_term(future_cols="HUFL", calendar=1), "ETTh1, M, known: HUFL calendar"),
         (m4("Hourly"), "M4"),
         (m4("Hourly", series=40, selected_on="test"), "M4, not all series, selected on test"),
     ],
