@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 from data_provider.datasets import DATASETS, DatasetSpec, datasets_root, find_dataset
 from utils.errors import UserError
 from utils.flags import FILE, PATH, SWITCH, TEXT, Kind, choice, convert, flag, flags_of, from_json, row_of, whole
-from utils.m4.patterns import PATTERNS, Pattern
+from utils.m4.patterns import COMPETITIONS, M3, M4, Competition, Pattern
 
 M4_SAMPLES = 48_000  # in an epoch, at least: as many as the largest pattern, Monthly, has series
 NAIVE2 = "submission-Naive2.csv"
@@ -148,29 +148,46 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class M4Config:
-    """Which pattern of M4, and how the best epoch is chosen."""
+    """Which pattern of a competition, M4 or M3, and how the best epoch is chosen."""
 
     data: str = flag("m4", row_of(DATASETS), "the data set")
-    seasonal_patterns: str = flag("Monthly", choice(*PATTERNS), f"of m4: {', '.join(PATTERNS)}")
+    seasonal_patterns: str = flag(
+        "Monthly",
+        choice(*{**M4.patterns, **M3.patterns}),
+        f"of m4: {', '.join(M4.patterns)}; of m3: {', '.join(M3.patterns)}",
+    )
     m4_protocol: str = flag(
         "holdout", choice("holdout", "release"),
-        "of m4: holdout chooses the best epoch on the last horizon of the training series; release, as the released "
-        "code, on the test set",
+        "of m4 and m3: holdout chooses the best epoch on the last horizon of the training series; release, as the "
+        "released code, on the test set",
     )  # fmt: skip
     m4_draws: int | None = flag(
         None, whole(high=10_000),
-        "of m4: samples of each series in an epoch; if left out 1 with --m4_protocol release, else as many as make "
-        f"{M4_SAMPLES:,} samples",
+        "of m4 and m3: samples of each series in an epoch; if left out 1 with --m4_protocol release, else as many as "
+        f"make {M4_SAMPLES:,} samples",
     )  # fmt: skip
     root_path: str | None = flag(None, FILE, "folder of the files")
 
     of_the_file: ClassVar[frozenset[str]] = frozenset({"root_path"})
     known_flags: ClassVar[tuple[str, ...]] = ()
 
+    def __post_init__(self) -> None:
+        patterns = self.competition.patterns
+        if self.seasonal_patterns not in patterns:
+            raise UserError(
+                f"--seasonal_patterns {self.seasonal_patterns}: {self.competition.name} has no such series; choose one "
+                f"of {', '.join(patterns)}."
+            )
+
+    @property
+    def competition(self) -> Competition:
+        """Return the competition that the data set is of."""
+        return COMPETITIONS[self.data]
+
     @property
     def pattern(self) -> Pattern:
         """Return horizon and season of the pattern."""
-        return PATTERNS[self.seasonal_patterns]
+        return self.competition.patterns[self.seasonal_patterns]
 
     @property
     def pred_len(self) -> int:
@@ -224,9 +241,11 @@ class M4Config:
         for path in (self.folder / name, self.folder / part.capitalize() / name):
             if path.is_file():
                 return path
+        title, fetched = self.competition.name, self.data == "m4"
+        get = "Get it with python -m data_provider.download m4, or say" if fetched else "Put it there, or say"
         raise UserError(
-            f"M4 file {self.folder / name} does not exist. Get it with python -m data_provider.download m4, "
-            "or say with --root_path in which folder the M4 files lie."
+            f"{title} file {self.folder / name} does not exist. {get} with --root_path in which folder the {title} "
+            "files lie."
         )
 
     def identity(self) -> dict[str, Any]:

@@ -84,6 +84,7 @@ DATASETS: dict[str, DatasetSpec] = {
     "traffic": DatasetSpec("traffic", "traffic.csv", url=_TSLIB),
     "illness": DatasetSpec("illness", "national_illness.csv", url=_TSLIB),
     "m4": DatasetSpec("m4", config="data_provider.config:M4Config", read="data_provider.m4:read_m4"),
+    "m3": DatasetSpec("m3", config="data_provider.config:M4Config", read="data_provider.m4:read_m4"),
     "custom": DatasetSpec(),
     "sample": DatasetSpec(read="data_provider.sample:read_sample", best_forecast="data_provider.sample:best_forecast"),
 }

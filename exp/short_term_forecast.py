@@ -1,4 +1,4 @@
-"""Short-term forecasting on M4 (CALF, section 4.2): one network per sampling frequency, many series."""
+"""Short-term forecasting on M4 (CALF, section 4.2) and M3: one network per sampling frequency, many series."""
 
 import logging
 import math
@@ -24,6 +24,7 @@ from models.config import SIZES
 from utils.errors import UserError
 from utils.files import write_table
 from utils.m4.naive2 import naive2
+from utils.m4.patterns import COMPETITIONS
 from utils.m4.scores import Scores, family_of, pool_records, score, seasonal_scale
 from utils.plots import plot_series
 from utils.progress import Progress
@@ -32,7 +33,6 @@ from utils.tables.records import read_records
 
 logger = logging.getLogger(__name__)
 
-FORECASTS = Path("m4_results")
 DRAWN = 6  # series in the picture
 MOST_SAMPLES = 20_000_000  # in an epoch: their order takes 40 bytes each
 
@@ -43,7 +43,7 @@ class ShortTermForecast(Experiment):
     def load_data(self) -> None:
         config = self.config.data
         if self.config.model_config.reads_marks:
-            raise UserError("--marks 1: the series of M4 have no dates; leave it out.")
+            raise UserError(f"--marks 1: the series of {config.competition.name} have no dates; leave it out.")
         self.pattern = config.pattern
         spec = find_dataset(config.data)
         self.data: M4Data = resolve_name(spec.read)(config, spec)
@@ -118,7 +118,7 @@ class ShortTermForecast(Experiment):
         forecasts = {self.config.model: forecast, **self._baselines()}
         names = [f"V{step + 1}" for step in range(self.pattern.horizon)]
         folder = f"{self.config.model}{'_selected-on-test' if self.config.data.selects_on_test else ''}"
-        path = FORECASTS / folder / f"{self.pattern.name}_forecast.csv"
+        path = Path(f"{self.config.data.data}_results") / folder / f"{self.pattern.name}_forecast.csv"
         for place in (path, self.config.results / path.name):  # the first is that of the latest run
             write_table(place, self.data.ids, forecast, names)
         picture = self.config.pictures / "series.png"
@@ -172,7 +172,7 @@ class ShortTermForecast(Experiment):
             [self.data.series(i)[-self.config.data.seq_len :] for i in chosen],
             self.data.test[chosen],
             {name: forecasts[name][chosen] for name in (self.config.model, "naive2")},
-            f"{self.config.model} on M4 {self.pattern.name}{selected}",
+            f"{self.config.model} on {self.config.data.competition.name} {self.pattern.name}{selected}",
         )
 
 
@@ -184,18 +184,22 @@ def _score_lines(record: Mapping[str, Any]) -> list[str]:
 
 
 def _report(record: Mapping[str, Any], may_differ: Container[str]) -> Iterator[str]:
-    """Yield M4's table over all patterns run with one seed and backbone, and the verdict on this pattern."""
+    """Yield the competition's table over all patterns run with one seed and backbone, and the verdict on this one."""
+    competition = COMPETITIONS[record["data"]["name"]]
     found, _ = read_records(RESULTS)
     others = [other for other in found if family_of(other.content, may_differ) == family_of(record, may_differ)]
     others.sort(key=lambda other: other.modified)
     selected = ", selected on test" if record["data"]["selected_on"] == "test" else ""
     yield ""
-    yield f"M4, seed {record['run']['seed']}{selected}"
+    yield f"{competition.name}, seed {record['run']['seed']}{selected}"
     yield f"  {'':<10}{'forecast':<16}{'sMAPE':>10}{'MASE':>10}{'MAPE':>10}{'OWA':>10}"
     for pool, group in pool_records([*(other.content for other in others), record]).items():
         for i, (name, scores) in enumerate(group.scores.items()):
             figures = "".join(f"{_shown(value):>10}" for value in (scores.smape, scores.mase, scores.mape, scores.owa))
             yield f"  {'' if i else pool:<10}{name.replace('_', ' '):<16}{figures}"
+        if not group.missing:
+            for name, published in competition.published.items():
+                yield f"  {'':<10}{f'{name}, published':<17}{_shown(published[pool]):>9}"
         if group.missing:
             yield f"  {'':<10}without {', '.join(group.missing)}: not run with this seed and backbone"
     yield ""

@@ -104,7 +104,7 @@ def test_help_begins_with_the_commands_that_users_want_and_has_groups() -> None:
     first, second = (said.index(part) for part in ("--data_path sales.csv", "--data ETTh1 --pred_len 96"))
     assert first < second < said.index("options:")
     groups = re.findall(r"^(\S.*):$", said.partition("options:")[2], re.MULTILINE)
-    assert groups[:5] == ["the run", "data", "data: several data sets", "data: m4", "the model CALF"]
+    assert groups[:5] == ["the run", "data", "data: several data sets", "data: m4, m3", "the model CALF"]
     assert all(f"--{name} " in said for config in (*CONFIGS, find_config("CALF")) for name in flags_of(config))
 
 

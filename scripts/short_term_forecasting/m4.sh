@@ -4,24 +4,9 @@
 # Some frequencies alone: PATTERNS="Weekly Hourly" sh scripts/short_term_forecasting/m4.sh
 # Extra flags go to run.py and win: sh scripts/short_term_forecasting/m4.sh --llm_init random --train_epochs 1
 set -eu
-. "$(dirname -- "$0")/../horizons.sh"
+. "$(dirname -- "$0")/../competitions.sh"
 . scripts/m4_patterns.sh
 
 for pattern in ${PATTERNS:-$m4_patterns}; do
-    one_run \
-        --model CALF \
-        --gpt_layers 6 \
-        --task_name short_term_forecast \
-        --model_id "m4_$pattern" \
-        --data m4 \
-        --seasonal_patterns "$pattern" \
-        --batch_size 512 \
-        --learning_rate 0.001 \
-        --train_epochs 200 \
-        --patience 20 \
-        --tmax 20 \
-        --task_loss smape \
-        --output_loss mase \
-        --feature_loss smooth_l1 \
-        "$@"
+    one_pattern m4 "$pattern" "$@"
 done

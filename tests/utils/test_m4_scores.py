@@ -15,7 +15,7 @@ from models.config import SIZES
 from tests.helpers.records import long_term, m4
 from utils.flags import flags_of
 from utils.m4 import scores as m4_scores
-from utils.m4.patterns import PATTERNS
+from utils.m4.patterns import M3, PATTERNS
 from utils.m4.scores import Group, Scores, pool_records, score, seasonal_scale
 
 # Two series: 1 2 4 8 and 10 7 10.
@@ -27,11 +27,11 @@ def scores_of(series: int, smape: float, mase: float | None, mape: float = 1.0, 
     return Scores(series, smape, mase, mape, without_scale=without_scale)
 
 
-def pool(by_pattern: Mapping[str, Mapping[str, Scores]]) -> dict[str, Group]:
+def pool(by_pattern: Mapping[str, Mapping[str, Scores]], data: str = "m4") -> dict[str, Group]:
     """Return the groups from scores by pattern and forecaster."""
     return pool_records(
         {
-            "data": {"config": {"seasonal_patterns": pattern}},
+            "data": {"name": data, "config": {"seasonal_patterns": pattern}},
             "scores": {"metrics": {name: asdict(one) for name, one in scores.items()}},
         }
         for pattern, scores in by_pattern.items()
@@ -249,3 +249,14 @@ def test_of_several_runs_of_a_pattern_the_last_counts() -> None:
     assert groups["Others"].scores["CALF"].smape == pytest.approx(25.0)
     assert groups["Others"].scores["CALF"].owa == pytest.approx((25 / 16 + 2 / 2.5) / 2)
     assert groups["Others"].missing == ("Hourly",)
+
+
+def test_the_average_of_m3_counts_forecast_steps_as_the_competition_did() -> None:
+    reports = {
+        name: {who: scores_of(pattern.series, smape[name], 1.0) for who, smape in M3.published.items()}
+        for name, pattern in M3.patterns.items()
+    }
+    average = pool(reports, "m3")["Average"].scores
+    for who, smape in M3.published.items():
+        assert average[who].smape == pytest.approx(smape["Average"], abs=0.006)
+    assert average["Theta"].series == 3003

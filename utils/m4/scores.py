@@ -1,4 +1,4 @@
-"""Score forecasts as the M4 competition does: sMAPE, MASE, MAPE and OWA, per frequency and pooled over runs.
+"""Score forecasts as the competitions M4 and M3 do: sMAPE, MASE, MAPE and OWA, per frequency and pooled over runs.
 
 Formulas: M4 Competitor's Guide, "Evaluation". Shapes: N series, H horizon.
 """
@@ -9,11 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from utils.m4.patterns import PATTERNS
+from utils.m4.patterns import COMPETITIONS, Competition
 
 NAIVE2 = "naive2"
-# In the order of the tables: every pattern alone, then the two pools.
-POOLS = {**{name: (name,) for name in PATTERNS}, "Others": ("Weekly", "Daily", "Hourly"), "Average": tuple(PATTERNS)}
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Scores:
 
 
 class Group(NamedTuple):
-    """One row of M4's table: scores by forecaster, and the patterns that belong to the group and were not scored."""
+    """One row of a competition's table: scores by forecaster, and the patterns of the group that were not scored."""
 
     scores: dict[str, Scores]
     missing: tuple[str, ...]
@@ -89,7 +87,7 @@ def _with_owa(scores: Scores, naive2: Scores | None) -> Scores:
 
 
 def family_of(record: Mapping[str, Any], may_differ: Container[str]) -> tuple[Any, ...]:
-    """Return what the runs of one average have in common: model, backbone, seed and choice of the epoch.
+    """Return what the runs of one average have in common: data, model, backbone, seed and choice of the epoch.
 
     Args:
         may_differ: parts of a model's configuration that say nothing of the model: its sizes, how it was trained.
@@ -98,40 +96,54 @@ def family_of(record: Mapping[str, Any], may_differ: Container[str]) -> tuple[An
     backbone = model["origin"].get("backbone", {})
     kept = {name: value for name, value in model["config"].items() if name not in may_differ}
     return (
-        record["task"]["name"], record["run"]["seed"], data.get("selected_on"), data.get("target_data"),
+        record["task"]["name"], data["name"], record["run"]["seed"], data.get("selected_on"), data.get("target_data"),
         model["name"], kept, backbone.get("name"), backbone.get("init"),
     )  # fmt: skip
 
 
 def pool_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Group]:
-    """Return the groups of M4's table by name: each pattern, ``Others`` (Weekly, Daily, Hourly), ``Average`` (all six).
+    """Return the groups of a competition's table by name: each pattern, ``Others`` where it has any, ``Average``.
 
-    sMAPE and MAPE are weighted by the series scored, MASE by the series that have a scale. OWA is not averaged: it
+    sMAPE and MAPE are weighted by the series scored, MASE by the series that have a scale, both also by the steps of
+    each where the competition averages over steps (M3). OWA is not averaged: it
     compares the pooled sMAPE and MASE with the pooled ones of the forecaster ``naive2``. A group without any pattern is
     left out, and a group holds only the forecasters that all of its patterns have: others could not be compared. The
     records are of one family, as :mod:`utils.tables.records` checks them; of several of a pattern the last counts.
     """
+    records = list(records)
+    if not records:
+        return {}
     by_pattern = {record["data"]["config"]["seasonal_patterns"]: record["scores"]["metrics"] for record in records}
-    groups = {}
-    for name, members in POOLS.items():
+    groups, competition = {}, COMPETITIONS[records[0]["data"]["name"]]
+    for name, members in competition.pools.items():
         if present := [by_pattern[member] for member in members if member in by_pattern]:
             missing = tuple(member for member in members if member not in by_pattern)
+            steps = [_steps(competition, member) for member in members if member in by_pattern]
             shared = [one for one in present[0] if all(one in reports for reports in present)]
-            pooled = {one: _pool([Scores(**reports[one]) for reports in present]) for one in shared}
+            pooled = {one: _pool([Scores(**reports[one]) for reports in present], steps) for one in shared}
             scores = {one: _with_owa(found, pooled.get(NAIVE2)) for one, found in pooled.items()}
             groups[name] = Group(scores, missing)
     return groups
 
 
-def _pool(parts: Sequence[Scores]) -> Scores:
+def _steps(competition: Competition, pattern: str) -> int:
+    """Return how much a series of a pattern weighs in an average."""
+    return competition.patterns[pattern].horizon if competition.by_step else 1
+
+
+def _pool(parts: Sequence[Scores], steps: Sequence[int]) -> Scores:
     if len(parts) == 1:
         return parts[0]
-    series = [part.series for part in parts]
-    scaled = [(part.mase, part.series - part.without_scale) for part in parts if part.mase is not None]
+    weights = [part.series * each for part, each in zip(parts, steps, strict=True)]
+    scaled = [
+        (part.mase, (part.series - part.without_scale) * each)
+        for part, each in zip(parts, steps, strict=True)
+        if part.mase is not None
+    ]
     return Scores(
-        series=sum(series),
-        smape=float(np.average([part.smape for part in parts], weights=series)),
+        series=sum(part.series for part in parts),
+        smape=float(np.average([part.smape for part in parts], weights=weights)),
         mase=float(np.average([m for m, _ in scaled], weights=[n for _, n in scaled])) if scaled else None,
-        mape=float(np.average([part.mape for part in parts], weights=series)),
+        mape=float(np.average([part.mape for part in parts], weights=weights)),
         without_scale=sum(part.without_scale for part in parts),
     )

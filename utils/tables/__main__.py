@@ -29,7 +29,7 @@ TITLES = {
     LONG_TERM: "Long-term forecasting",
     FEW_SHOT: "Few-shot forecasting",
     ZERO_SHOT: "Zero-shot forecasting",
-    M4: "Short-term forecasting: M4",
+    M4: "Short-term forecasting: M4 and M3",
 }
 WINDOWS = "MSE and MAE on the standardised scale, over every window of the test split"
 PROTOCOLS = {
@@ -38,8 +38,8 @@ PROTOCOLS = {
     ZERO_SHOT: f"Trained on the first data set, tested on the second with the second's own scaler. {WINDOWS}.",
     CROSS: f"Trained on the first data sets together, tested on the one after the arrow. {WINDOWS}.",
     M4: "Scored as the competition does: sMAPE, MASE, and OWA relative to Naive2. Others pools Weekly, Daily and "
-    "Hourly, Average all six, weighted by series. The best epoch was chosen on the last values of the training "
-    "series; rows selected on test chose it on the test set, as the released code does.",
+    "Hourly of M4, Average all patterns, weighted by series (M4) or by their steps (M3). The best epoch was chosen on "
+    "the last values of the training series; rows selected on test chose it on the test set, as in the released code.",
 }
 SEEDS = (
     "Mean ± sample standard deviation over seeds; a single seed has no ±. An average is taken for each seed first, "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 from utils.errors import UserError
-from utils.m4.patterns import PATTERNS
+from utils.m4.patterns import COMPETITIONS
 from utils.m4.scores import Scores
 from utils.results import FORMAT, RECORD
 
@@ -127,8 +127,11 @@ def _check(record: Record) -> None:
 def _check_m4(content: Mapping[str, Any]) -> None:
     """Check what pooling needs: the pattern, and scores of all forecasters on one set of series."""
     pattern, reports = look_up(content, "data.config.seasonal_patterns"), content["scores"]["metrics"]
-    if pattern not in list(PATTERNS):
-        raise ValueError(f"data.config.seasonal_patterns is {_shown(pattern)}, no pattern of M4")
+    competition = COMPETITIONS.get(content["data"]["name"])
+    if competition is None:
+        raise ValueError(f"data.name is {_shown(content['data']['name'])}, no competition")
+    if pattern not in list(competition.patterns):
+        raise ValueError(f"data.config.seasonal_patterns is {_shown(pattern)}, no pattern of {competition.name}")
     for name in (content["model"]["name"], *reports):
         report, place = reports.get(name), f"scores.metrics.{name}"
         if not isinstance(report, dict) or report.keys() != M4_REPORT.keys():
@@ -186,7 +189,11 @@ class Block:
     def title(self) -> str:
         """Return the data set, with everything that is unusual."""
         if self.table == M4:
-            parts = ["M4", self.subset and "not all series", self.target and f"tested on {self.target}"]
+            parts = [
+                COMPETITIONS[self.data].name,
+                self.subset and "not all series",
+                self.target and f"tested on {self.target}",
+            ]
         else:
             parts = [f"{self.data} → {self.target}" if self.target else self.data]
         parts += [
@@ -229,7 +236,7 @@ def cell_of(record: Record) -> tuple[Block, str]:
         percent=flags.get("percent") or 100,
         features=", ".join([features if features == "M" else f"{features} {flags.get('target')}", *_known(flags)]),
         seq_len=flags.get("seq_len") or 0,
-        subset=m4 and series != PATTERNS[horizon].series,
+        subset=m4 and series != COMPETITIONS[data["name"]].patterns[horizon].series,
         selected_on=data.get("selected_on") or "",
         model=model["name"],
         switches=" ".join(f"--{name} {value}" for name, value in switches.items()),

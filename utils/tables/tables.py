@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from utils.m4.scores import POOLS, pool_records
+from utils.m4.patterns import COMPETITIONS, ROWS
+from utils.m4.scores import pool_records
 from utils.tables.records import FEW_SHOT, M4, Block, Record, cell_of, is_number, look_up, settings
 
 PUBLISHED = Path(__file__).with_name("published.csv")
@@ -137,7 +138,7 @@ def _rows(shown: pd.DataFrame, published: pd.DataFrame) -> Iterator[Row]:
         theirs = list(printed.get(block.protocol, []))
         averaged = theirs or ours
         groups = {one: [one] for one in (*theirs, *ours)} | ({AVERAGE: averaged} if len(averaged) > 1 else {})
-        for horizon, members in (POOLS if block.table == M4 else groups).items():
+        for horizon, members in (COMPETITIONS[block.data].pools if block.table == M4 else groups).items():
             present = {*ours}.intersection(members)
             if present or (theirs and _is_published(block)):
                 parts = [horizon] if block.table == M4 else members  # M4's pools are no plain means
@@ -150,9 +151,9 @@ def _is_published(block: Block) -> bool:
 
 def _gap(horizon: str, present: int, wanted: int) -> str:
     """Return why a row has no metrics, if it turns out to have none."""
-    if wanted == 1 or (horizon in POOLS and not present):
+    if wanted == 1 or (horizon in ROWS and not present):
         return "missing"
-    parts = "patterns" if horizon in POOLS else "horizons"
+    parts = "patterns" if horizon in ROWS else "horizons"
     return f"{present} of {wanted} {parts}" if present < wanted else f"no seed has all {parts}"
 
 
@@ -160,7 +161,7 @@ def _in_order(rows: Iterable[Row], published: pd.DataFrame) -> list[Row]:
     """Sort rows as in the tables: those of all models for one data set and horizon stand together."""
     blocks = published.protocol.unique()
     data_sets = [(block.table, block.data, block.target) for block in blocks]
-    order = [*published.table.unique(), *data_sets, *blocks, *POOLS]
+    order = [*published.table.unique(), *data_sets, *blocks, *ROWS]
 
     def place(row: Row) -> tuple[Any, ...]:
         block, horizon, *_ = row

@@ -90,7 +90,7 @@ def test_the_notes_say_seeds_backbone_machines_commits_and_settings(tmp_path: Pa
     assert "- DLinear: seeds 2021; machines CPU" in text
     assert "- Settings of DLinear on ETTh1 (96): `--accumulate 1 --batch_size 256" in text
     assert "printed as 0.871" in text
-    assert "commits abc123; Naive2 computed." in text.split("M4\n")[1]
+    assert "commits abc123; Naive2 computed." in text.split("M4 and M3\n")[1]
 
 
 def test_a_record_without_an_environment_is_of_unknown_origin(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_the_command_says_how_much_there_is_and_where(tmp_path: Path, caplog: py
         "Long-term forecasting: 4 of 28 published cells",
         "Few-shot forecasting: 1 of 16 published cells",
         "Zero-shot forecasting: 1 of 16 published cells",
-        "Short-term forecasting: M4: 1 of 5 published cells",
+        "Short-term forecasting: M4 and M3: 1 of 5 published cells",
         "Imputation: 1 cell(s), none of them published",
         "1 run(s) stand behind others of the same cell; they are listed under Left out",
         f"written: {tmp_path}/tables.md",

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from utils.m4.scores import POOLS
+from utils.m4.patterns import M4
 from utils.tables.tables import AVERAGE, read_published
 
 HORIZONS = ["96", "192", "336", "720"]
@@ -27,7 +27,7 @@ def test_the_published_groups_of_m4_are_those_that_are_pooled(printed: pd.DataFr
     mine = printed[printed.table == "m4"]
     groups = ["Yearly", "Quarterly", "Monthly", "Others", "Average"]
     assert list(mine.horizon.unique()) == groups
-    assert set(groups) <= set(POOLS)
+    assert set(groups) <= set(M4.pools)
     assert set(mine.groupby("horizon").metric.agg(tuple)) == {("smape", "mase", "owa")}
 
 
