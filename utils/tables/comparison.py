@@ -26,10 +26,11 @@ class Pair(NamedTuple):
     """Two models on the same test windows.
 
     Attributes:
-        difference: mean error of ``model`` minus that of ``other``, seeds averaged first.
+        difference: mean error of ``model`` minus that of ``other``, seeds averaged first: those that both have, or
+            all where they have none in common or one of the two does not train.
         lower: bound of the 95 % interval; None, as ``upper``, where there are too few windows.
         windows: of the test.
-        seeds: of both models, the fewer.
+        seeds: of both models, as they were compared, the fewer.
     """
 
     protocol: Block
@@ -86,7 +87,11 @@ class Comparison(NamedTuple):
             for model, other in combinations(present, 2):
                 same = all(tested[model].get(part) == tested[other].get(part) for part in ("digest", "target_data"))
                 if same and errors[model].shape[1:] == errors[other].shape[1:]:
-                    yield from _differ(protocol, horizon, (model, errors[model]), (other, errors[other]))
+                    own, its = (runs[runs.network == name] for name in (model, other))
+                    rows = _shared_seeds(own, its)
+                    yield from _differ(
+                        protocol, horizon, (model, errors[model][rows[0]]), (other, errors[other][rows[1]])
+                    )
 
     def over_all(self, metric: str) -> tuple[pd.DataFrame, pd.MultiIndex]:
         """Return ``statistics.summarize`` over all cells that every model has, and these cells.
@@ -120,6 +125,14 @@ def compare(tables: Tables) -> list[Comparison]:
         ]
         found.append(Comparison(table, look_back, *own, tables.published))
     return found
+
+
+def _shared_seeds(*runs: pd.DataFrame) -> tuple[np.ndarray, ...]:
+    """Return which runs of two models to compare: those of the seeds that both have, where there are any."""
+    shared = set.intersection(*(set(own.seed) for own in runs))
+    if not shared or not all(parameters(own)["trained"] for own in runs):
+        return tuple(np.arange(len(own)) for own in runs)
+    return tuple(np.flatnonzero(own.seed.isin(shared)) for own in runs)
 
 
 def _differ(

@@ -103,6 +103,15 @@ def test_seeds_are_averaged_before_windows_are_drawn(tmp_path: Path) -> None:
     assert {(line["verdict"], line["seeds"]) for line in lines} == {("not distinguishable", "3")}
 
 
+def test_models_are_compared_over_the_seeds_that_both_have(tmp_path: Path) -> None:
+    for seed in (2021, 2022, 2023):  # each later seed is worse
+        add(tmp_path, 0.0, seed, model="CALF")
+    for seed in (2022, 2030):
+        add(tmp_path, 0.0, seed, model="DLinear")
+    _, lines = make(tmp_path)
+    assert [(float(line["difference"]), line["seeds"]) for line in lines] == [(pytest.approx(0, abs=1e-6), "1")] * 2
+
+
 def test_too_few_windows_give_no_interval(tmp_path: Path) -> None:
     for model in ("CALF", "DLinear"):
         add(tmp_path, 0.0, windows=900, model=model)  # fewer than five blocks of 192
