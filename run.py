@@ -49,17 +49,25 @@ def run(argv: Sequence[str] | None) -> None:
         logger.info(line)
     _check_purpose(config, command)
     if command.check_data:
-        from data_provider.factory import quality_report
-
-        for part in config.data.parts:
-            for line in quality_report(part, config.check_channels):
-                logger.info(line)
+        for line in _report(config):
+            logger.info(line)
     elif command.load:
         _use_trained(folder, config, command)
     else:
         seeds = range(config.seed, config.seed + command.itr)
         records = [record for seed in seeds for record in run_seed(replace(config, seed=seed), command)]
         _say_over_seeds(records, config.summary_file)
+
+
+def _report(config: RunConfig) -> list[str]:
+    """Return the lines of ``--check_data``."""
+    if config.holds_many:
+        from data_provider.many import report_on_many
+
+        return report_on_many(config.data)
+    from data_provider.factory import quality_report
+
+    return [line for part in config.data.parts for line in quality_report(part, config.check_channels)]
 
 
 def _check_purpose(config: RunConfig, command: Command) -> None:
@@ -111,6 +119,8 @@ def _use_trained(folder: Path, config: RunConfig, command: Command) -> Records:
 def _experiment(config: RunConfig) -> Any:
     task = TASKS[config.task_name]
     place = task.mixed if config.sets else task.zero_shot if config.targets else task.experiment
+    if config.holds_many:
+        place = task.many
     return resolve_name(place)(config)
 
 

@@ -15,7 +15,18 @@ from torch import Tensor
 
 from data_provider.config import DataConfig, check, data_file, names_in
 from data_provider.datasets import find_dataset
-from data_provider.reading import FARTHEST, Frame, Known, Reading, counted, future_dates, read_known, read_table
+from data_provider.known_panel import check_future_of, of_future
+from data_provider.reading import (
+    FARTHEST,
+    Frame,
+    Known,
+    Reading,
+    counted,
+    future_dates,
+    read_known,
+    read_panel,
+    read_table,
+)
 from utils.errors import UserError
 
 # What the calendar says of dates, each from -0.5 to 0.5, with the step in days from which on it tells nothing.
@@ -92,34 +103,51 @@ def fit_known(config: DataConfig, frame: Frame, training_rows: int) -> tuple[Kno
     Raises:
         UserError: the rows have no dates that a calendar could tell anything of, or holidays are of shorter steps.
     """
+    known = frame.known
+    if known is None:
+        return fit_known_rows(config, frame, (), None, frame.dates, slice(training_rows))
+    return fit_known_rows(config, frame, known.columns, known.values, known.dates, slice(training_rows))
+
+
+def fit_known_rows(
+    config: DataConfig,
+    frame: Frame,
+    columns: tuple[str, ...],
+    values: np.ndarray | None,
+    dates: pd.DatetimeIndex,
+    training: slice | np.ndarray,
+) -> tuple[KnownColumns, tuple[str, ...]]:
+    """Return the columns that are known in advance, standardized, and notes; errors as in :func:`fit_known`.
+
+    Args:
+        frame: says what the rows are: source, step, whether they have dates.
+        columns: those of the file.
+        values: (T, number of columns); None without columns.
+        dates: of the T rows.
+        training: which rows to standardize by.
+    """
     calendar = calendar_of(frame) if config.calendar else ()
     holidays = tuple(names_in(config.holidays))
     if holidays:
         check_holidays(frame, holidays)
-    if frame.known is None:
+    if not columns:
         return KnownColumns(calendar=calendar, holidays=holidays), ()
-    training, notes = frame.known.values[:training_rows], []
-    mean, scale = training.mean(axis=0), training.std(axis=0)
-    flat = training.min(axis=0) == training.max(axis=0)
-    mean[flat], scale[flat | (scale == 0)] = training[0, flat], 1.0
-    switches = np.isin(training, (0, 1)).all(axis=0)
+    rows, notes = values[training], []
+    mean, scale = rows.mean(axis=0), rows.std(axis=0)
+    flat = rows.min(axis=0) == rows.max(axis=0)
+    mean[flat], scale[flat | (scale == 0)] = rows[0, flat], 1.0
+    switches = np.isin(rows, (0, 1)).all(axis=0)
     mean[switches], scale[switches] = 0.0, 1.0
-    for name in np.array(frame.known.columns, dtype=object)[flat]:
+    for name in np.array(columns, dtype=object)[flat]:
         notes.append(f"column {name!r}, known in advance, is constant over the training rows: nothing is learnt of it")
-    _check_distance(frame, mean, scale)
-    known = KnownColumns(frame.known.columns, tuple(mean.tolist()), tuple(scale.tolist()), calendar, holidays)
-    return known, tuple(notes)
-
-
-def _check_distance(frame: Frame, mean: np.ndarray, scale: np.ndarray) -> None:
-    far = np.abs(frame.known.values - mean) > FARTHEST * scale
+    far = np.abs(values - mean) > FARTHEST * scale
     if far.any():
         row, column = (int(part) for part in np.argwhere(far)[0])
         raise UserError(
-            f"{frame.source}, column {frame.known.columns[column]!r}, {frame.known.dates[row]}: "
-            f"{frame.known.values[row, column]:g} is more than {FARTHEST:g} training standard deviations from the "
-            "mean; correct or remove it."
+            f"{frame.source}, column {columns[column]!r}, {dates[row]}: {values[row, column]:g} is more than "
+            f"{FARTHEST:g} training standard deviations from the mean; correct or remove it."
         )
+    return KnownColumns(columns, tuple(mean.tolist()), tuple(scale.tolist()), calendar, holidays), tuple(notes)
 
 
 def calendar_of(frame: Frame) -> tuple[str, ...]:
@@ -198,6 +226,10 @@ def check_future(config: DataConfig, steps: int, future_path: str | None) -> Non
         return
     spec = find_dataset(config.data)
     reading = Reading.of(config, spec)
+    if config.id_col is not None:
+        later = read_panel(Path(future_path), of_future(reading)) if future_path else None
+        check_future_of(read_panel(data_file(config, spec), reading), steps, later)
+        return
     table = read_table(data_file(config, spec), reading)
     ahead = read_known(Path(future_path), replace(reading, freq=table.frequency)) if future_path else None
     known_values(table, future_dates(table.dates[-1], table.frequency, steps), ahead)

@@ -1,4 +1,4 @@
-"""Gather windows of one standardized series, or samples of many series, a batch at a time."""
+"""Gather windows of one standardized series, a batch at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader, Dataset
 from data_provider.datasets import Borders
 from utils.command import leave_stops_to_parent
 from utils.errors import UserError
-from utils.m4.patterns import Pattern
 
 
 class Split(Enum):
@@ -229,61 +228,3 @@ def load_batches(dataset: Dataset, workers: int, pin: bool, **order: Any) -> Dat
         pin_memory=pin,
         **order,
     )
-
-
-class FlatSeries:
-    """N series one after the other: series i is ``values[starts[i]:ends[i]]``."""
-
-    def __init__(self, values: np.ndarray, offsets: np.ndarray, dtype: type = np.float32) -> None:
-        self.values = torch.from_numpy(values.astype(dtype))
-        self.starts = torch.from_numpy(offsets[:-1])
-        self.ends = torch.from_numpy(offsets[1:])
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def around(self, series: Tensor, cuts: Tensor, before: int, after: int) -> tuple[Tensor, Tensor]:
-        """Return values and mask (B, before + after) around positions ``cuts`` (B,); both are 0 outside the series."""
-        rows = cuts[:, None] + torch.arange(-before, after)  # (B, before + after)
-        inside = (rows >= self.starts[series][:, None]) & (rows < self.ends[series][:, None])
-        values = self.values[rows.clamp_(0, len(self.values) - 1)]
-        return values * inside, inside.to(values.dtype)
-
-
-class M4Samples(Dataset):
-    """Samples of every series, cut anew each time at a random point near its end (CALF, section 4.2).
-
-    A cut lies among the last ``pattern.history`` horizons, so that every sample has a value to see and one to forecast.
-    No sample sees the last ``held_out`` values of a series; an epoch draws ``draws`` samples of each.
-    """
-
-    def __init__(
-        self, series: FlatSeries, pattern: Pattern, seq_len: int, *, held_out: int, draws: int, seed: int
-    ) -> None:
-        self.series = series
-        self.draws = draws
-        self.horizon, self.seq_len = pattern.horizon, seq_len
-        self._ends = series.ends - held_out
-        limit = int(pattern.history * pattern.horizon)
-        self._first = torch.maximum(series.starts + 1, self._ends - limit)
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def __len__(self) -> int:
-        return len(self.series) * self.draws
-
-    def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """Draw and gather a whole batch at once."""
-        chosen = torch.as_tensor(indices) % len(self.series)
-        first, ends = self._first[chosen], self._ends[chosen]
-        share = torch.rand(len(chosen), generator=self.generator, dtype=torch.float64)
-        cuts = first + (share * (ends - first)).long()
-        values, inside = self.series.around(chosen, cuts, self.seq_len, self.horizon)
-        future = cuts[:, None] + torch.arange(self.horizon)
-        seen = inside[:, self.seq_len :] * (future < ends[:, None])
-        x, y = values[:, : self.seq_len], values[:, self.seq_len :] * seen
-        return Batch(x[..., None], y[..., None], mask=seen[..., None])
-
-
-def last_windows(series: FlatSeries, seq_len: int, before_end: int) -> Tensor:
-    """Return the ``seq_len`` values that end ``before_end`` before each series' end, (N, L, 1); 0 before short ones."""
-    return series.around(torch.arange(len(series)), series.ends - before_end, seq_len, 0)[0][..., None]

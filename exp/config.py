@@ -55,6 +55,11 @@ class RunConfig:
             )
         if self.runtime.zero_shot and not task.zero_shot:
             raise UserError(f"--zero_shot 1 does not go with --task_name {self.task_name}; leave it out.")
+        if self.runtime.zero_shot and self.holds_many:
+            raise UserError(
+                f"--zero_shot 1 is for one series, and --id_col {self.data.id_col} tells several apart: a network for "
+                "many series takes others with --is_training 0 --load CHECKPOINT --data_path FILE."
+            )
         foreign = {loss: name for name, other in TASKS.items() for loss in other.losses if loss not in task.losses}
         for name, loss in self.network.items():
             if name.endswith("_loss") and loss in foreign:
@@ -186,6 +191,11 @@ class RunConfig:
     def sets(self) -> dict[str, DataConfig]:
         """Return the data sets that are trained on together by name; none for a run on one."""
         return names_of_sets(self.data) if "," in self.data.data else {}
+
+    @property
+    def holds_many(self) -> bool:
+        """Return whether the data are many series of one file, told apart by ``--id_col``."""
+        return not self.sets and getattr(self.data, "id_col", None) is not None
 
     @cached_property
     def targets(self) -> dict[str, DataConfig]:

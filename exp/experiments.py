@@ -11,6 +11,7 @@ class Task:
         experiment: place of its ``Experiment``.
         metrics: the scores that tables show, best known first; keys of a record's ``scores``.
         zero_shot: place of the ``Experiment`` for ``--zero_shot 1``; None where there is no zero-shot test.
+        many: place of the ``Experiment`` for a file of many series; None where that is not possible.
         mixed: place of the ``Experiment`` that trains on several data sets; None where that is not possible.
         one_series: whether it works on one series in a file, which ``--do_predict`` and ``--check_data`` are for.
         losses: names of losses that need what only this task has.
@@ -22,6 +23,7 @@ class Task:
     data: str
     default_data: str
     zero_shot: str | None = None
+    many: str | None = None
     mixed: str | None = None
     one_series: bool = False
     losses: tuple[str, ...] = ()
@@ -36,6 +38,7 @@ TASKS = {
         data="data_provider.config:DataConfig",
         default_data="sample",
         zero_shot="exp.long_term_forecast:ZeroShotForecast",
+        many="exp.many_series:ManySeriesForecast",
         mixed="exp.mixed_forecast:MixedForecast",
         one_series=True,
     ),

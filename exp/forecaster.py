@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,7 @@ from utils.files import replacing
 logger = logging.getLogger(__name__)
 
 CSV, ARRAY = "forecast.csv", "forecast.npy"
+FOR_MANY = "exp.many_forecaster:ManySeriesForecaster"  # which extends the class here
 DIGITS = 8  # below a column's standard deviation: more than a float32 model knows
 MOST_DIGITS = 200  # more would overflow while rounding
 
@@ -119,7 +121,8 @@ class Forecaster:
         model = models.load(folder, merge=True)
         series = TrainedSeries.of(model)
         intervals = Intervals.load(model.stored.folder, (model.config.pred_len, len(series.columns[series.scored])))
-        return cls(model, series, intervals, pick_device(device) if isinstance(device, str) else device)
+        kind = cls if series.ids is None else resolve_name(FOR_MANY)
+        return kind(model, series, intervals, pick_device(device) if isinstance(device, str) else device)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -184,11 +187,7 @@ class Forecaster:
         Raises:
             UserError: the table lacks a column, has too few rows, gaps, another step than in training …
         """
-        if not isinstance(table, pd.DataFrame):
-            raise UserError(f"A pandas DataFrame is needed, not a {type(table).__name__}.")
-        own = self.series.date_column
-        if date_col is None and (own in table.columns or set(own.split(",")) <= set(table.columns)):
-            date_col = own
+        date_col = self.own_date_column(table, date_col)
         levels = () if interval is None else check_levels([interval] if np.ndim(interval) == 0 else interval)
         with naming_arguments():
             codes = tuple(map(str, missing))
@@ -199,6 +198,15 @@ class Forecaster:
         for note in (*frame.notes, *forecast.notes):
             logger.warning(note)
         return forecast.table()
+
+    def own_date_column(self, table: pd.DataFrame, date_col: str | None) -> str | None:
+        """Return the column of dates: the one that is named, or that of training where a table has it."""
+        if not isinstance(table, pd.DataFrame):
+            raise UserError(f"A pandas DataFrame is needed, not a {type(table).__name__}.")
+        own = self.series.date_column
+        if date_col is None and (own in table.columns or set(own.split(",")) <= set(table.columns)):
+            return own
+        return date_col
 
     def forecast(
         self,
@@ -244,10 +252,15 @@ class Forecaster:
             notes=(*extreme_notes(frame.tail(self.lookback), bounds), *self._notes(steps, half_widths)),
         )
 
-    def _check(self, frame: Frame, steps: int) -> None:
-        config, series = self.model.config, self.series
+    @staticmethod
+    def check_steps(steps: object) -> None:
+        """Raise UserError where a number of steps is none."""
         if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
             raise UserError(f"--predict_len {steps}: choose a whole number of at least 1.")
+
+    def _check(self, frame: Frame, steps: int) -> None:
+        config, series = self.model.config, self.series
+        self.check_steps(steps)
         if frame.columns != series.columns:
             raise UserError(f"{frame.source} has other columns than the model: read it with Forecaster.reading.")
         if not same_step(frame.frequency, series.frequency):
@@ -273,7 +286,7 @@ class Forecaster:
         return {name: part[None].to(self.device) for name, part in found.items()}
 
     def _roll(self, window: torch.Tensor, covariates: Mapping[str, torch.Tensor], steps: int) -> torch.Tensor:
-        """Return the forecast (1, steps, C) of a window (1, L, C), each part from the window and all parts before.
+        """Return the forecasts (B, steps, C) of windows (B, L, C), each part from the window and all parts before.
 
         Where columns are known in advance, the last part ends with the last step: nothing is known beyond.
 
@@ -298,8 +311,12 @@ class Forecaster:
         return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
 
     def _half_widths(self, steps: int, levels: Sequence[float]) -> dict[float, np.ndarray]:
-        """Return half widths (H, C) of intervals by level in the table's units, NaN where there is no interval."""
-        scale = self.series.scale[self.series.scored]
+        """Return half widths (H, C) of intervals by level in the table's units, NaN where there is no interval.
+
+        For many series, each with units of its own, they are standardized.
+        """
+        columns = self.series.columns[self.series.scored]
+        scale = np.ones(len(columns)) if self.series.ids is not None else self.series.scale[self.series.scored]
         found = {level: np.full((steps, len(scale)), np.nan) for level in levels}
         for level, half_width in (self._intervals.at(levels) if self._intervals else {}).items():
             found[level][: len(half_width)] = half_width[:steps] * scale

@@ -14,7 +14,14 @@ from data_provider.factory import ForecastData, load_data
 from data_provider.reading import written_dates
 from data_provider.windows import Split, make_loader
 from exp.base import Experiment
-from exp.evaluation import ShuffledPredictor, draw_windows, references, score_windows, scored_targets
+from exp.evaluation import (
+    Predictor,
+    ShuffledPredictor,
+    draw_windows,
+    references,
+    score_windows,
+    scored_targets,
+)
 from exp.targets import in_domain_folder, of_target, shuffle_folder, zero_shot_folder
 from exp.trained_series import TrainedSeries
 from models.base import check_finite
@@ -103,13 +110,12 @@ class LongTermForecast(Experiment):
             in_domain: whether the target is one of several data sets that were trained on.
         """
         name, runtime = self.config.model, self.config.runtime
-        shuffle, predictor = "none" if target else self.config.shuffle_input, self.predictor(len(data.columns))
+        shuffle = "none" if target else self.config.shuffle_input
+        predictor = self.predictor(len(data.columns)) if target else self.shuffled_predictor(len(data.columns))
         results, pictures = (shuffle_folder(at, shuffle) for at in (self.config.results, self.config.pictures))
         if target:
             below = in_domain_folder if in_domain else zero_shot_folder
             results, pictures = (below(folder, target) for folder in (results, pictures))
-        if shuffle != "none":
-            predictor = ShuffledPredictor(predictor, shuffle, self.config.seed)
         others = references(data, config.data, config.pred_len, name)
         arrays = bool(runtime.save_arrays)
         reports, coverage = score_windows(predictor, data, name, others, half_widths, results, arrays, runtime.inverse)
@@ -134,6 +140,11 @@ class LongTermForecast(Experiment):
         said = (*comparison(reports), *coverage_lines(coverage), *verdict(reports, name), f"pictures: {pictures}")
         self.save(results / RECORD, record, self._score_lines(record), said)
         return [record]
+
+    def shuffled_predictor(self, channels: int) -> Predictor:
+        """Return what forecasts windows whose steps ``--shuffle_input`` puts into another order first."""
+        usual, shuffle = self.predictor(channels), self.config.shuffle_input
+        return usual if shuffle == "none" else ShuffledPredictor(usual, shuffle, self.config.seed)
 
     def _title(self, data: ForecastData, config: DataConfig) -> str:
         own = self.config.data

@@ -18,6 +18,7 @@ from utils.flags import given_for
 STDIN = "-"
 SEASONS, LONGEST = 4, 336  # seasons to look back, and steps at most
 SPARED = 9  # validation windows that a 90 % interval needs
+FEW = 0.1  # of the series of a long file that may be too short for the horizon
 STEPS = 30  # about so many batches an epoch
 PATIENCE = 5
 TINY = {"llm": "gpt2-tiny", "llm_init": "random"}
@@ -42,7 +43,11 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         return dict(given), []
     lines: list[str] = []
     config = find_config(given.get("model", RunConfig.model))
-    chosen, said = _lengths({**given, "data": "custom"})
+    found = _id_columns({**given, "data": "custom"})
+    if found and "id_col" not in given:
+        given = {**given, "id_col": found}
+        lines.append(f"a long file: its series are told apart by {found} (--id_col)")
+    chosen, said = (_lengths_of_many if found else _lengths)({**given, "data": "custom"})
     if config.trains:
         chosen |= _training(chosen, hasattr(config, "llm"))
     new = {name: value for name, value in chosen.items() if name not in given and name != "windows"}
@@ -75,6 +80,39 @@ def _lacking_future(given: Mapping[str, Any]) -> str:
     except UserError as error:
         return str(error)
     return ""
+
+
+def _id_columns(given: Mapping[str, Any]) -> str:
+    """Return the columns that tell the series of the file apart, with commas between; empty for one series."""
+    from data_provider.config import data_file
+    from data_provider.reading import Reading, find_ids
+
+    data = DataConfig(**given_for(DataConfig, given))
+    spec = find_dataset(data.data)
+    return ",".join(find_ids(data_file(data, spec), Reading.of(data, spec)))
+
+
+def _lengths_of_many(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return lengths of windows that suit most series of a long file, with the number of samples, and what it is."""
+    import numpy as np
+
+    from data_provider.config import data_file
+    from data_provider.factory import season_of
+    from data_provider.many import MOST_SAMPLES, SHORTEST
+    from data_provider.reading import Reading, read_panel
+
+    data = DataConfig(**given_for(DataConfig, given))
+    spec = find_dataset(data.data)
+    panel = read_panel(data_file(data, spec), Reading.of(data, spec))
+    season, short = season_of(panel.grid, data), int(np.quantile(panel.lengths, FEW))
+    most = max(1, (short - SHORTEST) // 4)  # so that half of a short series is left to train on
+    pred_len = given.get("pred_len") or min(natural_horizon(season), most)
+    rows = int(np.median(panel.lengths))
+    train = max(1, rows - 2 * pred_len)
+    seq_len = given.get("seq_len") or max(1, min(max(2 * pred_len, min(SEASONS * season, LONGEST)), train // 2))
+    samples = min(MOST_SAMPLES, len(panel.ids) * max(1, train - seq_len - pred_len + 1))
+    said = f"{len(panel.ids):,} series, {rows:,} rows of half of them or more, a step of {panel.grid.frequency}"
+    return {"seq_len": seq_len, "pred_len": pred_len, "windows": samples}, said
 
 
 def _lengths(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -34,8 +34,11 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
     """
     runtime = config.runtime
     forecaster = Forecaster.load(folder, pick_device(runtime.device, runtime.use_gpu, runtime.gpu))
+    if forecaster.series.ids is not None:
+        resolve_name("exp.predict_many:forecast_many_future")(folder, config, forecaster)
+        return
     frame = _read(config, forecaster)
-    with _one_thread():
+    with one_thread():
         own = find_dataset(config.data.data).named_by_user
         forecast = forecaster.forecast(frame, runtime.predict_len, runtime.levels, own, _future(config, forecaster))
     logger.info("")
@@ -52,7 +55,7 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Compute on one thread: a window is little work, and threads that wait for a core cost more than they bring."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -77,9 +80,14 @@ def _future(config: RunConfig, forecaster: Forecaster) -> Known | None:
     path = config.runtime.future_path
     if path is None:
         return None
+    check_known(forecaster, path)
+    return read_known(Path(path), forecaster.reading(Reading.of(config.data, find_dataset(config.data.data))))
+
+
+def check_known(forecaster: Forecaster, path: str) -> None:
+    """Raise UserError for a file of the future where the model knows no column in advance."""
     if not forecaster.series.known.columns:
         raise UserError(f"--future_path {shown_path(path)}: the model has no columns known in advance; leave it out.")
-    return read_known(Path(path), forecaster.reading(Reading.of(config.data, find_dataset(config.data.data))))
 
 
 def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:

@@ -13,7 +13,8 @@ import torch
 
 from data_provider.datasets import find_dataset
 from data_provider.m4 import M4Data
-from data_provider.windows import FlatSeries, M4Samples, last_windows, make_loader
+from data_provider.series import FlatSeries, M4Samples, last_windows
+from data_provider.windows import make_loader
 from exp.base import Experiment
 from exp.config import RESULTS
 from exp.evaluation import baselines

@@ -26,6 +26,8 @@ class TrainedSeries:
         scale: (C,), standard deviation of the training rows.
         known: the columns known in advance.
         value_column: of a long table, what its series hold; None for other tables.
+        ids: of many series, their N names; ``mean`` and ``scale`` are (N, C). None for one series.
+        id_column: of many series, what tells them apart.
     """
 
     columns: tuple[str, ...]
@@ -39,6 +41,8 @@ class TrainedSeries:
     value_column: str | None
     features: str
     precision: str
+    ids: tuple[str, ...] | None = None
+    id_column: str | None = None
 
     @classmethod
     def of(cls, model: Model) -> "TrainedSeries":
@@ -69,7 +73,13 @@ class TrainedSeries:
         for name, value in (("features", features), ("precision", precision)):
             if value not in CHOICES[name]:
                 raise UserError(f"its {name} are {repr(value)[:40]}, not one of {', '.join(CHOICES[name])}")
-        mean, scale = (_numbers(data["scaler"][name], channels) for name in ("mean", "scale"))
+        ids = data.get("ids")
+        if ids is not None and (not isinstance(ids, list) or not all(isinstance(name, str) for name in ids)):
+            raise UserError("the names of its series are no texts")
+        if ids is None:
+            mean, scale = (_numbers(data["scaler"][name], channels) for name in ("mean", "scale"))
+        else:
+            mean, scale = (_rows_of_numbers(data["scaler"][name], len(ids), channels) for name in ("mean", "scale"))
         if not (scale > 0).all():
             raise UserError("its scaler has a standard deviation that is not above 0")
         ahead = KnownColumns.from_json(data["known"])
@@ -87,7 +97,15 @@ class TrainedSeries:
             value_column=check("target", data["value_column"]),
             features=features,
             precision=precision,
+            ids=None if ids is None else tuple(ids),
+            id_column=None if ids is None else check("id_col", data["id_column"]),
         )
+
+
+def _rows_of_numbers(values: Any, rows: int, count: int) -> np.ndarray:
+    if not isinstance(values, list) or len(values) != rows:
+        raise UserError(f"its scaler does not have {rows} rows, one for each series")
+    return np.array([_numbers(row, count) for row in values]).reshape(rows, count)
 
 
 def _numbers(values: Any, count: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models import MODELS, find_config, find_model
 from models.base import Model
-from scripts.benchmark_files import SECONDS, matrix_rate, measure_stream, reset_peak, timed
+from scripts.benchmark_files import SECONDS, matrix_rate, measure_many, measure_stream, reset_peak, timed
 from scripts.plain_calf import PlainCALF
 from utils import device as devices
 from utils import flags
@@ -82,6 +82,7 @@ class Options:
     grow: bool = flag(False, flags.PRESENCE, f"measure several sizes: if not told otherwise {in_words(GROWTH)}")
     profile: bool = flag(False, flags.PRESENCE, "measure instead which operations take the time")
     stream: bool = flag(False, flags.PRESENCE, "measure instead the memory of a run with a test as large as traffic's")
+    many: bool = flag(False, flags.PRESENCE, "measure instead a run on a long file of 10,000 series of 200 values")
     device: str = flag("auto", flags.TEXT, "auto, cpu, cuda or cuda:N")
     json: str | None = flag(None, flags.FILE, "write all figures into this file")
     network: Mapping[str, Any] = field(default_factory=dict, compare=False)  # flags of the model
@@ -254,7 +255,11 @@ def parse(argv: Sequence[str] | None) -> Options:
     early.add_argument("--model", default=Options.model)
     network, own = find_config(early.parse_known_args(argv)[0].model), flags.flags_of(Options)
     parser, known = Parser(f"python {PROGRAM}", description=__doc__, allow_abbrev=False), {}
-    add_flags(parser.add_mutually_exclusive_group(), {name: own[name] for name in ("grow", "profile", "stream")}, known)
+    add_flags(
+        parser.add_mutually_exclusive_group(),
+        {name: own[name] for name in ("grow", "profile", "stream", "many")},
+        known,
+    )
     add_flags(parser.add_argument_group("what is measured"), own, known)
     add_flags(parser.add_argument_group("the model; --llm_init is random if left out"), flags.flags_of(network), known)
     texts = vars(parser.parse_args(argv))
@@ -272,8 +277,8 @@ def run(options: Options) -> None:
     described = devices.environment(device) | {"float32_products": torch.get_float32_matmul_precision()}
     logger.info("%s, torch %s", described["device"], described["torch"])
     logging.getLogger("layers").setLevel(logging.WARNING)  # they would tell of word embeddings that are not needed
-    if options.stream:
-        figures = measure_stream(device)
+    if options.stream or options.many:
+        figures = (measure_stream if options.stream else measure_many)(device)
         logger.info("%s", pd.Series(figures).to_string(float_format="{:,.3g}".format))
     elif options.profile:
         modes = choose_modes(options, device)

@@ -1,11 +1,11 @@
-"""Measure seconds, matrix products and memory, also of a run whose test split is as large as the largest data set's."""
+"""Measure seconds, matrix products and memory, also of whole runs: a test as large as traffic's, many series."""
 
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch.utils.benchmark import Measurement, Timer
 
 from utils.device import PRECISIONS, return_freed
 from utils.errors import UserError
+from utils.files import read_json
 
 RUN = Path(__file__).parent.parent / "run.py"
 SEQ_LEN, BATCH = 96, 2
@@ -64,8 +65,6 @@ def measure_stream(
     Raises:
         UserError: the temporary folder is too small, or the run failed.
     """
-    from resource import RUSAGE_CHILDREN, getrusage  # there is none on Windows
-
     rows, place = ceil((windows + pred_len - 1) / 0.2), tempfile.gettempdir()
     free, needed = shutil.disk_usage(place).free, 2.2 * 4 * windows * channels * pred_len  # two arrays and the file
     if free < needed:
@@ -77,16 +76,56 @@ def measure_stream(
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         write_series(Path(folder, "data.csv"), rows, channels)
-        command = [sys.executable, str(RUN), *(f"--{key}={value}" for key, value in flags.items())]
-        started = time.perf_counter()
-        ended = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        seconds, peak = time.perf_counter() - started, getrusage(RUSAGE_CHILDREN).ru_maxrss
-        if ended.returncode:
-            last = ended.stdout.strip().rpartition("\n")[2]
-            raise UserError(f"the run ended with exit code {ended.returncode}: {last}")
+        figures = _measured_run(folder, flags)
         (written,) = Path(folder).glob("results/*/pred.npy")
         size = written.stat().st_size / 2**30
-    return {"rows": rows, "seconds": seconds, "array_gib": size, "peak_gib": peak * KILOBYTE / 2**30}
+    return {"rows": rows, "array_gib": size, **figures}
+
+
+def measure_many(device: torch.device, series: int = 10_000, rows: int = 200) -> dict[str, float]:
+    """Train a tiny CALF for one epoch on a long file of many series, test it and forecast each series.
+
+    Returns:
+        seconds of the whole run and of the epoch with its validation, windows and forecasts it made, and peak memory.
+
+    Raises:
+        UserError: the run failed.
+    """
+    flags = {
+        "data_path": "data.csv", "train_epochs": 1, "device": device, "llm": "gpt2-tiny", "llm_init": "random",
+        "gpt_layers": 2,
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        write_long(Path(folder, "data.csv"), series, rows)
+        figures = _measured_run(folder, flags)
+        (trained,) = Path(folder).glob("checkpoints/*/training.json")
+        (forecast,) = Path(folder).glob("results/*/forecast.csv")
+        epoch, forecasts = read_json(trained)["seconds"], len(pd.read_csv(forecast))
+    return {"series": series, "rows": series * rows, "epoch_seconds": epoch, "forecasts": forecasts, **figures}
+
+
+def _measured_run(folder: str, flags: Mapping[str, Any]) -> dict[str, float]:
+    """Return seconds and peak memory in GiB of a run in a folder; raise UserError where it fails."""
+    from resource import RUSAGE_CHILDREN, getrusage  # there is none on Windows
+
+    command = [sys.executable, str(RUN), *(f"--{key}={value}" for key, value in flags.items())]
+    started = time.perf_counter()
+    ended = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    seconds, peak = time.perf_counter() - started, getrusage(RUSAGE_CHILDREN).ru_maxrss
+    if ended.returncode:
+        last = ended.stdout.strip().rpartition("\n")[2]
+        raise UserError(f"the run ended with exit code {ended.returncode}: {last}")
+    return {"seconds": seconds, "peak_gib": peak * KILOBYTE / 2**30}
+
+
+def write_long(path: Path, series: int, rows: int) -> None:
+    """Write a long daily CSV of series with a weekly season and noise."""
+    random, days = np.random.default_rng(0), pd.date_range("2024-01-01", periods=rows).strftime("%Y-%m-%d")
+    season = 2 + np.sin(2 * np.pi * np.arange(rows) / 7)
+    values = 100 * (season + 0.3 * random.standard_normal((series, rows)))
+    names = [f"item {i}" for i in range(series)]
+    table = pd.DataFrame({"item": np.repeat(names, rows), "date": np.tile(days, series), "y": values.ravel()})
+    table.to_csv(path, index=False, float_format="%.4f")
 
 
 def write_series(path: Path, rows: int, channels: int) -> None:

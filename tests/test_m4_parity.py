@@ -16,7 +16,7 @@ import pytest
 from data_provider.config import M4Config
 from data_provider.datasets import find_dataset
 from data_provider.m4 import M4Data, read_m4
-from data_provider.windows import FlatSeries, last_windows
+from data_provider.series import FlatSeries, last_windows
 from models.base import Model
 from models.config import ModelConfig
 from models.naive import Naive, SeasonalNaive

@@ -92,25 +92,30 @@ def plot_series(
     path: Path,
     names: Sequence[str],
     histories: Sequence[np.ndarray],
-    truths: np.ndarray,
+    truths: np.ndarray | None,
     forecasts: Mapping[str, np.ndarray],
     title: str,
+    bands: Mapping[float, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> None:
     """Draw N series, a panel each: N histories of any length, truths (N, H) and the forecasts (N, H) of two at most.
 
-    The forecasts are by name of the forecaster, the model first.
+    The forecasts are by name of the forecaster, the model first; ``bands`` are lower and upper bounds (N, H) of the
+    first by nominal coverage. Without truths the steps are those that nobody knows yet.
     """
     rows = (len(names) + 1) // 2
     with _figure(path, title, {}, figsize=(12, 1 + 2.2 * rows), layout="constrained") as figure:
         axes = figure.subplots(rows, 2, squeeze=False).ravel()
         for i, (axis, name, history) in enumerate(zip(axes, names, histories, strict=False)):
-            steps = np.arange(1 - len(history), truths.shape[1] + 1)
-            _draw_lines(axis, steps, history, {label: one[i] for label, one in {"truth": truths, **forecasts}.items()})
+            lines = forecasts if truths is None else {"truth": truths, **forecasts}
+            ahead = {label.replace("_", " "): one[i] for label, one in lines.items()}
+            own = {level: (lower[i], upper[i]) for level, (lower, upper) in (bands or {}).items()}
+            steps = np.arange(1 - len(history), len(next(iter(ahead.values()))) + 1)
+            _draw_lines(axis, steps, history, ahead, own)
             _label(axis, name)
         for axis in axes[len(names) :]:
             axis.set_visible(False)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
-        figure.supxlabel("steps after the end of the training series")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=4, frameon=False)
+        figure.supxlabel("steps after the last one that is seen")
 
 
 Bounded = tuple[float, float | None, float | None]

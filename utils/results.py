@@ -67,6 +67,8 @@ def comparison(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """
     yield ""
     for scale, title in SCALES.items():
+        if not all(scale in report for report in reports.values()):  # many series have no units in common
+            continue
         yield f"Test errors in {title}"
         found = {name.replace("_", " "): report[scale] for name, report in reports.items()}
         yield from _table("all", found, {"mse": ("MSE", 14, _error), "mae": ("MAE", 10, _error)})
@@ -108,7 +110,7 @@ def run_title(record: Mapping[str, Any]) -> str:
     """Return what a run was about: model, data, window lengths, and what makes its metrics of another kind."""
     data, model = record["data"], record["model"]
     pattern = data["config"].get("seasonal_patterns")
-    name = f"M4 {pattern}" if pattern else data["name"]
+    name = f"{data['name'].upper()} {pattern}" if pattern else data["name"]
     steps = " -> ".join(str(model["config"][size]) for size in ("seq_len", "pred_len") if size in model["config"])
     tested = f", tested on {data['target_data']}" if "target_data" in data else ""
     if tested:

@@ -6,11 +6,23 @@ Other packages import from here, not from the files below.
 from data_provider.reading.csv_file import listing, shown
 from data_provider.reading.frame import FARTHEST, Frame, Known, describe, holes
 from data_provider.reading.frequency import check_frequency, future_dates, infer_frequency, same_step, season_length
-from data_provider.reading.table import Reading, frame_from, known_from, read_frame, read_known, read_table
+from data_provider.reading.panel import Panel, filled, spans
+from data_provider.reading.table import (
+    Reading,
+    find_ids,
+    frame_from,
+    known_from,
+    panel_from,
+    read_frame,
+    read_known,
+    read_panel,
+    read_table,
+)
 from data_provider.reading.timezones import aware_dates, counted, written_dates
 
 __all__ = [
-    "FARTHEST", "Frame", "Known", "Reading", "aware_dates", "check_frequency", "counted", "describe", "frame_from",
-    "future_dates", "holes", "infer_frequency", "known_from", "listing", "read_frame", "read_known", "read_table",
-    "same_step", "season_length", "shown", "written_dates",
+    "FARTHEST", "Frame", "Known", "Panel", "Reading", "aware_dates", "check_frequency", "counted", "describe", "filled",
+    "find_ids", "frame_from", "future_dates", "holes", "infer_frequency", "known_from", "listing", "panel_from",
+    "read_frame", "read_known", "read_panel", "read_table", "same_step", "season_length", "shown", "spans",
+    "written_dates",
 ]  # fmt: skip

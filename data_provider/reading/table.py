@@ -26,6 +26,7 @@ from data_provider.reading.frequency import Grid, find_grid, infer_frequency
 from data_provider.reading.long import choose_value, find_id, ids_of, spread
 from data_provider.reading.missing import codes_of_missing, complete, settle
 from data_provider.reading.numbers import decimal_mark, read_numbers
+from data_provider.reading.panel import Panel, assemble
 from data_provider.reading.rows import Rows, check_irregular, in_order, newest_last, without_footer
 from data_provider.reading.sources import PEEK, find_file
 from data_provider.reading.timezones import on_one_clock
@@ -317,6 +318,64 @@ def _long(dated: _Dated, ids: Sequence[str], reading: Reading) -> _Columns:
         chosen = [target]
     wide = replace(wide, values=wide.values[:, [series.index(name) for name in chosen]])
     return _Columns(wide, chosen, notes, value)
+
+
+def read_panel(path: Path, reading: Reading) -> Panel:
+    """Read the many series of a long file; raise UserError that names column and line."""
+    return _panel(*_cells_in(path, reading))
+
+
+def panel_from(table: pd.DataFrame, reading: Reading, source: str = "the table") -> Panel:
+    """Build many series from a long pandas table, which is not changed."""
+    with naming_arguments():
+        return _panel(*_cells_of(table, reading, source))
+
+
+def find_ids(path: Path, reading: Reading) -> tuple[str, ...]:
+    """Return the columns that tell the series of a file apart; none where it holds one."""
+    cells, unnamed, reading, location, notes = _cells_in(path, reading)
+    dated = _dated(cells, unnamed, reading, location, notes)
+    return find_id(dated.cells, dated.stamps, dated.dates, reading.id_col, dated.location)
+
+
+def _panel(
+    cells: pd.DataFrame, unnamed: Sequence[str], reading: Reading, location: Location, notes: tuple[str, ...]
+) -> Panel:
+    """Read cells as many series on one clock and one grid of dates."""
+    dated = _dated(cells, unnamed, reading, location, notes)
+    cells, location, target = dated.cells, dated.location, reading.target
+    ids = find_id(cells, dated.stamps, dated.dates, reading.id_col, location)
+    if not ids:
+        raise UserError(f"{location.name} has no column that tells series apart; name it with --id_col.")
+    beside = (*dated.dates, *ids)
+    check_known(cells, beside, reading.known, target, location)
+    others = [name for name in cells.columns if name not in (*beside, *reading.known)]
+    if reading.trained:
+        names, said = choose_trained(others, reading.columns, location)
+    else:
+        names, said = choose_numbers(
+            cells, (*beside, *reading.known), reading.columns, reading.ignore, target, dated.unnamed, location
+        )
+    rows = _rows(dated, [*names, *reading.known], reading)
+    moments, first, inverse = np.unique(rows.stamps.wall, return_index=True, return_inverse=True)
+    days = Rows(rows.stamps.take(first), np.empty((len(moments), 0)), rows.index[first])
+    grid = _on_grid(dated, _Columns(days, (), said), reading)
+    place_of_row = np.full(int(days.index.max()) + 1, -1)
+    there = grid.rows >= 0
+    place_of_row[grid.rows[there]] = np.flatnonzero(there)
+    codes = tuple(codes_of_missing(rows.values[:, : len(names)], names))
+    return assemble(
+        replace(grid, notes=(*grid.notes, *codes)),
+        ids_of(cells, ids),
+        place_of_row[days.index][inverse],
+        rows.values[:, : len(names)],
+        names,
+        rows.values[:, len(names) :],
+        reading.known,
+        ",".join(ids),
+        reading.duplicates,
+        location,
+    )
 
 
 def _on_grid(dated: _Dated, columns: _Columns, reading: Reading) -> Frame:

@@ -8,7 +8,7 @@ import torch
 
 from scripts import benchmark, benchmark_files
 from scripts.benchmark import PLAIN, Bench, Options, choose_modes, count_operations, main, parse
-from scripts.benchmark_files import measure_stream
+from scripts.benchmark_files import measure_many, measure_stream
 from utils.errors import UserError
 
 CPU = torch.device("cpu")
@@ -113,6 +113,12 @@ def test_a_whole_run_is_weighed_and_one_that_fails_says_why(monkeypatch: pytest.
         measure_stream(CPU, windows=60, channels=3, pred_len=24)
     with pytest.raises(UserError, match=r"GB free, the run takes .*: set TMPDIR"):
         measure_stream(CPU, windows=10**7)
+
+
+def test_a_run_on_many_series_is_weighed() -> None:
+    figures = measure_many(CPU, series=30, rows=60)
+    assert (figures["series"], figures["rows"], figures["forecasts"]) == (30, 1800, 30 * 14)
+    assert 0 < figures["epoch_seconds"] < figures["seconds"]
 
 
 @pytest.mark.parametrize(

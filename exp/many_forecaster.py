@@ -1,0 +1,258 @@
+"""Forecast what comes after the end of each series of a long table, from a checkpoint alone.
+
+Shapes: N series, L seq_len, H steps, C scored channels, F columns known in advance.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from data_provider.known_panel import known_values_of, of_future
+from data_provider.reading import (
+    Panel,
+    Reading,
+    aware_dates,
+    counted,
+    filled,
+    future_dates,
+    listing,
+    panel_from,
+    same_step,
+    written_dates,
+)
+from data_provider.series import FlatSeries, last_windows
+from data_provider.windows import calendar_marks
+from exp.evaluation import evaluation_batch_size
+from exp.forecaster import CSV, DIGITS, MOST_DIGITS, Forecaster
+from exp.options import check_steps
+from models.base import check_finite
+from utils.conformal import check_levels
+from utils.errors import UserError, naming_arguments
+from utils.files import replacing
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ManyForecast:
+    """What comes next in each of N series.
+
+    Attributes:
+        panel: the series.
+        columns: C names.
+        dates: N · H dates, those of one series after those of another.
+        values: (N, H, C), in the units of each series.
+        bands: lower and upper bound (N, H, C) by nominal coverage, NaN where there is none.
+        scale: (N, C), standard deviation of each series in training.
+    """
+
+    panel: Panel
+    columns: tuple[str, ...]
+    dates: pd.DatetimeIndex
+    values: np.ndarray
+    bands: Mapping[float, tuple[np.ndarray, np.ndarray]]
+    scale: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stamps(self) -> pd.DatetimeIndex:
+        """Return the dates in the time zone of the table."""
+        grid = self.panel.grid
+        return aware_dates(self.dates, grid.offset, grid.zone, grid.frequency)
+
+    def table(self) -> pd.DataFrame:
+        """Return a row for each series, column, band and date: id, date, column, forecast, lower, upper (and level)."""
+        return self._tidy(counted(self.stamps, self.panel.grid.form))
+
+    def save(self, folder: Path) -> None:
+        """Write ``forecast.csv``, whole or not at all."""
+        grid = self.panel.grid
+        with replacing(folder / CSV) as temporary:
+            dates = pd.Index(written_dates(self.stamps, grid.offset, grid.form))
+            self._tidy(dates, rounded=True).to_csv(temporary, index=False)
+
+    def _tidy(self, dates: pd.Index, rounded: bool = False) -> pd.DataFrame:
+        count, steps, channels = self.values.shape
+        none = np.full_like(self.values, np.nan)
+        # A row for each series, column and step, in this order.
+        index = {
+            "id": np.repeat(np.array(self.panel.ids, dtype=object), channels * steps),
+            "date": np.repeat(np.asarray(dates, dtype=object).reshape(count, 1, steps), channels, axis=1).ravel(),
+            "column": np.tile(np.repeat(np.array(self.columns, dtype=object), steps), count),
+        }
+        digits = np.clip(DIGITS - np.floor(np.log10(self.scale)), -MOST_DIGITS, MOST_DIGITS)
+        unit = 10.0 ** digits[:, None]
+        parts = []
+        for level, (lower, upper) in (self.bands or {None: (none, none)}).items():
+            numbers = {"forecast": self.values, "lower": lower, "upper": upper}
+            if rounded:
+                numbers = {name: np.round(values * unit) / unit for name, values in numbers.items()}
+            flat = {name: values.transpose(0, 2, 1).ravel() for name, values in numbers.items()}
+            part = pd.DataFrame(index | flat)
+            parts.append(part if len(self.bands) < 2 else part.assign(level=level))
+        table = pd.concat(parts, ignore_index=True)
+        if table["date"].map(type).eq(pd.Timestamp).all():
+            table["date"] = pd.DatetimeIndex(table["date"])
+        return table
+
+
+class ManySeriesForecaster(Forecaster):
+    """A network trained on many series, which goes on with each series of a table, also with one it never saw."""
+
+    @property
+    def lookback(self) -> int:
+        return max(self.model.config.seq_len, self.model.lookback)
+
+    def reading(self, reading: Reading) -> Reading:
+        own = replace(super().reading(reading), target=self.series.columns[-1], last=None)
+        return own if own.id_col else replace(own, id_col=self.series.id_column)
+
+    def predict(
+        self,
+        table: pd.DataFrame,
+        predict_len: int | None = None,
+        interval: float | Sequence[float] | None = 0.9,
+        date_col: str | None = None,
+        fill: str = "auto",
+        tz: str | None = None,
+        missing: Sequence[float | str] = (),
+        duplicates: str | None = None,
+        id_col: str | None = None,
+        future: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """Forecast the steps after the end of each series of a long ``table``.
+
+        Args:
+            id_col: the column that tells the series apart; None for that of training.
+            future: the columns that tell series and dates apart, with those known in advance, after the end of each
+                series; None where ``table`` goes on with them.
+
+        The other arguments are those of :meth:`Forecaster.predict`, and so are the errors.
+
+        Returns:
+            A row per series, column and step: ``id``, ``date``, ``column``, ``forecast``, ``lower``, ``upper``, with
+            several intervals also ``level``.
+        """
+        levels = () if interval is None else check_levels([interval] if np.ndim(interval) == 0 else interval)
+        with naming_arguments():
+            codes = tuple(map(str, missing))
+            date_col = self.own_date_column(table, date_col)
+            reading = Reading(date_col=date_col, fill=fill, tz=tz, missing=codes, duplicates=duplicates, id_col=id_col)
+            read = self.reading(reading)
+            panel = panel_from(table, read)
+            ahead = None if future is None else panel_from(future, of_future(read), "the table of the future")
+            forecast = self.forecast_many(panel, predict_len, levels, fill, ahead)
+        for note in (*panel.notes, *forecast.notes):
+            logger.warning(note)
+        return forecast.table()
+
+    def forecast_many(
+        self,
+        panel: Panel,
+        predict_len: int | None = None,
+        levels: Sequence[float] = (),
+        fill: str = "auto",
+        ahead: Panel | None = None,
+    ) -> ManyForecast:
+        """Forecast ``predict_len`` or ``pred_len`` steps after the end of each series read with :meth:`reading`.
+
+        Args:
+            ahead: columns known in advance, as the values of a table of the future.
+
+        Raises:
+            UserError: the series do not fit the model.
+        """
+        config, series = self.model.config, self.series
+        steps = config.pred_len if predict_len is None else predict_len
+        self._check_steps(panel, steps)
+        panel = filled(panel, fill)
+        mean, scale, unseen = self._scales(panel)
+        lengths = panel.lengths
+        values = (panel.values - np.repeat(mean, lengths, axis=0)) / np.repeat(scale, lengths, axis=0)
+        windows = last_windows(FlatSeries(values, panel.offsets), self.lookback, 0)  # (N, L, C)
+        dates = panel.grid.dates
+        needed = max(steps, config.pred_len)
+        dates = dates.append(future_dates(dates[-1], panel.grid.frequency, needed))
+        covariates = self._covariates_of(panel, dates, needed, ahead)
+        size = evaluation_batch_size(len(series.columns) + config.known, steps)
+        parts = [
+            self._roll(windows[rows], {name: part[rows] for name, part in covariates.items()}, steps).double().cpu()
+            for rows in np.array_split(np.arange(len(windows)), max(1, -(-len(windows) // size)))
+        ]
+        rolled = torch.cat(parts)[..., series.scored]
+        check_finite(rolled, panel.grid.source)
+        scale, mean = scale[:, series.scored], mean[:, series.scored]
+        forecast = rolled.numpy() * scale[:, None] + mean[:, None]
+        halves = self._half_widths(steps, levels)
+        widths = {level: half * scale[:, None] for level, half in halves.items()}
+        places = panel.last[:, None] + np.arange(1, steps + 1)  # (N, H)
+        return ManyForecast(
+            panel=panel,
+            columns=series.columns[series.scored],
+            dates=dates[places.ravel()],
+            values=forecast,
+            bands={level: (forecast - half, forecast + half) for level, half in widths.items()},
+            scale=scale,
+            notes=(*unseen, *self._notes(steps, halves)),
+        )
+
+    def _check_steps(self, panel: Panel, steps: int) -> None:
+        self.check_steps(steps)
+        if not same_step(panel.grid.frequency, self.series.frequency):
+            raise UserError(
+                f"{panel.grid.source} has a row every {panel.grid.frequency}, the model was trained on one every "
+                f"{self.series.frequency}: bring the table to that step, or train on this one."
+            )
+        check_steps(steps, self.model.config.pred_len, self.series.features)
+
+    def _scales(self, panel: Panel) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+        """Return mean and standard deviation (N, C): of training, or of all its rows for a series never seen."""
+        place = {name: i for i, name in enumerate(self.series.ids)}
+        order = np.array([place.get(name, -1) for name in panel.ids])
+        starts, lengths = panel.offsets[:-1], panel.lengths[:, None]
+        mean = np.add.reduceat(panel.values, starts) / lengths
+        deviation = panel.values - np.repeat(mean, panel.lengths, axis=0)
+        scale = np.sqrt(np.add.reduceat(np.square(deviation), starts) / lengths)
+        scale[~(scale > 0)] = 1.0
+        seen = order >= 0
+        mean[seen], scale[seen] = self.series.mean[order[seen]], self.series.scale[order[seen]]
+        if seen.all():
+            return mean, scale, ()
+        names = [name for name, known in zip(panel.ids, seen, strict=True) if not known]
+        return mean, scale, (f"{len(names):,} series were not in training (zero-shot): {listing(names)}",)
+
+    def _covariates_of(
+        self, panel: Panel, dates: pd.DatetimeIndex, needed: int, ahead: Panel | None
+    ) -> dict[str, torch.Tensor]:
+        """Return what the model takes beside the windows: over their rows and the ``needed`` steps after them."""
+        found, known = {}, self.series.known
+        steps = panel.last[:, None] + np.arange(1 - self.lookback, needed + 1)  # (N, L + H), places among the dates
+        inside = torch.from_numpy(steps >= panel.first[:, None])[..., None]
+        when = dates[np.maximum(steps, 0).ravel()]
+        if self.model.config.reads_marks:
+            found["marks"] = calendar_marks(when).reshape(*steps.shape, -1) * inside
+        if known.names:
+            values = known_values_of(panel, dates, steps, needed, ahead) if known.columns else None
+            flat = None if values is None else values.reshape(-1, len(known.columns))
+            found["known"] = known.tensor(flat, when).reshape(*steps.shape, -1) * inside
+        return {name: part.to(self.device) for name, part in found.items()}
+
+
+def first_lines(forecast: ManyForecast, series: int, shown: int) -> Iterator[str]:
+    """Yield the first steps of the last column, the target, of the first series."""
+    steps = forecast.values.shape[1]
+    dates = written_dates(forecast.stamps, forecast.panel.grid.offset, forecast.panel.grid.form)
+    for i in range(min(series, len(forecast.panel.ids))):
+        yield f"  {forecast.panel.ids[i]}"
+        for step in range(min(shown, steps)):
+            bands = "".join(
+                f"   {level * 100:g} %: {lower[i, step, -1]:.6g} to {upper[i, step, -1]:.6g}"
+                for level, (lower, upper) in forecast.bands.items()
+                if not np.isnan(lower[i, step, -1])
+            )
+            yield f"    {dates[i * steps + step]}  {forecast.columns[-1]} {forecast.values[i, step, -1]:.6g}{bands}"

@@ -1,0 +1,75 @@
+"""Forecast what comes after the end of each series of a run's long file (``--do_predict``)."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from data_provider.config import data_file
+from data_provider.datasets import find_dataset
+from data_provider.known_panel import of_future
+from data_provider.reading import Reading, read_panel
+from exp.config import RunConfig
+from exp.forecaster import CSV
+from exp.many_forecaster import ManyForecast, ManySeriesForecaster, first_lines
+from exp.predict import TAIL, check_known, one_thread
+from utils.files import alone_in
+from utils.plots import plot_series
+from utils.results import skill_lines
+
+logger = logging.getLogger(__name__)
+
+DRAWN = 6  # series in the picture
+FIRST_SERIES, FIRST_STEPS = 3, 2  # printed
+
+
+def forecast_many_future(folder: Path, config: RunConfig, forecaster: ManySeriesForecaster) -> None:
+    """Forecast every series of a long file; leave ``forecast.csv`` and a picture of some with the results.
+
+    Raises:
+        UserError: checkpoint or file cannot be used, or do not fit each other.
+    """
+    runtime, data = config.runtime, config.data
+    spec = find_dataset(data.data)
+    reading = forecaster.reading(Reading.of(data, spec))
+    panel = read_panel(data_file(data, spec), reading)
+    ahead = None
+    if runtime.future_path is not None:
+        check_known(forecaster, runtime.future_path)
+        ahead = read_panel(Path(runtime.future_path), of_future(reading))
+    with one_thread():
+        forecast = forecaster.forecast_many(panel, runtime.predict_len, runtime.levels, data.fill, ahead)
+    logger.info("")
+    for line in skill_lines(folder):
+        logger.info(line)
+    picture = config.results / "forecast.png"
+    with alone_in(config.results):
+        forecast.save(config.results)
+        _draw(config, forecast, picture)
+    panel, steps = forecast.panel, forecast.values.shape[1]
+    logger.info("")
+    logger.info(
+        "Forecast of %d steps (%s) after the end of each of %d series", steps, panel.grid.frequency, len(panel.ids)
+    )
+    notes = (f"  note: {note}" for note in (*panel.notes, *forecast.notes))
+    for line in (*first_lines(forecast, FIRST_SERIES, FIRST_STEPS), *notes):
+        logger.info(line)
+    logger.info("forecast: %s", config.results / CSV)
+    logger.info("picture: %s", picture)
+
+
+def _draw(config: RunConfig, forecast: ManyForecast, path: Path) -> None:
+    """Draw the target of series evenly spread over the file, with the intervals."""
+    panel, steps = forecast.panel, forecast.values.shape[1]
+    chosen = np.unique(np.linspace(0, len(panel.ids) - 1, DRAWN).round().astype(int))
+    ends = panel.offsets[chosen + 1]
+    starts = np.maximum(panel.offsets[chosen], ends - max(TAIL * steps, config.data.seq_len))
+    plot_series(
+        path,
+        [panel.ids[i] for i in chosen],
+        [panel.values[start:end, -1] for start, end in zip(starts, ends, strict=True)],
+        None,
+        {"forecast": forecast.values[chosen, :, -1]},
+        f"{config.model} on {Path(panel.grid.source).name}, {forecast.columns[-1]}: {steps} steps ahead",
+        {level: (lower[chosen, :, -1], upper[chosen, :, -1]) for level, (lower, upper) in forecast.bands.items()},
+    )
