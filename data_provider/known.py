@@ -15,7 +15,7 @@ from torch import Tensor
 
 from data_provider.config import DataConfig, check, data_file, names_in
 from data_provider.datasets import find_dataset
-from data_provider.known_panel import check_future_of, of_future
+from data_provider.known_panel import check_future_of, future_in
 from data_provider.reading import (
     FARTHEST,
     Frame,
@@ -227,8 +227,9 @@ def check_future(config: DataConfig, steps: int, future_path: str | None) -> Non
     spec = find_dataset(config.data)
     reading = Reading.of(config, spec)
     if config.id_col is not None:
-        later = read_panel(Path(future_path), of_future(reading)) if future_path else None
-        check_future_of(read_panel(data_file(config, spec), reading), steps, later)
+        panel = read_panel(data_file(config, spec), reading)
+        own = replace(reading, freq=panel.grid.frequency)
+        check_future_of(panel, steps, future_in(Path(future_path), own) if future_path else None)
         return
     table = read_table(data_file(config, spec), reading)
     ahead = read_known(Path(future_path), replace(reading, freq=table.frequency)) if future_path else None

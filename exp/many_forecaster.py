@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from data_provider.known_panel import known_values_of, of_future
+from data_provider.known_panel import future_from, known_values_of
 from data_provider.reading import (
+    Known,
     Panel,
     Reading,
     aware_dates,
@@ -129,8 +130,8 @@ class ManySeriesForecaster(Forecaster):
 
         Args:
             id_col: the column that tells the series apart; None for that of training.
-            future: the columns that tell series and dates apart, with those known in advance, after the end of each
-                series; None where ``table`` goes on with them.
+            future: the columns known in advance after the end of each series, with those that tell series and dates
+                apart, or without the former where they are of all series; None where ``table`` goes on with them.
 
         The other arguments are those of :meth:`Forecaster.predict`, and so are the errors.
 
@@ -145,7 +146,7 @@ class ManySeriesForecaster(Forecaster):
             reading = Reading(date_col=date_col, fill=fill, tz=tz, missing=codes, duplicates=duplicates, id_col=id_col)
             read = self.reading(reading)
             panel = panel_from(table, read)
-            ahead = None if future is None else panel_from(future, of_future(read), "the table of the future")
+            ahead = None if future is None else future_from(future, read)
             forecast = self.forecast_many(panel, predict_len, levels, fill, ahead)
         for note in (*panel.notes, *forecast.notes):
             logger.warning(note)
@@ -157,12 +158,12 @@ class ManySeriesForecaster(Forecaster):
         predict_len: int | None = None,
         levels: Sequence[float] = (),
         fill: str = "auto",
-        ahead: Panel | None = None,
+        ahead: Panel | Known | None = None,
     ) -> ManyForecast:
         """Forecast ``predict_len`` or ``pred_len`` steps after the end of each series read with :meth:`reading`.
 
         Args:
-            ahead: columns known in advance, as the values of a table of the future.
+            ahead: columns known in advance after the ends, where they are not in the panel.
 
         Raises:
             UserError: the series do not fit the model.
@@ -227,7 +228,7 @@ class ManySeriesForecaster(Forecaster):
         return mean, scale, (f"{len(names):,} series were not in training (zero-shot): {listing(names)}",)
 
     def _covariates_of(
-        self, panel: Panel, dates: pd.DatetimeIndex, needed: int, ahead: Panel | None
+        self, panel: Panel, dates: pd.DatetimeIndex, needed: int, ahead: Panel | Known | None
     ) -> dict[str, torch.Tensor]:
         """Return what the model takes beside the windows: over their rows and the ``needed`` steps after them."""
         found, known = {}, self.series.known

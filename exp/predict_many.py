@@ -7,7 +7,7 @@ import numpy as np
 
 from data_provider.config import data_file
 from data_provider.datasets import find_dataset
-from data_provider.known_panel import of_future
+from data_provider.known_panel import future_in
 from data_provider.reading import Reading, read_panel
 from exp.config import RunConfig
 from exp.forecaster import CSV
@@ -36,7 +36,7 @@ def forecast_many_future(folder: Path, config: RunConfig, forecaster: ManySeries
     ahead = None
     if runtime.future_path is not None:
         check_known(forecaster, runtime.future_path)
-        ahead = read_panel(Path(runtime.future_path), of_future(reading))
+        ahead = future_in(Path(runtime.future_path), reading)
     with one_thread():
         forecast = forecaster.forecast_many(panel, runtime.predict_len, runtime.levels, data.fill, ahead)
     logger.info("")

@@ -123,14 +123,20 @@ def in_units(values: np.ndarray, data: ManyData, which: np.ndarray) -> np.ndarra
 
 
 def _table(data: ManyData, sums: Mapping[str, SeriesSums], scale: np.ndarray) -> pd.DataFrame:
-    """Return MSE and MAE of each series and channel in its units, by forecaster, where a series has windows."""
+    """Return MSE and MAE of each series and channel in its units, by forecaster, where a series has windows.
+
+    ``skill`` is 1 - MSE / MSE of the best simple forecast.
+    """
     ids, columns = data.panel.ids, data.scored_columns
     table = pd.DataFrame({"id": np.repeat(ids, len(columns)), "column": list(columns) * len(ids)})
     for name, one in sums.items():
         with np.errstate(invalid="ignore"):
             table[f"{name} mse"] = (one.squared * scale**2 / one.counts).ravel()
             table[f"{name} mae"] = (one.absolute * scale / one.counts).ravel()
-    return table.dropna(ignore_index=True)
+    if simple := [f"{name} mse" for name in SIMPLE if f"{name} mse" in table]:
+        best = table[simple].min(axis=1)
+        table["skill"] = 1 - table[f"{next(iter(sums))} mse"] / best.where(best > 0)
+    return table.dropna(subset=table.columns[2], ignore_index=True)
 
 
 def wins(table: pd.DataFrame, model: str) -> Iterator[str]:

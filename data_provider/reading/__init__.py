@@ -9,6 +9,7 @@ from data_provider.reading.frequency import check_frequency, future_dates, infer
 from data_provider.reading.panel import Panel, filled, spans
 from data_provider.reading.table import (
     Reading,
+    columns_of,
     find_ids,
     frame_from,
     known_from,
@@ -21,8 +22,8 @@ from data_provider.reading.table import (
 from data_provider.reading.timezones import aware_dates, counted, written_dates
 
 __all__ = [
-    "FARTHEST", "Frame", "Known", "Panel", "Reading", "aware_dates", "check_frequency", "counted", "describe", "filled",
-    "find_ids", "frame_from", "future_dates", "holes", "infer_frequency", "known_from", "listing", "panel_from",
-    "read_frame", "read_known", "read_panel", "read_table", "same_step", "season_length", "shown", "spans",
-    "written_dates",
+    "FARTHEST", "Frame", "Known", "Panel", "Reading", "aware_dates", "check_frequency", "columns_of", "counted",
+    "describe", "filled", "find_ids", "frame_from", "future_dates", "holes", "infer_frequency", "known_from",
+    "listing", "panel_from", "read_frame", "read_known", "read_panel", "read_table", "same_step", "season_length",
+    "shown", "spans", "written_dates",
 ]  # fmt: skip

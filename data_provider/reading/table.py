@@ -130,7 +130,12 @@ def known_from(table: pd.DataFrame, reading: Reading, source: str = "the table o
 
 def read_known(path: Path, reading: Reading) -> Known:
     """Read the columns known in advance of a series from a file of its future; arguments as in :func:`known_from`."""
-    return _known(*_cells_in(path, _of_future(reading, read_names(find_file(path, reading.encoding)))))
+    return _known(*_cells_in(path, _of_future(reading, columns_of(path, reading))))
+
+
+def columns_of(path: Path, reading: Reading) -> list[str]:
+    """Return the names of a file's columns."""
+    return read_names(find_file(path, reading.encoding))
 
 
 def _of_future(reading: Reading, names: Sequence[str]) -> Reading:

@@ -194,6 +194,24 @@ def test_known_columns_may_stand_in_a_table_of_the_future(flags: Flags, workplac
     assert [path.read_text() for path in workplace.glob("results/*/forecast.csv")] == [usual]
 
 
+def test_a_table_of_the_future_without_series_is_of_all_of_them(
+    flags: Flags, workplace: Path, write_csv: WriteCsv
+) -> None:
+    table = long_table(ahead=AHEAD)
+    dates = table["date"].drop_duplicates().sort_values()
+    holidays = pd.Series(np.random.default_rng(1).integers(0, 2, len(dates)), dates)
+    table["promo"] = holidays[table["date"]].to_numpy()
+    past = table[table["y"].notna()]
+    future = pd.DataFrame({"date": dates, "promo": holidays.to_numpy()}).tail(AHEAD)
+    path = write_csv(future, "future.csv")
+    (record,) = succeed(flags("iTransformer", past, future_cols="promo", future_path=path))
+    saved = pd.read_csv(workplace / "results" / record["run"]["setting"] / "forecast.csv")
+    forecaster = forecaster_of(record)
+    usual = forecaster.predict(table)
+    pd.testing.assert_frame_equal(forecaster.predict(past, future=future), usual)
+    assert saved["forecast"].to_numpy() == pytest.approx(usual["forecast"].to_numpy(), rel=1e-5)
+
+
 def test_a_forecast_that_lacks_known_columns_names_series_column_and_date(flags: Flags) -> None:
     (record,) = succeed(flags("iTransformer", future_cols="promo"))
     table = long_table(ahead=AHEAD)
