@@ -33,15 +33,22 @@ DATA_NAMES = _Names(str, lambda text: all(name in DATASETS for name in text.spli
 TIME_ZONE = Kind(str, lambda name: name in available_timezones(), "a time zone like Europe/Berlin or UTC")
 COLUMN = Kind(str, lambda name: name != "", "the name of a column")
 COUNTRIES = _Names(
-    str, lambda text: all(re.fullmatch("[A-Z]{2}(-[A-Za-z0-9]{1,6})?", name) for name in text.split(",")),
-    "codes of countries with commas between, like DE,US or DE-BY",
+    str, lambda text: _differ(text) and all(re.fullmatch("[A-Z]{2}(-[A-Za-z0-9]{1,6})?", n) for n in text.split(",")),
+    "codes of countries with commas between, each once, like DE,US or DE-BY",
 )  # fmt: skip
+COLUMNS = _Names(str, lambda text: _differ(text), "names of columns with commas between, each once")
 ENCODING = Kind(str, lambda name: is_encoding(name), "an encoding of text, like utf-8, cp1252, gbk or utf-16")
 
 
 def names_in(text: str | None) -> list[str]:
     """Return the parts of a text between commas; none of no text."""
     return [part.strip() for part in text.split(",")] if text else []
+
+
+def _differ(text: str) -> bool:
+    """Return whether the names in a text are not empty and differ."""
+    names = names_in(text)
+    return all(names) and len(set(names)) == len(names) > 0
 
 
 def is_encoding(name: str) -> bool:
@@ -89,7 +96,7 @@ class DataConfig:
     tz: str | None = flag(None, TIME_ZONE, "time zone of a clock that writes no offsets from UTC, like Europe/Berlin")
 
     future_cols: str | None = flag(
-        None, COLUMN, "columns known in advance, with commas between: read with their future values, never forecast"
+        None, COLUMNS, "columns known in advance, with commas between: read with their future values, never forecast"
     )
     calendar: int = flag(0, SWITCH, "1: hour, weekday, month and day of year are columns known in advance")
     holidays: str | None = flag(

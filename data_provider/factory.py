@@ -78,7 +78,7 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
     scaler, series, constant = _standardize(frame, borders, bounds)
     series.marks = calendar_marks(frame.dates) if marks else None
     known, said = fit_known(config, frame, borders.train)
-    series.known = known.tensor(frame.known and frame.known.values[: len(frame.dates)], frame.dates)
+    series.known = known.tensor(frame.known and frame.known.values[: len(frame.dates)], frame.dates, frame)
     season = season_of(frame, config)
     has_season = season <= borders.val
     windows = {

@@ -23,12 +23,14 @@ from data_provider.reading import (
     Reading,
     counted,
     future_dates,
+    local_dates,
     read_known,
     read_panel,
     read_table,
 )
 from utils.errors import UserError
 
+UNSEEN = 1e300  # in place of a deviation of 0: whatever such a column becomes later, the model sees 0
 # What the calendar says of dates, each from -0.5 to 0.5, with the step in days from which on it tells nothing.
 CALENDAR: dict[str, tuple[Callable[[pd.DatetimeIndex], pd.Index], float]] = {
     "hour": (lambda dates: (dates.hour + dates.minute / 60) / 24 - 0.5, 1),
@@ -45,7 +47,7 @@ class KnownColumns:
     Attributes:
         columns: those of the file.
         mean: of the training rows, for each of them; 0 for columns of 0 and 1, which stay as they are.
-        scale: likewise, their standard deviation; 1 for columns of 0 and 1, or of one value.
+        scale: likewise, their standard deviation; 1 for columns of 0 and 1, ``UNSEEN`` for columns of one value.
         calendar: names of ``CALENDAR``.
         holidays: countries.
     """
@@ -59,19 +61,40 @@ class KnownColumns:
     @property
     def names(self) -> tuple[str, ...]:
         """Return the names of all F columns, in their order."""
-        return (*self.columns, *self.calendar, *(f"holidays {country}" for country in self.holidays))
+        derived = (*(f"calendar {name}" for name in self.calendar), *(f"holidays {one}" for one in self.holidays))
+        return (*self.columns, *derived)
 
-    def tensor(self, values: np.ndarray | None, dates: pd.DatetimeIndex) -> Tensor | None:
+    def tensor(self, values: np.ndarray | None, dates: pd.DatetimeIndex, grid: Frame) -> Tensor | None:
         """Return the columns (T, F), standardized, in float32; None where F is 0.
 
         Args:
             values: (T, number of columns of the file), as they stand there.
+            dates: of the T rows, on the clock of the grid.
+            grid: says where the rows come from, and which clock that is.
+
+        Raises:
+            UserError: a value is too far from those of training.
         """
-        parts = [CALENDAR[name][0](dates).to_numpy() for name in self.calendar]
-        parts += [_holidays(country, dates) for country in self.holidays]
+        local = local_dates(dates, grid.offset, grid.zone, grid.frequency) if self.calendar or self.holidays else dates
+        parts = [CALENDAR[name][0](local).to_numpy() for name in self.calendar]
+        parts += [_holidays(country, local) for country in self.holidays]
         if self.columns:
-            parts = [*((values - np.array(self.mean)) / np.array(self.scale)).T, *parts]
+            standardized = (values - np.array(self.mean)) / np.array(self.scale)
+            self._check_distance(standardized, values, dates, grid)
+            parts = [*standardized.T, *parts]
         return torch.from_numpy(np.stack(parts, axis=-1).astype(np.float32)) if parts else None
+
+    def _check_distance(
+        self, standardized: np.ndarray, values: np.ndarray, dates: pd.DatetimeIndex, grid: Frame
+    ) -> None:
+        far = np.abs(standardized) > FARTHEST
+        if far.any():
+            row, column = (int(part) for part in np.argwhere(far)[0])
+            raise UserError(
+                f"{grid.source}, column {self.columns[column]!r}, known in advance, {dates[row]}: "
+                f"{values[row, column]:g} is more than {FARTHEST:g} training standard deviations from the mean; "
+                "correct or remove it."
+            )
 
     def to_json(self) -> dict[str, list[Any]]:
         """Return what a checkpoint keeps."""
@@ -105,8 +128,8 @@ def fit_known(config: DataConfig, frame: Frame, training_rows: int) -> tuple[Kno
     """
     known = frame.known
     if known is None:
-        return fit_known_rows(config, frame, (), None, frame.dates, slice(training_rows))
-    return fit_known_rows(config, frame, known.columns, known.values, known.dates, slice(training_rows))
+        return fit_known_rows(config, frame, (), None, slice(training_rows))
+    return fit_known_rows(config, frame, known.columns, known.values, slice(training_rows))
 
 
 def fit_known_rows(
@@ -114,7 +137,6 @@ def fit_known_rows(
     frame: Frame,
     columns: tuple[str, ...],
     values: np.ndarray | None,
-    dates: pd.DatetimeIndex,
     training: slice | np.ndarray,
 ) -> tuple[KnownColumns, tuple[str, ...]]:
     """Return the columns that are known in advance, standardized, and notes; errors as in :func:`fit_known`.
@@ -123,7 +145,6 @@ def fit_known_rows(
         frame: says what the rows are: source, step, whether they have dates.
         columns: those of the file.
         values: (T, number of columns); None without columns.
-        dates: of the T rows.
         training: which rows to standardize by.
     """
     calendar = calendar_of(frame) if config.calendar else ()
@@ -135,18 +156,12 @@ def fit_known_rows(
     rows, notes = values[training], []
     mean, scale = rows.mean(axis=0), rows.std(axis=0)
     flat = rows.min(axis=0) == rows.max(axis=0)
-    mean[flat], scale[flat | (scale == 0)] = rows[0, flat], 1.0
     switches = np.isin(rows, (0, 1)).all(axis=0)
     mean[switches], scale[switches] = 0.0, 1.0
+    flat |= scale == 0
+    mean[flat], scale[flat] = rows[0, flat], UNSEEN
     for name in np.array(columns, dtype=object)[flat]:
         notes.append(f"column {name!r}, known in advance, is constant over the training rows: nothing is learnt of it")
-    far = np.abs(values - mean) > FARTHEST * scale
-    if far.any():
-        row, column = (int(part) for part in np.argwhere(far)[0])
-        raise UserError(
-            f"{frame.source}, column {columns[column]!r}, {dates[row]}: {values[row, column]:g} is more than "
-            f"{FARTHEST:g} training standard deviations from the mean; correct or remove it."
-        )
     return KnownColumns(columns, tuple(mean.tolist()), tuple(scale.tolist()), calendar, holidays), tuple(notes)
 
 
@@ -187,7 +202,7 @@ def _holidays(country: str, dates: pd.DatetimeIndex) -> np.ndarray:
         raise UserError("--holidays needs the package holidays: python -m pip install holidays") from error
     code, _, part = country.partition("-")
     try:
-        days = holidays.country_holidays(code, subdiv=part or None, years=range(dates[0].year, dates[-1].year + 1))
+        days = holidays.country_holidays(code, subdiv=part or None, years=range(dates.min().year, dates.max().year + 1))
     except (NotImplementedError, KeyError) as error:
         raise UserError(f"--holidays {country}: the package holidays does not know {country!r}.") from error
     return dates.normalize().isin(pd.DatetimeIndex(list(days))).astype(np.float64)
@@ -198,24 +213,27 @@ def known_values(seen: Frame, dates: pd.DatetimeIndex, ahead: Known | None) -> n
 
     Args:
         dates: A dates that follow the rows.
-        ahead: their values, where they are not those of the file itself; rows without dates follow the last row.
+        ahead: their values, where they are not those of the file itself; rows counted anew follow the last row.
 
     Raises:
         UserError: a value is not known.
     """
     own = seen.known.take(slice(len(seen.dates), None))
-    if ahead is not None and seen.is_counted and ahead.dates[0] <= seen.dates[-1]:
-        ahead = replace(ahead, dates=ahead.dates + (dates[0] - ahead.dates[0]))
+    if ahead is not None:
+        ahead = ahead.on_clock_of(seen)
+        if seen.is_counted and ahead.dates[-1] <= seen.dates[-1]:  # they are counted anew
+            ahead = replace(ahead, dates=ahead.dates + (dates[0] - ahead.dates[0]))
     tables = [pd.DataFrame(one.values, one.dates, list(one.columns)) for one in (ahead, own) if one is not None]
     known = tables[0] if len(tables) == 1 else tables[0].combine_first(tables[1])
     future = known.reindex(dates)[list(own.columns)].to_numpy()
     if np.isnan(future).any():
         row, column = (int(part) for part in np.argwhere(np.isnan(future))[0])
-        when = counted(dates, seen.form)
+        when, also = counted(dates, seen.form), "" if ahead is None else f", in {ahead.source} as well"
         raise UserError(
             f"{seen.source}: a forecast needs {', '.join(own.columns)}, known in advance (--future_cols), for the "
             f"{len(dates)} rows after its end, {when[0]} to {when[-1]}; {own.columns[column]!r} is missing at "
-            f"{when[row]}. Give them in rows below the last value of the target, or in another file with --future_path."
+            f"{when[row]}{also}. Give them in rows below the last value of the target, or in another file with "
+            "--future_path."
         )
     return np.concatenate([seen.known.values[: len(seen.dates)], future])
 

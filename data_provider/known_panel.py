@@ -17,6 +17,7 @@ from data_provider.reading import (
     columns_of,
     future_dates,
     known_from,
+    on_clock_of,
     panel_from,
     read_known,
     read_panel,
@@ -88,6 +89,7 @@ def known_values_of(
 
 def _for_all(values: np.ndarray, panel: Panel, dates: pd.DatetimeIndex, steps: np.ndarray, ahead: Known) -> np.ndarray:
     """Return known values (N, T, F) with those of one table for all series in place of what follows their ends."""
+    ahead = ahead.on_clock_of(panel.grid)
     known = pd.DataFrame(ahead.values, ahead.dates, list(ahead.columns)).reindex(dates)[list(panel.known_columns)]
     follows = (steps > panel.last[:, None])[..., None] & known.notna().to_numpy()[steps]
     return np.where(follows, known.to_numpy()[steps], values)
@@ -97,7 +99,9 @@ def _for_each(values: np.ndarray, panel: Panel, dates: pd.DatetimeIndex, steps: 
     """Return known values (N, T, F) with those of each series' own table in place of what follows its end."""
     order = [ahead.columns.index(name) for name in panel.known_columns]
     place = {name: i for i, name in enumerate(ahead.ids)}
-    found = dates.get_indexer(ahead.grid.dates[ahead.places])  # (rows of ahead,)
+    grid = ahead.grid
+    moments = on_clock_of(grid.dates[ahead.places], grid.offset, grid.source, panel.grid)
+    found = dates.get_indexer(moments)  # (rows of ahead,)
     for i, name in enumerate(panel.ids):
         if name in place:
             rows = slice(*ahead.offsets[place[name] : place[name] + 2])

@@ -92,11 +92,11 @@ def load_many(config: DataConfig, seed: int, marks: bool = False) -> ManyData:
     dates = panel.grid.dates[panel.places]
     training = _first(lengths, train)
     past = known_past(panel)
-    known, said = fit_known_rows(config, panel.grid, panel.known_columns, past, dates, training)
+    known, said = fit_known_rows(config, panel.grid, panel.known_columns, past, training)
     extras = {
         "observed": panel.observed,
         "marks": calendar_marks(dates) if marks else None,
-        "known": known.tensor(past, dates),
+        "known": known.tensor(past, dates, panel.grid),
     }
     series = FlatSeries(values, panel.offsets, **extras)
     limits = {Split.VAL: (train, val), Split.TEST: (val, lengths)}

@@ -70,7 +70,7 @@ class RunConfig:
         if known and not self.model_config.takes_known:
             able = ", ".join(name for name in MODELS if find_config(name).takes_known)
             raise UserError(f"{known[0]}: {self.model} cannot use columns known in advance; choose one of {able}.")
-        if self.runtime.future_path and not self.data.known_flags:
+        if self.runtime.future_path and not getattr(self.data, "future_cols", None):
             raise UserError("--future_path holds the future of columns known in advance: name them with --future_cols.")
         _ = self.model_config, self.runtime.levels  # which check their values, too
 

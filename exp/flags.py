@@ -123,7 +123,7 @@ def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterat
     if config.sets:
         yield "with several data sets", {"shuffle_input", "predict_len"}
     elif find_dataset(config.data.data).made:
-        yield f"with --data {config.data.data}", config.data.of_the_file
+        yield f"with --data {config.data.data}", {*config.data.of_the_file, "future_cols", "future_path"}
     yield f"with --task_name {config.task_name}", TASKS[config.task_name].unread
     if not config.model_config.trains:
         yield f"on {config.model}, which does not train", (config.training_flags - {"model_id", "des"}) | NOT_IN_A_TEST

@@ -282,7 +282,7 @@ class Forecaster:
             found["marks"] = calendar_marks(moments)
         if known.names:
             values = known_values(seen, dates, ahead) if known.columns else None
-            found["known"] = known.tensor(values, moments)
+            found["known"] = known.tensor(values, moments, seen)
         return {name: part[None].to(self.device) for name, part in found.items()}
 
     def _roll(self, window: torch.Tensor, covariates: Mapping[str, torch.Tensor], steps: int) -> torch.Tensor:

@@ -240,7 +240,7 @@ class ManySeriesForecaster(Forecaster):
         if known.names:
             values = known_values_of(panel, dates, steps, needed, ahead) if known.columns else None
             flat = None if values is None else values.reshape(-1, len(known.columns))
-            found["known"] = known.tensor(flat, when).reshape(*steps.shape, -1) * inside
+            found["known"] = known.tensor(flat, when, panel.grid).reshape(*steps.shape, -1) * inside
         return {name: part.to(self.device) for name, part in found.items()}
 
 

@@ -62,11 +62,11 @@ def load(table: pd.DataFrame, write_csv: WriteCsv, **more: Any) -> ForecastData:
 
 
 @pytest.fixture
-def trained(flags: Flags, workplace: Path) -> Callable[[str], Forecaster]:
+def trained(flags: Flags, workplace: Path) -> Callable[..., Forecaster]:
     """Train a model on the driven table."""
 
-    def train(name: str, **more: object) -> Forecaster:
-        (record,) = succeed(flags(name, **more))
+    def train(name: str, table: pd.DataFrame | None = None, **more: object) -> Forecaster:
+        (record,) = succeed(flags(name, table, **more))
         return Forecaster.load(workplace / "checkpoints" / record["run"]["setting"])
 
     return train
@@ -78,7 +78,7 @@ def numbers(forecast: pd.DataFrame) -> np.ndarray:
 
 @every_reader
 def test_the_future_of_a_known_column_moves_a_forecast_and_that_of_no_other_column_does(
-    trained: Callable[[str], Forecaster], name: str
+    trained: Callable[..., Forecaster], name: str
 ) -> None:
     forecaster = trained(name)
     table = driven_table(seed=3)
@@ -92,7 +92,7 @@ def test_the_future_of_a_known_column_moves_a_forecast_and_that_of_no_other_colu
 
 @every_reader
 def test_no_window_sees_the_future_of_a_column_that_is_not_known(
-    trained: Callable[[str], Forecaster], write_csv: WriteCsv, name: str
+    trained: Callable[..., Forecaster], write_csv: WriteCsv, name: str
 ) -> None:
     model = trained(name).model
     table = driven_table()
@@ -154,7 +154,7 @@ def test_every_parameter_of_a_model_with_known_columns_gets_a_gradient(
 
 @every_reader
 def test_a_forecast_with_known_columns_depends_on_no_other_window(
-    trained: Callable[[str], Forecaster], name: str
+    trained: Callable[..., Forecaster], name: str
 ) -> None:
     model = trained(name).model
     x, known = torch.randn(5, L, 2), torch.randn(5, L + H, 2)
@@ -193,7 +193,7 @@ def test_a_model_that_cannot_use_them_is_refused_by_name(
 
 
 def test_the_future_may_stand_in_a_file_of_its_own(
-    flags: Flags, trained: Callable[[str], Forecaster], workplace: Path, write_csv: WriteCsv
+    flags: Flags, trained: Callable[..., Forecaster], workplace: Path, write_csv: WriteCsv
 ) -> None:
     table = driven_table()
     (record,) = succeed(flags("iTransformer"))
@@ -208,7 +208,7 @@ def test_the_future_may_stand_in_a_file_of_its_own(
     assert again == [usual]
 
 
-def test_a_forecaster_takes_the_future_as_a_table(trained: Callable[[str], Forecaster]) -> None:
+def test_a_forecaster_takes_the_future_as_a_table(trained: Callable[..., Forecaster]) -> None:
     forecaster, table = trained("iTransformer"), driven_table()
     usual = forecaster.predict(table)
     future = table.loc[ROWS:, ["date", "promo", "heat"]]
@@ -216,7 +216,7 @@ def test_a_forecaster_takes_the_future_as_a_table(trained: Callable[[str], Forec
     pd.testing.assert_frame_equal(forecaster.predict(table.iloc[:ROWS], future=future.set_index("date")), usual)
 
 
-def test_a_rolled_forecast_asks_for_no_known_values_beyond_its_end(trained: Callable[[str], Forecaster]) -> None:
+def test_a_rolled_forecast_asks_for_no_known_values_beyond_its_end(trained: Callable[..., Forecaster]) -> None:
     forecaster, table = trained("iTransformer"), driven_table()
     rolled = forecaster.predict(table, predict_len=AHEAD - 2, interval=None)
     assert len(rolled) == 2 * (AHEAD - 2)
@@ -228,7 +228,7 @@ def test_a_rolled_forecast_asks_for_no_known_values_beyond_its_end(trained: Call
     np.testing.assert_array_equal(rolled[own]["forecast"][:H], first[first["column"] == "OT"]["forecast"])
 
 
-def test_a_forecast_that_lacks_them_is_refused_with_the_rows_needed(trained: Callable[[str], Forecaster]) -> None:
+def test_a_forecast_that_lacks_them_is_refused_with_the_rows_needed(trained: Callable[..., Forecaster]) -> None:
     forecaster, table = trained("iTransformer"), driven_table()
     needed = r"needs promo, heat, .* for the 6 rows after its end, 2024-01-11 00:00:00 to 2024-01-11 05:00:00"
     with pytest.raises(UserError, match=f"{needed}; 'promo' is missing at 2024-01-11 00:00:00"):
@@ -283,8 +283,18 @@ def test_a_row_that_the_file_lacks_keeps_the_known_values_before_it(write_csv: W
 
 
 def test_the_target_and_the_dates_cannot_be_known_columns(flags: Flags, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "'OT' is the target (--target)" in refused(flags(future_cols="OT"), capsys)
-    assert "'date' holds the dates" in refused(flags(future_cols="date"), capsys)
+    assert "'OT' is named by --target and by --future_cols" in refused(flags(future_cols="OT"), capsys)
+    assert "'date' tells dates or series apart" in refused(flags(future_cols="date"), capsys)
+    assert "'heat' is named by --ignore and by --future_cols" in refused(flags(ignore="heat"), capsys)
+    assert "'heat' is named by --columns and by --future_cols" in refused(flags(columns="heat,OT"), capsys)
+
+
+@pytest.mark.parametrize("names", ["promo,promo", ",", "promo,"])
+def test_names_that_repeat_or_are_empty_are_refused(
+    flags: Flags, capsys: pytest.CaptureFixture[str], names: str
+) -> None:
+    assert "names of columns with commas between, each once" in refused(flags(future_cols=names), capsys)
+    assert "codes of countries" in refused(flags(future_cols=None, holidays="DE,DE"), capsys)
 
 
 def test_a_future_file_without_known_columns_is_refused(
@@ -295,11 +305,18 @@ def test_a_future_file_without_known_columns_is_refused(
 
 
 def test_a_checkpoint_keeps_its_known_columns_and_a_damaged_one_is_refused(
-    trained: Callable[[str], Forecaster], workplace: Path
+    trained: Callable[..., Forecaster], workplace: Path
 ) -> None:
     forecaster = trained("iTransformer", calendar=1)
     known = forecaster.series.known
-    assert known.names == ("promo", "heat", "hour", "weekday", "month", "day of year")
+    assert known.names == (
+        "promo",
+        "heat",
+        "calendar hour",
+        "calendar weekday",
+        "calendar month",
+        "calendar day of year",
+    )
     assert (known.mean[0], known.scale[0]) == (0, 1)
     path = forecaster.model.stored.folder / "config.json"
     content = json.loads(path.read_text())
@@ -340,3 +357,63 @@ def test_the_command_says_what_is_known_in_advance(flags: Flags, caplog: pytest.
     with caplog.at_level(logging.INFO):
         assert run.main([*flags(), "--dry_run"]) == 0
     assert "known in advance: promo, heat" in caplog.text
+
+
+def test_a_future_that_cannot_be_used_is_refused_before_training(
+    flags: Flags, write_csv: WriteCsv, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = driven_table()
+    past, future = table.iloc[:ROWS], table.loc[ROWS:, ["date", "promo", "heat"]]
+    lacking = write_csv(future.drop(columns="heat"), name="lacking.csv")
+    short = write_csv(future.head(H - 1), name="short.csv")
+    for path, said in (
+        ("nofile.csv", "does not exist"),
+        (lacking, "lacks the column 'heat'"),
+        (short, "'promo' is missing at 2024-01-11 05:00:00, in"),
+    ):
+        assert said in refused(flags("iTransformer", past, future_path=path), capsys)
+    calendar = flags("iTransformer", past, future_cols=None, calendar=1, future_path=short)
+    assert "name them with --future_cols" in refused(calendar, capsys)
+
+
+def test_a_future_beyond_all_measure_is_refused_with_its_place(trained: Callable[..., Forecaster]) -> None:
+    table = driven_table()
+    future = table.loc[ROWS:, ["date", "promo", "heat"]].assign(heat=1e30)
+    said = r"column 'heat', known in advance, 2024-01-11 00:00:00: 1e\+30 is more than"
+    with pytest.raises(UserError, match=said):
+        trained("iTransformer").predict(table.iloc[:ROWS], future=future)
+
+
+def test_the_future_may_be_written_with_another_offset_from_utc(trained: Callable[..., Forecaster]) -> None:
+    table = driven_table()
+    aware = table.assign(date=table["date"].dt.tz_localize("UTC"))
+    forecaster = trained("iTransformer", table=aware)
+    usual = forecaster.predict(aware)
+    past, future = aware.iloc[:ROWS], aware.loc[ROWS - 5 :, ["date", "promo", "heat"]]
+    berlin = future.assign(date=future["date"].dt.tz_convert("Europe/Berlin"))
+    pd.testing.assert_frame_equal(forecaster.predict(past, future=berlin), usual)
+    plain = future.assign(date=future["date"].dt.tz_localize(None))
+    with pytest.raises(UserError, match="only the dates of the table have offsets from UTC"):
+        forecaster.predict(past, future=plain)
+
+
+@pytest.mark.parametrize("first", [ROWS - 40, ROWS, 0])
+def test_rows_that_are_counted_are_joined_by_their_number_or_follow_the_end(
+    trained: Callable[..., Forecaster], first: int
+) -> None:
+    table = driven_table()
+    counted = table.assign(date=np.arange(1, len(table) + 1)).rename(columns={"date": "t"})
+    forecaster = trained("iTransformer", table=counted)
+    usual = forecaster.predict(counted, interval=None)
+    past, future = counted.iloc[:ROWS], counted.loc[first:, ["t", "promo", "heat"]]
+    pd.testing.assert_frame_equal(forecaster.predict(past, future=future, interval=None), usual)
+    anew = counted.loc[ROWS:, ["t", "promo", "heat"]].assign(t=np.arange(1, AHEAD + 1))
+    pd.testing.assert_frame_equal(forecaster.predict(past, future=anew, interval=None), usual)
+
+
+def test_a_column_that_is_constant_in_training_never_moves_a_forecast(trained: Callable[..., Forecaster]) -> None:
+    table = driven_table().assign(heat=20.0, promo=0)
+    forecaster = trained("iTransformer", table=table)
+    usual = numbers(forecaster.predict(table, interval=None))
+    table.loc[ROWS:, ["heat", "promo"]] = 1000.0, 1
+    np.testing.assert_array_equal(numbers(forecaster.predict(table, interval=None)), usual)

@@ -4,7 +4,7 @@ Other packages import from here, not from the files below.
 """
 
 from data_provider.reading.csv_file import listing, shown
-from data_provider.reading.frame import FARTHEST, Frame, Known, describe, holes
+from data_provider.reading.frame import FARTHEST, Frame, Known, describe, holes, on_clock_of
 from data_provider.reading.frequency import check_frequency, future_dates, infer_frequency, same_step, season_length
 from data_provider.reading.panel import Panel, filled, spans
 from data_provider.reading.table import (
@@ -19,11 +19,11 @@ from data_provider.reading.table import (
     read_panel,
     read_table,
 )
-from data_provider.reading.timezones import aware_dates, counted, written_dates
+from data_provider.reading.timezones import aware_dates, counted, local_dates, written_dates
 
 __all__ = [
     "FARTHEST", "Frame", "Known", "Panel", "Reading", "aware_dates", "check_frequency", "columns_of", "counted",
     "describe", "filled", "find_ids", "frame_from", "future_dates", "holes", "infer_frequency", "known_from",
-    "listing", "panel_from", "read_frame", "read_known", "read_panel", "read_table", "same_step", "season_length",
-    "shown", "spans", "written_dates",
+    "listing", "local_dates", "on_clock_of", "panel_from", "read_frame", "read_known", "read_panel", "read_table",
+    "same_step", "season_length", "shown", "spans", "written_dates",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -188,18 +188,29 @@ def is_counter(column: pd.Series, whole: bool = True) -> bool:
 
 
 def check_known(
-    cells: pd.DataFrame, dates: Sequence[str], known: Sequence[str], target: str | None, location: Location
+    cells: pd.DataFrame,
+    dates: Sequence[str],
+    known: Sequence[str],
+    others: Mapping[str, Sequence[str]],
+    location: Location,
 ) -> None:
-    """Raise UserError for a column known in advance that is not there, or that cannot be one."""
+    """Raise UserError for a column known in advance that is not there, or that cannot be one.
+
+    Args:
+        dates: the columns of dates, and those that tell series apart.
+        others: what other flags say that columns are, by flag.
+    """
     for name in known:
         if name not in cells.columns:
             raise UserError(
                 f"{location.name} has no column {name!r}, which is known in advance (--future_cols); its columns are "
                 f"{listing([each for each in cells.columns if each not in dates])}."
             )
-        if name in dates or name == target:
-            what = "holds the dates" if name in dates else "is the target (--target)"
+        if name in dates:
+            what = "tells dates or series apart"
             raise UserError(f"{location.name}: column {name!r} {what}, so that it cannot be one of --future_cols.")
+        if flag := next((flag for flag, names in others.items() if name in names), None):
+            raise UserError(f"{location.name}: column {name!r} is named by {flag} and by --future_cols; choose one.")
 
 
 def choose_trained(others: Sequence[str], columns: Sequence[str], location: Location) -> tuple[list[str], list[str]]:

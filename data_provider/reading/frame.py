@@ -27,16 +27,24 @@ class Known:
         values: (T + A, F) float64; from :func:`read_table` with NaN where a value is missing
         dates: T + A time stamps without time zone
         rows: (T + A,), the row of the table for each date, -1 where the table has none
+        offset: of the clock of ``dates`` from UTC, like that of a frame
+        source: the file or table, as messages call it
     """
 
     columns: tuple[str, ...]
     values: np.ndarray
     dates: pd.DatetimeIndex
     rows: np.ndarray
+    offset: str | None = None
+    source: str = ""
 
     def take(self, rows: slice) -> "Known":
         """Return some rows."""
-        return Known(self.columns, self.values[rows], self.dates[rows], self.rows[rows])
+        return replace(self, values=self.values[rows], dates=self.dates[rows], rows=self.rows[rows])
+
+    def on_clock_of(self, frame: "Frame") -> "Known":
+        """Return the rows on the clock of a series; raise UserError where one of the two has no offsets from UTC."""
+        return replace(self, dates=on_clock_of(self.dates, self.offset, self.source, frame), offset=frame.offset)
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,20 @@ class Frame:
             f"{self.source}, column {self.columns[c]!r}, {where}: {self.values[row, c]:g} is more "
             f"than {FARTHEST:g} training standard deviations from the mean; correct or remove it."
         )
+
+
+def on_clock_of(dates: pd.DatetimeIndex, offset: str | None, source: str, frame: Frame) -> pd.DatetimeIndex:
+    """Return dates of another table on the clock of a series; raise UserError where one has no offsets from UTC."""
+    if offset == frame.offset:
+        return dates
+    if offset is None or frame.offset is None:
+        which = source if offset is not None else frame.source
+        raise UserError(
+            f"{source} goes on with {frame.source}, but only the dates of {which} have offsets from UTC: write both in "
+            "one way, or name their time zone with --tz."
+        )
+    own, other = (pd.Timedelta(0) if one == "Z" else pd.Timedelta(f"{one}:00") for one in (frame.offset, offset))
+    return dates + (own - other)
 
 
 def holes(table: Frame) -> list[str]:

@@ -158,7 +158,7 @@ def _known(
 ) -> Known:
     dated = _dated(cells, unnamed, reading, location, notes)
     frame = _on_grid(dated, _wide(dated, reading), reading)
-    return Known(frame.columns, frame.values, frame.dates, frame.rows)
+    return Known(frame.columns, frame.values, frame.dates, frame.rows, frame.offset, frame.source)
 
 
 def _dates_as_column(table: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, Reading]:
@@ -281,10 +281,16 @@ def _dated(
     return _Dated(cells.loc[dates.index], names, stamps, unnamed, location, (*notes, *said, *footer, *stamps.notes))
 
 
+def _other_uses(reading: Reading) -> dict[str, tuple[str, ...]]:
+    """Return what flags say of columns that cannot also be known in advance, by flag."""
+    targets = (reading.target,) if reading.target else ()
+    return {"--target": targets, "--columns": reading.columns or (), "--ignore": reading.ignore}
+
+
 def _wide(dated: _Dated, reading: Reading) -> _Columns:
     """Choose and read the columns of a table with a row for each date."""
     cells, location, target = dated.cells, dated.location, reading.target
-    check_known(cells, dated.dates, reading.known, target, location)
+    check_known(cells, dated.dates, reading.known, _other_uses(reading), location)
     others = [name for name in cells.columns if name not in (*dated.dates, *reading.known)]
     if reading.trained:
         names, notes = choose_trained(others, reading.columns, location)
@@ -353,7 +359,7 @@ def _panel(
     if not ids:
         raise UserError(f"{location.name} has no column that tells series apart; name it with --id_col.")
     beside = (*dated.dates, *ids)
-    check_known(cells, beside, reading.known, target, location)
+    check_known(cells, beside, reading.known, _other_uses(reading), location)
     others = [name for name in cells.columns if name not in (*beside, *reading.known)]
     if reading.trained:
         names, said = choose_trained(others, reading.columns, location)

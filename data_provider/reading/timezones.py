@@ -91,6 +91,11 @@ def aware_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None
     return instants if zone is None else instants.tz_convert(zone)
 
 
+def local_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None, frequency: str) -> pd.DatetimeIndex:
+    """Return dates of a frame as the clocks of its time zone show them, summer and winter; as they are without one."""
+    return dates if zone is None else aware_dates(dates, offset, zone, frequency).tz_localize(None)
+
+
 def counted(dates: pd.DatetimeIndex, form: str | None) -> pd.Index:
     """Return the dates of a series as whole numbers where they stand for such; else as they are."""
     return pd.Index(dates.as_unit("s").asi8) if form == COUNT else dates

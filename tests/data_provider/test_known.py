@@ -9,6 +9,7 @@ import pytest
 from data_provider.config import DataConfig
 from data_provider.factory import load_data
 from data_provider.known import KnownColumns
+from data_provider.many import load_many
 from tests.conftest import WriteCsv
 from utils.errors import UserError
 
@@ -36,7 +37,7 @@ def test_a_calendar_has_the_columns_that_tell_rows_of_such_a_step_apart(
 ) -> None:
     rows = 1500 if freq == "15min" else 300
     data = load_data(series(write_csv, freq, rows, calendar=1))
-    assert list(data.known.names) == names
+    assert list(data.known.names) == [f"calendar {name}" for name in names]
     assert data.series.known.shape == (rows, len(names))
     assert data.series.known.abs().max() <= 0.5
     assert all(column.unique().numel() > 1 for column in data.series.known.T)
@@ -96,5 +97,32 @@ def test_a_known_value_beyond_all_measure_is_refused(write_csv: WriteCsv) -> Non
     table = pd.read_csv(config.data_path).assign(other=np.arange(300) % 5.0)
     table.loc[250, "other"] = 1e30
     table.to_csv(config.data_path, index=False)
-    with pytest.raises(UserError, match=r"column 'other', 2021-08-27 .*1e.30 is more than"):
+    with pytest.raises(UserError, match=r"column 'other', known in advance, 2021-08-27 .*1e.30 is more than"):
         load_data(config)
+
+
+def test_the_calendar_is_that_of_the_local_clock_in_summer_and_in_winter(tmp_path: Path) -> None:
+    pytest.importorskip("holidays")
+    instants = pd.date_range("2024-03-20", periods=600, freq="h", tz="Europe/Berlin")
+    path = tmp_path / "berlin.csv"
+    pd.DataFrame({"date": instants.strftime("%Y-%m-%d %H:%M"), "OT": np.arange(600) % 24}).to_csv(path, index=False)
+    config = DataConfig(
+        data="custom", data_path=str(path), seq_len=8, pred_len=4, tz="Europe/Berlin", calendar=1, holidays="DE"
+    )
+    known = load_data(config).series.known
+    assert known[:, 0].numpy() == pytest.approx(instants.hour / 24 - 0.5)
+    easter = known[:, -1].numpy().astype(bool)
+    assert set(instants[easter].strftime("%m-%d")) == {"03-29", "04-01"}
+    assert easter.sum() == 2 * 24
+
+
+def test_holidays_of_many_series_are_those_of_all_their_years(write_csv: WriteCsv) -> None:
+    holidays = pytest.importorskip("holidays")
+    series = {"late": pd.date_range("2021-06-01", periods=400), "early": pd.date_range("2019-06-01", periods=300)}
+    parts = [
+        pd.DataFrame({"store": name, "date": when, "OT": np.arange(len(when)) % 7}) for name, when in series.items()
+    ]
+    path = write_csv(pd.concat(parts), name="long.csv")
+    config = DataConfig(data="custom", data_path=str(path), seq_len=8, pred_len=4, id_col="store", holidays="DE")
+    known, days = load_many(config, seed=0).series.known, holidays.country_holidays("DE", years=range(2019, 2023))
+    assert int(known.sum()) == sum(day in days for when in series.values() for day in when.date)
