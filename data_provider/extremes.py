@@ -1,7 +1,7 @@
 """Find cells that lie so far outside of their column that they would spoil the scale of a whole series."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,18 +59,38 @@ def extreme_notes(frame: Frame, bounds: Bounds | None) -> Iterator[str]:
     """Yield a note for each column with extreme cells: how many, the farthest with its place, and what is done."""
     if bounds is None:
         return
-    beyond = bounds.beyond(frame.values)
-    columns = np.flatnonzero(beyond.any(axis=0))
+    columns = np.flatnonzero(bounds.beyond(frame.values).any(axis=0))
     for c in columns[:MOST]:
-        middle = (bounds.lower[c] + bounds.upper[c]) / 2
-        t = int(np.argmax(np.abs(frame.values[:, c] - middle)))
-        place = written_dates(frame.dates[[t]], frame.offset, frame.form)[0]
-        if frame.location is not None and frame.rows is not None and frame.rows[t] >= 0:
-            place += f" ({frame.location.row(int(frame.rows[t]))})"
         yield (
-            f"extreme: {listing([frame.columns[c]])}: {beyond[:, c].sum():,} value(s), the farthest "
-            f"{frame.values[t, c]:g} at {place}; clipped for the model to {bounds.lower[c]:.4g} … "
-            f"{bounds.upper[c]:.4g}, scored as it is"
+            f"{_farthest(frame, bounds, c)}; clipped for the model to {bounds.lower[c]:.4g} … {bounds.upper[c]:.4g}, "
+            "scored as it is"
         )
     if len(columns) > MOST:
         yield f"extreme values, clipped for the model, also in {len(columns) - MOST} more column(s)"
+
+
+def extreme_known_notes(frame: Frame) -> Iterator[str]:
+    """Yield a note for each column known in advance with extreme cells, which the model sees as they are."""
+    if frame.known is None:
+        return
+    known = frame.known
+    own = replace(
+        frame, values=known.values, columns=known.columns, dates=known.dates, rows=known.rows, filled=None, known=None
+    )
+    if (bounds := find_bounds(own)) is not None:
+        for c in np.flatnonzero(bounds.beyond(own.values).any(axis=0)):
+            yield (
+                f"{_farthest(own, bounds, c)}; it is known in advance and used as it is: correct it, or all other "
+                "values of its column look alike to the model"
+            )
+
+
+def _farthest(frame: Frame, bounds: Bounds, c: int) -> str:
+    """Return how many cells of a column are extreme, and where the farthest stands."""
+    middle = (bounds.lower[c] + bounds.upper[c]) / 2
+    t = int(np.argmax(np.abs(frame.values[:, c] - middle)))
+    place = written_dates(frame.dates[[t]], frame.offset, frame.form)[0]
+    if frame.location is not None and frame.rows is not None and frame.rows[t] >= 0:
+        place += f" ({frame.location.row(int(frame.rows[t]))})"
+    count = bounds.beyond(frame.values)[:, c].sum()
+    return f"extreme: {listing([frame.columns[c]])}: {count:,} value(s), the farthest {frame.values[t, c]:g} at {place}"

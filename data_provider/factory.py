@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from data_provider.config import DataConfig, data_file
 from data_provider.datasets import Borders, DatasetSpec, find_dataset
-from data_provider.extremes import Bounds, extreme_notes, find_bounds
+from data_provider.extremes import Bounds, extreme_known_notes, extreme_notes, find_bounds
 from data_provider.known import KnownColumns, fit_known
 from data_provider.reading import Frame, Reading, describe, holes, read_frame, read_table, season_length
 from data_provider.windows import Series, Split, WindowDataset, calendar_marks, make_windows, shorter_windows
@@ -78,6 +78,8 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
     scaler, series, constant = _standardize(frame, borders, bounds)
     series.marks = calendar_marks(frame.dates) if marks else None
     known, said = fit_known(config, frame, borders.train)
+    if spec.named_by_user:
+        said = (*said, *extreme_known_notes(frame))
     series.known = known.tensor(frame.known and frame.known.values[: len(frame.dates)], frame.dates, frame)
     season = season_of(frame, config)
     has_season = season <= borders.val

@@ -374,7 +374,7 @@ def _panel(
     place_of_row = np.full(int(days.index.max()) + 1, -1)
     there = grid.rows >= 0
     place_of_row[grid.rows[there]] = np.flatnonzero(there)
-    codes = tuple(codes_of_missing(rows.values[:, : len(names)], names))
+    codes = tuple(codes_of_missing(rows.values, [*names, *reading.known]))
     return assemble(
         replace(grid, notes=(*grid.notes, *codes)),
         ids_of(cells, ids),
@@ -407,6 +407,7 @@ def _on_grid(dated: _Dated, columns: _Columns, reading: Reading) -> Frame:
     notes = (*dated.notes, *columns.notes, *turned, *on_clock, *order, *grid.notes)
     numbers = np.where(known, rows.index[grid.rows], -1)
     ahead = Known(columns.known, values[:, len(columns.names) :], grid.dates, numbers) if columns.known else None
+    codes = codes_of_missing(values, [*columns.names, *columns.known])
     values = values[:, : len(columns.names)]
     return Frame(
         dates=grid.dates,
@@ -414,7 +415,7 @@ def _on_grid(dated: _Dated, columns: _Columns, reading: Reading) -> Frame:
         columns=tuple(columns.names),
         source=location.name,
         frequency=grid.frequency,
-        notes=(*notes, *codes_of_missing(values, columns.names)),
+        notes=(*notes, *codes),
         date_column=dated.date_name,
         offset=None if grid.are_days else clock.written,
         zone=None if grid.are_days else clock.zone,

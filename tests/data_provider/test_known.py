@@ -126,3 +126,15 @@ def test_holidays_of_many_series_are_those_of_all_their_years(write_csv: WriteCs
     config = DataConfig(data="custom", data_path=str(path), seq_len=8, pred_len=4, id_col="store", holidays="DE")
     known, days = load_many(config, seed=0).series.known, holidays.country_holidays("DE", years=range(2019, 2023))
     assert int(known.sum()) == sum(day in days for when in series.values() for day in when.date)
+
+
+def test_extreme_values_and_codes_among_known_columns_are_noted_with_their_place(write_csv: WriteCsv) -> None:
+    config = series(write_csv, "D", future_cols="heat,rain")
+    random = np.random.default_rng(0)
+    table = pd.read_csv(config.data_path).assign(heat=random.normal(size=300), rain=random.random(300))
+    table.loc[40, "heat"] = 1e6
+    table.loc[[50, 60], "rain"] = -999.0
+    table.to_csv(config.data_path, index=False)
+    notes = "\n".join(load_data(config).notes)
+    assert "extreme: heat: 1 value(s), the farthest 1e+06 at 2021-01-29 (line 42); it is known in advance" in notes
+    assert "-999 stands far outside of all other values in rain (2 times)" in notes
