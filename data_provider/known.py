@@ -246,9 +246,10 @@ def check_future(config: DataConfig, steps: int, future_path: str | None) -> Non
     reading = Reading.of(config, spec)
     if config.id_col is not None:
         panel = read_panel(data_file(config, spec), reading)
-        own = replace(reading, freq=panel.grid.frequency)
+        own = replace(reading, freq=panel.grid.frequency, usual_mark=panel.grid.location.decimal)
         check_future_of(panel, steps, future_in(Path(future_path), own) if future_path else None)
         return
     table = read_table(data_file(config, spec), reading)
-    ahead = read_known(Path(future_path), replace(reading, freq=table.frequency)) if future_path else None
+    own = replace(reading, freq=table.frequency, usual_mark=table.location.decimal)
+    ahead = read_known(Path(future_path), own) if future_path else None
     known_values(table, future_dates(table.dates[-1], table.frequency, steps), ahead)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -40,7 +41,8 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
     frame = _read(config, forecaster)
     with one_thread():
         own = find_dataset(config.data.data).named_by_user
-        forecast = forecaster.forecast(frame, runtime.predict_len, runtime.levels, own, _future(config, forecaster))
+        ahead = _future(config, forecaster, frame.location and frame.location.decimal)
+        forecast = forecaster.forecast(frame, runtime.predict_len, runtime.levels, own, ahead)
     logger.info("")
     for line in skill_lines(folder):
         logger.info(line)
@@ -75,13 +77,14 @@ def _read(config: RunConfig, forecaster: Forecaster) -> Frame:
     return read_frame(data_file(config.data, spec), forecaster.reading(Reading.of(config.data, spec)))
 
 
-def _future(config: RunConfig, forecaster: Forecaster) -> Known | None:
-    """Return the columns known in advance from a file of their own, if there is one."""
+def _future(config: RunConfig, forecaster: Forecaster, mark: str | None) -> Known | None:
+    """Return the columns known in advance from a file of their own, if there is one; ``mark`` is that of the data."""
     path = config.runtime.future_path
     if path is None:
         return None
     check_known(forecaster, path)
-    return read_known(Path(path), forecaster.reading(Reading.of(config.data, find_dataset(config.data.data))))
+    reading = forecaster.reading(Reading.of(config.data, find_dataset(config.data.data)))
+    return read_known(Path(path), replace(reading, usual_mark=mark))
 
 
 def check_known(forecaster: Forecaster, path: str) -> None:

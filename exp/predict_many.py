@@ -1,6 +1,7 @@
 """Forecast what comes after the end of each series of a run's long file (``--do_predict``)."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def forecast_many_future(folder: Path, config: RunConfig, forecaster: ManySeries
     ahead = None
     if runtime.future_path is not None:
         check_known(forecaster, runtime.future_path)
-        ahead = future_in(Path(runtime.future_path), reading)
+        ahead = future_in(Path(runtime.future_path), replace(reading, usual_mark=panel.grid.location.decimal))
     with one_thread():
         forecast = forecaster.forecast_many(panel, runtime.predict_len, runtime.levels, data.fill, ahead)
     logger.info("")

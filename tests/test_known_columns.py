@@ -367,7 +367,7 @@ def test_a_future_that_cannot_be_used_is_refused_before_training(
     lacking = write_csv(future.drop(columns="heat"), name="lacking.csv")
     short = write_csv(future.head(H - 1), name="short.csv")
     for path, said in (
-        ("nofile.csv", "does not exist"),
+        ("nofile.csv", "nofile.csv: there is no such file"),
         (lacking, "lacks the column 'heat'"),
         (short, "'promo' is missing at 2024-01-11 05:00:00, in"),
     ):
@@ -417,3 +417,23 @@ def test_a_column_that_is_constant_in_training_never_moves_a_forecast(trained: C
     usual = numbers(forecaster.predict(table, interval=None))
     table.loc[ROWS:, ["heat", "promo"]] = 1000.0, 1
     np.testing.assert_array_equal(numbers(forecaster.predict(table, interval=None)), usual)
+
+
+def test_numbers_of_the_future_are_read_like_those_of_the_data(flags: Flags, workplace: Path, tmp_path: Path) -> None:
+    table = driven_table()
+    table["heat"] = (table["heat"] * 100).round() + 0.5
+    past, future = table.iloc[:ROWS], table.loc[ROWS:, ["date", "promo", "heat"]]
+    future["heat"] = future["heat"].round()
+
+    def european(part: pd.DataFrame, digits: int) -> pd.DataFrame:
+        heat = part["heat"].map(lambda value: f"{value:,.{digits}f}".translate(str.maketrans(",.", ".,")))
+        return part.assign(heat=heat)
+
+    argv = flags("iTransformer", future_path=tmp_path / "future.csv")
+    european(past, 1).to_csv(tmp_path / "data.csv", sep=";", index=False, decimal=",")
+    european(future, 0).to_csv(tmp_path / "future.csv", sep=";", index=False)  # like 2.001, which alone is about 2
+    (record,) = succeed(argv)
+    (folder,) = (workplace / "checkpoints").iterdir()
+    forecast = Forecaster.load(folder).predict(past, future=future)
+    saved = pd.read_csv(workplace / "results" / record["run"]["setting"] / "forecast.csv")
+    assert saved["forecast"].to_numpy() == pytest.approx(forecast["forecast"].to_numpy(), rel=1e-4)

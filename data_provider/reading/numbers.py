@@ -46,12 +46,13 @@ def digits_of(texts: pd.Series) -> pd.Series:
     return digits.str.replace(r"[\s'’_]", "", regex=True)
 
 
-def decimal_mark(columns: Sequence[pd.Series], location: Location, european: bool) -> str:
+def decimal_mark(columns: Sequence[pd.Series], location: Location, european: bool, usual: str | None = None) -> str:
     """Return the decimal mark of a table; raise UserError if its cells contradict each other or allow two readings.
 
     Args:
         columns: cells as they are written.
         european: whether the separator is one of countries that write 1.234,5.
+        usual: the mark of a table that this one goes on with, for cells that allow two readings.
     """
     places: dict[str, str] = {}  # of the first cell that proves a mark
     unsure: dict[str, str] = {}  # of the first cell with a mark that may be either
@@ -78,6 +79,8 @@ def decimal_mark(columns: Sequence[pd.Series], location: Location, european: boo
         )
     if places:
         return next(iter(places))
+    if unsure and usual is not None:
+        return usual
     mark = next(iter(unsure), ".")
     if not european or not unsure:  # between commas a comma within a number separates thousands
         return "."

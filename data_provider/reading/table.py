@@ -30,7 +30,7 @@ from data_provider.reading.panel import Panel, assemble
 from data_provider.reading.rows import Rows, check_irregular, in_order, newest_last, without_footer
 from data_provider.reading.sources import PEEK, find_file
 from data_provider.reading.timezones import on_one_clock
-from utils.errors import UserError, naming_arguments
+from utils.errors import UserError, naming_arguments, shown_path
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Reading:
         trained: whether ``columns`` are those of a trained network: all are needed, others are ignored
         last: how many rows at the end must have no gaps; None for all
         irregular_dates: take the rows as they are, with gaps and dates that are not sorted
+        usual_mark: the decimal mark of a table that this one goes on with, where its own numbers do not tell
     """
 
     date_col: str | None = None
@@ -62,6 +63,7 @@ class Reading:
     trained: bool = False
     last: int | None = None
     irregular_dates: bool = False
+    usual_mark: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("fill", "tz", "duplicates", "decimal", "encoding"):
@@ -134,7 +136,9 @@ def read_known(path: Path, reading: Reading) -> Known:
 
 
 def columns_of(path: Path, reading: Reading) -> list[str]:
-    """Return the names of a file's columns."""
+    """Return the names of the columns of a file of the future; raise UserError if it is not there."""
+    if not path.is_file():
+        raise UserError(f"--future_path {shown_path(path)}: there is no such file.")
     return read_names(find_file(path, reading.encoding))
 
 
@@ -203,9 +207,9 @@ def _mark(
     wanted = [n for n in chosen if n not in (*dates, *reading.ignore) and n in names]
     if not european:
         wanted = [name for name in wanted if cells[name].dtype == "str"]
-        return decimal_mark([cells[name] for name in wanted], file, european)
+        return decimal_mark([cells[name] for name in wanted], file, european, reading.usual_mark)
     texts = read_cells(file, names, names, reading.missing)
-    return decimal_mark([texts[name] for name in wanted], file, european)
+    return decimal_mark([texts[name] for name in wanted], file, european, reading.usual_mark)
 
 
 @dataclass(frozen=True)
