@@ -57,6 +57,8 @@ def known_values_of(
 ) -> np.ndarray:
     """Return the columns of the file that are known in advance, (N, T, F), 0 before a series begins.
 
+    Of series that ended more than ``needed`` steps before the others, what is not known is NaN.
+
     Args:
         dates: of the grid, and of the steps after it.
         steps: (N, T), places among the dates: rows of each series and those that follow its end.
@@ -75,8 +77,9 @@ def known_values_of(
         of_all = _for_all if isinstance(ahead, Known) else _for_each
         values = of_all(values, panel, dates, steps, ahead)
     values[rows < 0] = 0.0
-    if np.isnan(values).any():
-        series, step, column = (int(part) for part in np.argwhere(np.isnan(values))[0])
+    gone = np.isnan(values) & (panel.last.max() - panel.last <= needed)[:, None, None]
+    if gone.any():
+        series, step, column = (int(part) for part in np.argwhere(gone)[0])
         first, last = dates[panel.last[series] + 1], dates[panel.last[series] + needed]
         raise UserError(
             f"{panel.grid.source}: a forecast needs {', '.join(panel.known_columns)}, known in advance "

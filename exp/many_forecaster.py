@@ -148,7 +148,7 @@ class ManySeriesForecaster(Forecaster):
             panel = panel_from(table, read)
             ahead = None if future is None else future_from(future, read)
             forecast = self.forecast_many(panel, predict_len, levels, fill, ahead)
-        for note in (*panel.notes, *forecast.notes):
+        for note in (*forecast.panel.notes, *forecast.notes):
             logger.warning(note)
         return forecast.table()
 
@@ -171,14 +171,14 @@ class ManySeriesForecaster(Forecaster):
         config, series = self.model.config, self.series
         steps = config.pred_len if predict_len is None else predict_len
         self._check_steps(panel, steps)
-        panel = filled(panel, fill)
+        needed = max(steps, config.pred_len)
+        dates = panel.grid.dates
+        dates = dates.append(future_dates(dates[-1], panel.grid.frequency, needed))
+        panel = self._going_on(filled(panel, fill), dates, needed, ahead)
         mean, scale, unseen = self._scales(panel)
         lengths = panel.lengths
         values = (panel.values - np.repeat(mean, lengths, axis=0)) / np.repeat(scale, lengths, axis=0)
         windows = last_windows(FlatSeries(values, panel.offsets), self.lookback, 0)  # (N, L, C)
-        dates = panel.grid.dates
-        needed = max(steps, config.pred_len)
-        dates = dates.append(future_dates(dates[-1], panel.grid.frequency, needed))
         covariates = self._covariates_of(panel, dates, needed, ahead)
         size = evaluation_batch_size(len(series.columns) + config.known, steps)
         parts = [
@@ -210,6 +210,18 @@ class ManySeriesForecaster(Forecaster):
                 f"{self.series.frequency}: bring the table to that step, or train on this one."
             )
         check_steps(steps, self.model.config.pred_len, self.series.features)
+
+    def _going_on(self, panel: Panel, dates: pd.DatetimeIndex, needed: int, ahead: Panel | Known | None) -> Panel:
+        """Return the series without those that ended long ago and whose known columns do not go on, which are named."""
+        if not self.series.known.columns:
+            return panel
+        steps = panel.last[:, None] + np.arange(1, needed + 1)
+        gone = np.isnan(known_values_of(panel, dates, steps, needed, ahead)).any(axis=(1, 2))
+        if not gone.any():
+            return panel
+        names = [name for name, one in zip(panel.ids, gone, strict=True) if one]
+        why = "ended long ago, and their columns known in advance do not go on"
+        return panel.select(~gone).noting(f"not forecast ({why}): {listing(names)}")
 
     def _scales(self, panel: Panel) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
         """Return mean and standard deviation (N, C): of training, or of all its rows for a series never seen."""

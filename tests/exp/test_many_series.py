@@ -304,3 +304,17 @@ def test_a_value_beyond_all_measure_is_refused_with_its_place(flags: Flags, caps
     table.loc[115, "y"] = 1e60
     error = refused(flags(table=table), capsys)
     assert "'north', column 'y', 2024-06-26 00:00:00: 1e+60 is more than 1e+15" in error
+
+
+def test_a_series_that_ended_long_ago_without_known_columns_keeps_no_other_from_its_forecast(
+    flags: Flags, workplace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = long_table({**LENGTHS, "closed": 60}, ahead=AHEAD)
+    closed = table["store"] == "closed"
+    table = table[~(closed & table["y"].isna())]
+    table.loc[closed, "date"] -= pd.Timedelta(days=50)
+    with caplog.at_level(logging.INFO):
+        (record,) = succeed(flags("iTransformer", table, future_cols="promo"))
+    forecast = pd.read_csv(workplace / "results" / record["run"]["setting"] / "forecast.csv")
+    assert list(forecast["id"].unique()) == list(LENGTHS)
+    assert "not forecast (ended long ago, and their columns known in advance do not go on): closed" in caplog.text
