@@ -105,10 +105,6 @@ class ManyForecast:
 class ManySeriesForecaster(Forecaster):
     """A network trained on many series, which goes on with each series of a table, also with one it never saw."""
 
-    @property
-    def lookback(self) -> int:
-        return max(self.model.config.seq_len, self.model.lookback)
-
     def reading(self, reading: Reading) -> Reading:
         own = replace(super().reading(reading), target=self.series.columns[-1], last=None)
         return own if own.id_col else replace(own, id_col=self.series.id_column)
