@@ -104,14 +104,18 @@ def run_seed(config: RunConfig, command: Command) -> Records:
         return _use_trained(*find_trained(config), command)
     records = _train_and_test(config, command)
     if command.do_predict and not command.dry_run:
-        _forecast_future(config.checkpoint, config)
+        if command.refit:
+            from exp.refit import refit
+
+            refit(config)
+        _forecast_future(config.checkpoint, config, command.refit != 0)
     return records
 
 
 def _use_trained(folder: Path, config: RunConfig, command: Command) -> Records:
     """Forecast the future from a checkpoint, or test it."""
     if command.do_predict and not command.dry_run:
-        _forecast_future(folder, config)
+        _forecast_future(folder, config, command.refit != 0)
         return []
     return _experiment(config).test_stored(folder, command.dry_run)
 
@@ -124,11 +128,11 @@ def _experiment(config: RunConfig) -> Any:
     return resolve_name(place)(config)
 
 
-def _forecast_future(folder: Path, config: RunConfig) -> None:
+def _forecast_future(folder: Path, config: RunConfig, refit: bool) -> None:
     from exp.predict import forecast_future
 
     if is_main_process():
-        forecast_future(folder, config)
+        forecast_future(folder, config, refit)
 
 
 def _train_and_test(config: RunConfig, command: Command) -> Records:

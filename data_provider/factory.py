@@ -16,6 +16,8 @@ from data_provider.reading import Frame, Reading, describe, holes, read_frame, r
 from data_provider.windows import Series, Split, WindowDataset, calendar_marks, make_windows, shorter_windows
 from utils.errors import UserError
 
+ORIGINS = 10  # windows of validation and of test that a short file is to have
+
 
 @dataclass(frozen=True)
 class ForecastData:
@@ -28,6 +30,7 @@ class ForecastData:
         value_column: of a long table, what its series hold
         form: how the dates are written, where they are no ISO dates
         scaler: mean and population standard deviation per channel, of the full training split
+        lowest: (C,), the lowest value of each channel in the file
         season: steps per season
         has_season: whether a whole season lies before the first step to be tested
     """
@@ -36,6 +39,7 @@ class ForecastData:
     scored: slice
     known: KnownColumns
     scaler: StandardScaler
+    lowest: np.ndarray
     dates: pd.DatetimeIndex
     date_column: str
     value_column: str | None
@@ -59,12 +63,30 @@ def read_csv(config: DataConfig, spec: DatasetSpec) -> Frame:
     return read_frame(data_file(config, spec), Reading.of(config, spec))
 
 
-def load_data(config: DataConfig, any_target: bool = False, marks: bool = False) -> ForecastData:
+def borders_of(spec: DatasetSpec, rows: int, source: str, pred_len: int) -> Borders:
+    """Return the first rows after training, validation and test.
+
+    Where the usual shares leave a file of the user's fewer than ``ORIGINS`` windows to validate or to test, these
+    splits reach further back, for as many origins as the newer half of the rows has room for.
+    """
+    usual = spec.split(rows, source)
+    origins = min(ORIGINS, rows // 4 - pred_len + 1)
+    if not spec.named_by_user or origins < 1:
+        return usual
+    test = max(usual.test - usual.val, pred_len + origins - 1)
+    val = max(usual.val - usual.train, pred_len + origins - 1)
+    return Borders(rows - test - val, rows - test, rows)
+
+
+def load_data(
+    config: DataConfig, any_target: bool = False, marks: bool = False, all_rows: bool = False
+) -> ForecastData:
     """Read, check, standardize and window a data set.
 
     Args:
         any_target: leave the channels in order where all are forecast and none is called like the target
         marks: add calendar marks to every window
+        all_rows: train on all rows, with none left for validation and test
 
     Raises:
         UserError: the data cannot be used; the message says where and why
@@ -73,7 +95,8 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
     frame: Frame = resolve_name(spec.read)(config, spec)
     target, notes = _target(config, frame, any_target)
     frame = frame.select(config.features, target)
-    borders = spec.split(len(frame.values), frame.source)
+    rows = len(frame.values)
+    borders = Borders(rows, rows, rows) if all_rows else borders_of(spec, rows, frame.source, config.pred_len)
     bounds = find_bounds(frame) if spec.named_by_user else None
     scaler, series, constant = _standardize(frame, borders, bounds)
     series.marks = calendar_marks(frame.dates) if marks else None
@@ -85,7 +108,7 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
     has_season = season <= borders.val
     windows = {
         split: make_windows(series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source)
-        for split in Split
+        for split in ([Split.TRAIN] if all_rows else Split)
     }
     no_season = f"there is no seasonal naive forecast: a season takes {season} rows, more than lie before the test"
     lacking = () if has_season else (no_season,)
@@ -94,6 +117,7 @@ def load_data(config: DataConfig, any_target: bool = False, marks: bool = False)
         scored=slice(-1, None) if config.features == "MS" else slice(None),
         known=known,
         scaler=scaler,
+        lowest=frame.values.min(axis=0),
         dates=frame.dates,
         date_column=frame.date_column,
         value_column=frame.value_column,
@@ -180,7 +204,7 @@ def quality_report(config: DataConfig, check_channels: Callable[[int, int], None
 
 def _splits(table: Frame, config: DataConfig) -> Iterator[str]:
     try:
-        borders = find_dataset(config.data).split(len(table.dates), table.source)
+        borders = borders_of(find_dataset(config.data), len(table.dates), table.source, config.pred_len)
     except UserError as error:
         yield str(error)
         return

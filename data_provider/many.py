@@ -68,7 +68,7 @@ class ManyData:
         return self.columns[self.scored]
 
 
-def load_many(config: DataConfig, seed: int, marks: bool = False) -> ManyData:
+def load_many(config: DataConfig, seed: int, marks: bool = False, all_rows: bool = False) -> ManyData:
     """Read, check, standardize and cut the series of a long file.
 
     Of each series the last 20 % of its rows are for the test and 10 % before them for validation, at least one horizon
@@ -77,6 +77,7 @@ def load_many(config: DataConfig, seed: int, marks: bool = False) -> ManyData:
     Args:
         seed: of the training samples.
         marks: add calendar marks to every window.
+        all_rows: train on all rows, with none left for validation and test.
 
     Raises:
         UserError: the data cannot be used; the message says where and why.
@@ -84,7 +85,7 @@ def load_many(config: DataConfig, seed: int, marks: bool = False) -> ManyData:
     spec = find_dataset(config.data)
     panel = filled(read_panel(data_file(config, spec), Reading.of(config, spec)), config.fill)
     panel = _long_enough(_chosen(panel, config), config.pred_len)
-    train, val = _borders(panel.lengths, config.pred_len)
+    train, val = (panel.lengths, panel.lengths) if all_rows else _borders(panel.lengths, config.pred_len)
     mean, scale, constant = _statistics(panel, train)
     lengths = panel.lengths
     values = (panel.values - np.repeat(mean, lengths, axis=0)) / np.repeat(scale, lengths, axis=0)

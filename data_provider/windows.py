@@ -141,6 +141,11 @@ class WindowDataset(Dataset):
             )
         return replace(self, lookback=max(steps, self.seq_len))
 
+    def part(self, first: int, last: int) -> "WindowDataset":
+        """Return the windows from the one with index ``first`` to before ``last``."""
+        start = self.first + first
+        return replace(self, first=start, last=start + last - first + self.seq_len + self.pred_len - 1)
+
     def window(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return a window in float64: x (L, C) and y (H, C)."""
         origin = self.first + index + self.seq_len

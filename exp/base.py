@@ -1,6 +1,7 @@
 """Run one configuration: what all tasks share. A task adds its data, its validation, its test and its scores."""
 
 import logging
+import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 import models
-from exp.config import RunConfig
+from exp.config import RunConfig, refit_folder
 from exp.evaluation import Predictor, evaluation_batch_size
 from exp.experiments import TASKS
 from exp.header import count_parameters, describe_model, describe_training
@@ -103,6 +104,14 @@ class Experiment(Trainable):
             self.restore(config.checkpoint)
             return self.test()
 
+    def refit(self) -> None:
+        """Train on all rows, for as many epochs as the configuration says, and keep the last one."""
+        self.prepare()
+        with self._alone(self.config.checkpoint, self.config.results):
+            if not self.compute.broadcast(is_trained(self.config)):
+                self.fit()
+            self.compute.wait_for_everyone()
+
     def test_stored(self, folder: Path, dry_run: bool = False) -> list[dict[str, Any]]:
         """Test the checkpoint in ``folder``, return the records; a dry run only says what it would do."""
         self.restore(folder)
@@ -130,6 +139,8 @@ class Experiment(Trainable):
             torch.cuda.manual_seed(self.config.seed + self.compute.process_index)
         if runtime.grad_checkpoint and self._can("recompute_activations", "grad_checkpoint"):
             self.model.recompute_activations()
+        if self.config.training.init_from:
+            self.model.start_from(Path(self.config.training.init_from))
         self._place()
 
     def _can(self, method: str, name: str) -> bool:
@@ -204,6 +215,8 @@ class Experiment(Trainable):
             self.model.save(self.config.checkpoint, extras, self.best)
             for name in SIDE_FILES:  # of an earlier training
                 (self.config.checkpoint / name).unlink(missing_ok=True)
+            if not self.config.is_refit:
+                shutil.rmtree(refit_folder(self.config.checkpoint), ignore_errors=True)
 
     def predictor(self, channels: int) -> Predictor:
         """Return what forecasts windows of a series with the model as it is now."""

@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from pkgutil import resolve_name
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 MOST_SEED = 2**32 - 1  # that NumPy takes
 RESULTS, PICTURES = Path("results"), Path("test_results")
+REFIT = "refit"  # folder within those of a run: the same model, trained on all rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class RunConfig:
             raise UserError(f"{known[0]}: {self.model} cannot use columns known in advance; choose one of {able}.")
         if self.runtime.future_path and not getattr(self.data, "future_cols", None):
             raise UserError("--future_path holds the future of columns known in advance: name them with --future_cols.")
-        _ = self.model_config, self.runtime.levels  # which check their values, too
+        _ = self.model_config, self.runtime.levels, self.runtime.shares  # which check their values, too
 
     @classmethod
     def from_flags(cls, given: Mapping[str, Any]) -> "RunConfig":
@@ -169,8 +170,8 @@ class RunConfig:
 
     @property
     def results(self) -> Path:
-        """Return the folder of its figures."""
-        return RESULTS / self.setting
+        """Return the folder of its figures: of a refit, one within that of the run."""
+        return refit_folder(RESULTS / self.runtime.refit_of) if self.is_refit else RESULTS / self.setting
 
     @property
     def summary_file(self) -> Path:
@@ -184,8 +185,22 @@ class RunConfig:
 
     @property
     def checkpoint(self) -> Path:
-        """Return the folder that it saves to."""
-        return Path(self.runtime.checkpoints) / self.setting
+        """Return the folder that it saves to: of a refit, one within that of the run."""
+        folder = Path(self.runtime.checkpoints)
+        return refit_folder(folder / self.runtime.refit_of) if self.is_refit else folder / self.setting
+
+    @property
+    def is_refit(self) -> bool:
+        """Return whether a model is trained on all rows, with nothing left to validate or test it on."""
+        return self.runtime.refit_of is not None
+
+    def for_refit(self, epochs: int) -> "RunConfig":
+        """Return the configuration that trains this run's model once more, for as many epochs, on all rows."""
+        return replace(
+            self,
+            training=replace(self.training, train_epochs=epochs, patience=epochs),
+            runtime=replace(self.runtime, refit_of=self.setting, resume="auto"),
+        )
 
     @cached_property
     def sets(self) -> dict[str, DataConfig]:
@@ -201,6 +216,11 @@ class RunConfig:
     def targets(self) -> dict[str, DataConfig]:
         """Return the data sets of a zero-shot test by name; none for another run."""
         return target_configs(self.data, self.runtime)
+
+
+def refit_folder(folder: Path) -> Path:
+    """Return where the model of a checkpoint lies that was trained once more, on all rows, if it was."""
+    return folder / REFIT
 
 
 def identity_of(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from torch import Tensor
 from data_provider.datasets import find_dataset
 from data_provider.factory import ForecastData
 from data_provider.reading import counted
-from data_provider.windows import Batch, Split, make_loader
+from data_provider.windows import Batch, Split, WindowDataset, make_loader
 from models.base import Model, check_finite
 from models.config import ModelConfig
 from models.naive import Naive, SeasonalNaive
 from utils.compute import Compute
-from utils.conformal import Coverage
+from utils.coverage import Coverage
 from utils.files import writing_array
 from utils.metrics import ErrorSums, window_errors
 from utils.plots import first_and_last, plot_forecast
@@ -75,13 +75,13 @@ class Predictor:
         """Return the forecast on the CPU, the rows sharded over all processes; a call of every rank."""
         return self.compute.map_rows(self.forecast, x, **covariates).cpu()
 
-    def batches(self, data: ForecastData, split: Split, name: str) -> Iterator[tuple[Batch, Tensor]]:
-        """Yield every batch of a split with its forecast (B, H, scored channels), on the CPU in float32.
+    def batches(self, data: ForecastData, windows: WindowDataset, name: str) -> Iterator[tuple[Batch, Tensor]]:
+        """Yield every batch of windows with its forecast (B, H, scored channels), on the CPU in float32.
 
         Each rank forecasts its rows; rank 0 alone is handed batches and forecasts, whole.
         """
         loader = make_loader(
-            data.windows[split].looking_back(self.model.lookback, data.source),
+            windows.looking_back(self.model.lookback, data.source),
             self.batch_size,
             workers=self.workers,
             pin=self.compute.device.type == "cuda",
@@ -110,6 +110,11 @@ class ShuffledPredictor(Predictor):
 def scored_targets(batch: Batch, data: ForecastData) -> Tensor | None:
     """Return which targets (B, H, scored channels) count: not those that were filled in. None where all do."""
     return None if batch.observed is None else batch.observed[..., data.scored]
+
+
+def seen_by(batch: Batch, seq_len: int, scored: slice) -> Tensor:
+    """Return what a window shows of the scored channels (B, L, scored channels), however far back a model looks."""
+    return batch.x[:, -seq_len:, scored]
 
 
 def baselines(pred_len: int, channels: int, season: int, model: str) -> dict[str, Model]:
@@ -146,7 +151,7 @@ def score_windows(
     data: ForecastData,
     model: str,
     references: Mapping[str, Reference],
-    half_widths: Mapping[float, np.ndarray],
+    coverage: Coverage | None,
     folder: Path,
     arrays: bool,
     inverse: bool,
@@ -155,7 +160,7 @@ def score_windows(
 
     Args:
         model: name of the model among those of the references.
-        half_widths: of prediction intervals by level, (H, scored channels), standardized; empty for none.
+        coverage: counts how often prediction intervals hold; None where there are none.
         folder: where the errors of each window are streamed to.
         arrays: stream ``pred.npy`` and ``true.npy`` there, too.
         inverse: write these two in the data's units.
@@ -167,19 +172,21 @@ def score_windows(
     windows = data.windows[Split.TEST]
     shape = (len(windows), windows.pred_len, len(data.scored_columns))
     sums = {name: ErrorSums(*shape[1:]) for name in (model, *references)}
-    coverage = Coverage(half_widths)
     with ExitStack() as stack:
         files = []
         if predictor.compute.is_main_process:
             keep = stack.enter_context(writing_array(folder / ERRORS, (len(windows), 2)))
             names = ("pred", "true") if arrays else ()
             files = [stack.enter_context(writing_array(folder / f"{name}.npy", shape)) for name in names]
-        for batch, forecast in predictor.batches(data, Split.TEST, "test"):
+        for batch, forecast in predictor.batches(data, windows, "test"):
             check_finite(forecast, data.source)
             truth, known = batch.y[..., data.scored], scored_targets(batch, data)
             sums[model].add(forecast, truth, known)
             keep(window_errors(forecast, truth, known).numpy())
-            coverage.add(forecast, truth, known)
+            if coverage is not None:
+                coverage.add(
+                    seen_by(batch, predictor.model.config.seq_len, data.scored), forecast, truth, known, batch.origins
+                )
             for name, reference in references.items():
                 sums[name].add(reference(batch.origins), truth, known)
             for append, values in zip(files, (forecast, truth), strict=False):
@@ -188,7 +195,8 @@ def score_windows(
     if not predictor.compute.is_main_process:
         return {}, {}
     columns, scale = data.scored_columns, data.scaler.scale_[data.scored]
-    return {name: one.report(columns, scale) for name, one in sums.items()}, coverage.report(columns, scale)
+    inside = {} if coverage is None else coverage.report(columns, scale)
+    return {name: one.report(columns, scale) for name, one in sums.items()}, inside
 
 
 def original_units(values: np.ndarray, data: ForecastData) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from exp.options import OF_A_FORECAST
+
 
 @dataclass(frozen=True)
 class Task:
@@ -49,6 +51,7 @@ TASKS = {
         data="data_provider.config:M4Config",
         default_data="m4",
         losses=("smape", "mape", "mase"),
-        unread=frozenset({"num_workers", "save_arrays", "inverse", "interval", "predict_len", "shuffle_input"}),
+        unread=frozenset({"num_workers", "save_arrays", "inverse", "interval", "adaptive", "shuffle_input"})
+        | OF_A_FORECAST,
     ),
 }

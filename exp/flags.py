@@ -11,7 +11,7 @@ from typing import Any
 from data_provider.datasets import DATASETS, MIX, find_dataset
 from exp.config import RunConfig
 from exp.experiments import TASKS
-from exp.options import Command, RuntimeOptions, TrainingOptions
+from exp.options import OF_A_FORECAST, Command, RuntimeOptions, TrainingOptions
 from models import MODELS, find_config
 from utils.command import Parser, add_flags, processes
 from utils.flags import convert, flags_of, idle_flags
@@ -41,7 +41,7 @@ OF_RELEASE = (
 )  # fmt: skip
 # Flags that a checkpoint's test, or a forecast from a checkpoint, does not read.
 NOT_IN_A_TEST = frozenset({"resume", "grad_checkpoint", "log"})
-TEST_ALONE = frozenset({"save_arrays", "inverse", "num_workers", "eval_batch_size", "compile"})
+TEST_ALONE = frozenset({"save_arrays", "adaptive", "inverse", "num_workers", "eval_batch_size", "compile"})
 
 
 def parse(argv: Sequence[str] | None = None) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterat
     yield f"on {config.model}", set(given) - read - of_data
     yield f"with --data {config.data.data}", of_data - read
     if config.sets:
-        yield "with several data sets", {"shuffle_input", "predict_len"}
+        yield "with several data sets", {"shuffle_input"} | OF_A_FORECAST
     elif find_dataset(config.data.data).made:
         yield f"with --data {config.data.data}", {*config.data.of_the_file, "future_cols", "future_path"}
     yield f"with --task_name {config.task_name}", TASKS[config.task_name].unread
@@ -134,7 +134,7 @@ def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterat
         if command.do_predict:
             yield "with --do_predict --is_training 0", TEST_ALONE
     if not command.do_predict:
-        yield "without --do_predict", {"predict_len", "future_path"}
+        yield "without --do_predict", OF_A_FORECAST
     if processes() > 1:
         yield f"with {processes()} processes", {"gpu"}
     if config.runtime.device == "cpu":

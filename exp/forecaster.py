@@ -10,7 +10,7 @@ Shapes: L seq_len, H steps, C columns.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
 from pkgutil import resolve_name
@@ -31,21 +31,26 @@ from data_provider.reading import (
     frame_from,
     future_dates,
     known_from,
+    listing,
     same_step,
     written_dates,
 )
 from data_provider.windows import calendar_marks
-from exp.options import check_steps
+from exp.bands import Bounded, Wanted, bounded, quantile_name, sums_of
+from exp.options import AUTO, NONE, check_steps, is_limit
+from exp.runs import best_to_forecast
 from exp.trained_series import TrainedSeries
 from models.base import Model, check_finite
-from utils.conformal import Intervals, check_levels
+from models.checkpoint import find_checkpoint
+from utils.conformal import Intervals, check_levels, far_from_nominal, few_windows
 from utils.device import pick_device
 from utils.errors import UserError, naming_arguments
 from utils.files import replacing
+from utils.results import coverage_in_test
 
 logger = logging.getLogger(__name__)
 
-CSV, ARRAY = "forecast.csv", "forecast.npy"
+CSV, ARRAY, SUMS_CSV = "forecast.csv", "forecast.npy", "forecast_sums.csv"
 FOR_MANY = "exp.many_forecaster:ManySeriesForecaster"  # which extends the class here
 DIGITS = 8  # below a column's standard deviation: more than a float32 model knows
 MOST_DIGITS = 200  # more would overflow while rounding
@@ -63,6 +68,9 @@ class Forecast:
         values: (H, C).
         bands: lower and upper bound (H, C) by nominal coverage, NaN where there is none.
         scale: (C,), standard deviation of each column in training.
+        quantiles: value (H, C) by share, NaN where there is none.
+        coverage: share of the truth that the intervals of a level held in the test by column, where it is far from it.
+        sums: sums over columns or time, where they are asked for.
     """
 
     dates: pd.DatetimeIndex
@@ -74,17 +82,28 @@ class Forecast:
     bands: Mapping[float, tuple[np.ndarray, np.ndarray]]
     scale: np.ndarray
     notes: tuple[str, ...] = ()
+    quantiles: Mapping[float, np.ndarray] = field(default_factory=dict)
+    coverage: Mapping[float, Mapping[str, float]] = field(default_factory=dict)
+    sums: pd.DataFrame | None = None
 
     def table(self) -> pd.DataFrame:
-        """Return a row for each date, column and band: date, column, forecast, lower, upper, and level of several."""
+        """Return a row for each date, column and band.
+
+        Its columns are date, column, forecast, lower, upper; of several intervals level; one for each quantile; and
+        coverage where that of the test was far from nominal.
+        """
         return self._tidy(counted(self.stamps, self.form))
 
     def save(self, folder: Path) -> None:
-        """Write ``forecast.csv`` and ``forecast.npy``, (H, C), each whole or not at all."""
+        """Write ``forecast.csv``, ``forecast.npy``, (H, C), and ``forecast_sums.csv``, each whole or not at all."""
         with replacing(folder / ARRAY) as temporary, temporary.open("wb") as file:
             np.save(file, self.values)
         with replacing(folder / CSV) as temporary:
             self._tidy(written_dates(self.stamps, self.offset, self.form), rounded=True).to_csv(temporary, index=False)
+
+        if self.sums is not None:
+            with replacing(folder / SUMS_CSV) as temporary:
+                self.sums.to_csv(temporary, index=False, float_format="%.10g")
 
     def _tidy(self, dates: pd.Index, rounded: bool = False) -> pd.DataFrame:
         none = np.full_like(self.values, np.nan)
@@ -92,11 +111,16 @@ class Forecast:
         for level, (lower, upper) in (self.bands or {None: (none, none)}).items():
             for c, column in enumerate(self.columns):
                 numbers = {"forecast": self.values[:, c], "lower": lower[:, c], "upper": upper[:, c]}
+                numbers |= {quantile_name(share): values[:, c] for share, values in self.quantiles.items()}
                 if rounded:
                     digits = min(MOST_DIGITS, DIGITS - int(np.floor(np.log10(self.scale[c]))))
                     numbers = {name: np.round(values, digits) for name, values in numbers.items()}
                 part = pd.DataFrame({"date": dates, "column": column, **numbers})
-                parts.append(part if len(self.bands) < 2 else part.assign(level=level))
+                if len(self.bands) > 1:
+                    part["level"] = level
+                if any(self.coverage.values()):
+                    part["coverage"] = self.coverage.get(level, {}).get(column)
+                parts.append(part)
         return pd.concat(parts, ignore_index=True)
 
 
@@ -112,13 +136,17 @@ class Forecaster:
         self.series, self._intervals = series, intervals
 
     @classmethod
-    def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> "Forecaster":
+    def load(cls, folder: str | Path, device: str | torch.device = "cpu", refit: bool = True) -> "Forecaster":
         """Load a forecaster from a checkpoint folder, or from a repository of the Hugging Face hub (``user/name``).
+
+        Args:
+            refit: take the weights that were trained on all rows where there are such; else those that were tested.
 
         Raises:
             UserError: there is no checkpoint, it is damaged, or its parts do not fit together.
         """
-        model = models.load(folder, merge=True)
+        folder = find_checkpoint(folder)
+        model = models.load(best_to_forecast(folder) if refit else folder, merge=True)
         series = TrainedSeries.of(model)
         intervals = Intervals.load(model.stored.folder, (model.config.pred_len, len(series.columns[series.scored])))
         kind = cls if series.ids is None else resolve_name(FOR_MANY)
@@ -161,6 +189,9 @@ class Forecaster:
         duplicates: str | None = None,
         id_col: str | None = None,
         future: pd.DataFrame | None = None,
+        quantiles: Sequence[float] = (),
+        minimum: float | str = AUTO,
+        maximum: float | str = NONE,
     ) -> pd.DataFrame:
         """Forecast the steps after the end of ``table``.
 
@@ -179,22 +210,26 @@ class Forecaster:
             id_col: the column that tells the series of a long table apart; None to find it.
             future: dates after the end of ``table`` with the columns that are known in advance; None where ``table``
                 goes on with them below the last value of its target.
+            quantiles: shares of the future that are to lie below a value, each a column of what is returned.
+            minimum: least value of forecast and bounds; ``auto`` for 0 where a column was never negative; ``none``.
+            maximum: largest value of forecast and bounds, or ``none``.
 
         Returns:
             A row per column and step: ``date`` in the table's time zone, ``column``, ``forecast``, ``lower``, ``upper``
-            in its units, with several intervals also ``level``. Bounds are NaN where the checkpoint has no interval.
+            in its units, with several intervals also ``level``, with quantiles ``q0.1`` and so on. Bounds are NaN where
+            the checkpoint has no interval.
 
         Raises:
             UserError: the table lacks a column, has too few rows, gaps, another step than in training …
         """
         date_col = self.own_date_column(table, date_col)
-        levels = () if interval is None else check_levels([interval] if np.ndim(interval) == 0 else interval)
+        wanted = wanted_of(interval, quantiles, minimum, maximum)
         with naming_arguments():
             codes = tuple(map(str, missing))
             reading = Reading(date_col=date_col, fill=fill, tz=tz, missing=codes, duplicates=duplicates, id_col=id_col)
             frame = frame_from(table, self.reading(reading))
             ahead = None if future is None else known_from(future, self.reading(reading))
-            forecast = self.forecast(frame, predict_len, levels, ahead=ahead)
+            forecast = self.forecast(frame, predict_len, wanted, ahead=ahead)
         for note in (*frame.notes, *forecast.notes):
             logger.warning(note)
         return forecast.table()
@@ -212,18 +247,19 @@ class Forecaster:
         self,
         frame: Frame,
         predict_len: int | None = None,
-        levels: Sequence[float] = (),
+        wanted: Wanted = Wanted(),  # noqa: B008 (it is frozen)
         clip: bool = True,
         ahead: Known | None = None,
     ) -> Forecast:
         """Forecast ``predict_len`` or ``pred_len`` steps after the end of a frame that was read with :meth:`reading`.
 
         Args:
+            wanted: what to show beside the forecast.
             clip: keep extreme values from the model, as in the training on a file of the user's.
             ahead: columns known in advance after the end, where they are not in the frame.
 
         Raises:
-            UserError: the frame does not fit the model, or the checkpoint has no interval of such a level.
+            UserError: the frame does not fit the model.
         """
         config, series = self.model.config, self.series
         steps = config.pred_len if predict_len is None else predict_len
@@ -239,17 +275,29 @@ class Forecaster:
         rolled = self._roll(torch.from_numpy(rows.astype(np.float32))[None], covariates, steps)[0].double().cpu()
         check_finite(rolled[:, series.scored], frame.source)
         forecast = (rolled.numpy() * series.scale + series.mean)[:, series.scored]  # (H, C)
-        half_widths = self._half_widths(steps, levels)
+        unit = self._unit(rows[None, :, series.scored])[0] * series.scale[series.scored]
+        lowest = np.minimum(frame.values.min(axis=0), series.lowest)[series.scored]
+        found = bounded(forecast, unit, self._intervals, wanted, lowest, series.columns[series.scored])
+        stamps = aware_dates(dates, frame.offset, frame.zone, frame.frequency)
+        sums = None
+        if wanted.aggregate:
+            shown = counted(stamps, frame.form)
+            sums = sums_of(
+                found, unit, self._intervals, wanted, series.columns[series.scored], dates, shown, frame.is_counted
+            )
         return Forecast(
             dates=dates,
             offset=frame.offset,
             form=frame.form,
-            stamps=aware_dates(dates, frame.offset, frame.zone, frame.frequency),
+            stamps=stamps,
             columns=series.columns[series.scored],
-            values=forecast,
-            bands={level: (forecast - half, forecast + half) for level, half in half_widths.items()},
+            values=found.values,
+            bands=found.bands,
             scale=series.scale[series.scored],
-            notes=(*extreme_notes(frame.tail(self.lookback), bounds), *self._notes(steps, half_widths)),
+            notes=(*extreme_notes(frame.tail(self.lookback), bounds), *found.notes, *self._notes(steps, found, wanted)),
+            quantiles=found.quantiles,
+            coverage=self._far_coverage(wanted),
+            sums=sums,
         )
 
     @staticmethod
@@ -310,36 +358,54 @@ class Forecaster:
         dtype = half.get(self.series.precision)
         return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
 
-    def _half_widths(self, steps: int, levels: Sequence[float]) -> dict[float, np.ndarray]:
-        """Return half widths (H, C) of intervals by level in the table's units, NaN where there is no interval.
+    def _unit(self, rows: np.ndarray) -> np.ndarray:
+        """Return the scale (B, C) of the last windows in standardized rows (B, T, C); 1 without intervals."""
+        if self._intervals is None:
+            return np.ones((len(rows), rows.shape[2]))
+        return self._intervals.scale(rows[:, -self.model.config.seq_len :])
 
-        For many series, each with units of its own, they are standardized.
-        """
-        columns = self.series.columns[self.series.scored]
-        scale = np.ones(len(columns)) if self.series.ids is not None else self.series.scale[self.series.scored]
-        found = {level: np.full((steps, len(scale)), np.nan) for level in levels}
-        for level, half_width in (self._intervals.at(levels) if self._intervals else {}).items():
-            found[level][: len(half_width)] = half_width[:steps] * scale
+    def _far_coverage(self, wanted: Wanted) -> dict[float, dict[str, float]]:
+        """Return by level the coverage of columns in the test of the checkpoint, where it was far from the level."""
+        found: dict[float, dict[str, float]] = {}
+        tested = coverage_in_test(self.model.stored.folder) if self.model.stored else {}
+        for level in wanted.levels:
+            of_columns = tested.get(f"{level:g}", {})
+            found[level] = {name: share for name, share in of_columns.items() if far_from_nominal(share, level)}
         return found
 
-    def _notes(self, steps: int, half_widths: Mapping[float, np.ndarray]) -> Iterator[str]:
-        pred_len = self.model.config.pred_len
+    def _notes(self, steps: int, found: Bounded, wanted: Wanted) -> Iterator[str]:
+        pred_len, asked = self.model.config.pred_len, bool(wanted.levels or wanted.quantiles)
         if steps > pred_len:
             yield (
                 f"{steps} steps are more than the {pred_len} that the model was trained for: the forecast is rolled "
                 "forward on its own output, and gets less sure than its test says"
-                + (f"; no interval is shown beyond step {pred_len}" if half_widths else "")
+                + (f"; no interval is shown beyond step {pred_len}" if asked else "")
             )
-        if half_widths and self._intervals is None:
+        if asked and self._intervals is None:
             yield (
                 "the checkpoint holds no prediction intervals: test it on the file it was trained on to make them "
                 "(--is_training 0 without --do_predict)"
             )
             return
-        for level, half_width in half_widths.items():
-            missing = np.isnan(half_width[:pred_len])
-            if missing.any():
+        for level in found.bands:
+            if note := few_windows(self._intervals, level, self._intervals.bounds(level)):
+                yield note
+        for level, columns in self._far_coverage(wanted).items():
+            if columns:
+                told = listing([f"{name} ({share:.0%})" for name, share in columns.items()])
                 yield (
-                    f"{self._intervals.windows} validation windows are too few for a {level * 100:g} % interval"
-                    f"{'' if missing.all() else ' everywhere'}; none is shown there"
+                    f"WARNING: in the test the {level * 100:g} % intervals held another share of the truth: {told}; do "
+                    "not rely on them"
                 )
+
+
+def wanted_of(
+    interval: float | Sequence[float] | None, quantiles: Sequence[float], minimum: float | str, maximum: float | str
+) -> Wanted:
+    """Return what arguments of ``predict`` ask for; raise UserError where one is not possible."""
+    levels = () if interval is None else check_levels([interval] if np.ndim(interval) == 0 else interval)
+    limits = {"minimum": str(minimum), "maximum": str(maximum)}
+    for name, text in limits.items():
+        if not is_limit(text) and (name, text) != ("minimum", AUTO):
+            raise UserError(f"--{name} {text[:40]}: choose a number, or none.")
+    return Wanted(levels, check_levels(quantiles, "quantiles"), **limits)

@@ -3,16 +3,15 @@
 import logging
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from data_provider.config import DataConfig
 from data_provider.datasets import find_dataset
 from data_provider.factory import ForecastData, load_data
 from data_provider.reading import written_dates
-from data_provider.windows import Split, make_loader
+from data_provider.windows import Split, WindowDataset, make_loader
 from exp.base import Experiment
 from exp.evaluation import (
     Predictor,
@@ -21,17 +20,20 @@ from exp.evaluation import (
     references,
     score_windows,
     scored_targets,
+    seen_by,
 )
 from exp.targets import in_domain_folder, of_target, shuffle_folder, zero_shot_folder
-from exp.trained_series import TrainedSeries
 from models.base import check_finite
-from utils.conformal import Intervals, Residuals
+from utils.conformal import Intervals
+from utils.coverage import Calibration, Coverage
 from utils.device import peak_memory
 from utils.errors import UserError, shown_path
 from utils.metrics import ErrorSums
 from utils.results import RECORD, comparison, coverage_lines, save_metrics, save_skill, verdict
 
 logger = logging.getLogger(__name__)
+
+FEWEST_APART = 40  # validation windows, from which on the epoch and the intervals have windows of their own
 
 
 class LongTermForecast(Experiment):
@@ -40,7 +42,8 @@ class LongTermForecast(Experiment):
     data: ForecastData
 
     def load_data(self) -> None:
-        self.data = load_data(self.config.data, marks=self.config.model_config.reads_marks)
+        reads_marks = self.config.model_config.reads_marks
+        self.data = load_data(self.config.data, marks=reads_marks, all_rows=self.config.is_refit)
         self.scored = self.data.scored
         self.train_loader = make_loader(
             self.data.windows[Split.TRAIN],
@@ -65,6 +68,7 @@ class LongTermForecast(Experiment):
             "frequency": self.data.frequency,
             "season": self.data.season,
             "known": self.data.known.to_json(),
+            "lowest": self.data.lowest.tolist(),
             "scaler": {"mean": self.data.scaler.mean_.tolist(), "scale": self.data.scaler.scale_.tolist()},
         }
 
@@ -84,20 +88,43 @@ class LongTermForecast(Experiment):
 
     def validate(self) -> float:
         sums = ErrorSums(self.config.data.pred_len, len(self.data.scored_columns))
-        for batch, forecast in self.predictor(len(self.data.columns)).batches(self.data, Split.VAL, "validation"):
+        windows, _ = self.validation_parts(self.data)
+        for batch, forecast in self.predictor(len(self.data.columns)).batches(self.data, windows, "validation"):
             sums.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
         return sums.mse if self.compute.is_main_process else math.nan
 
+    def validation_parts(self, data: ForecastData) -> tuple[WindowDataset, WindowDataset]:
+        """Return the validation windows that choose the epoch, and those that the intervals are calibrated on.
+
+        Of a file of the user's, the older half chooses. Published protocols choose the epoch on all windows. Intervals
+        are calibrated on the newer half and on the windows after it that begin before the test.
+        """
+        windows = data.windows[Split.VAL]
+        count, own = len(windows), find_dataset(self.config.data.parts[0].data).named_by_user
+        half = count // 2 if count >= FEWEST_APART else 0
+        newer = windows.part(half, count)
+        newer = replace(newer, last=min(newer.last + newer.pred_len - 1, data.windows[Split.TEST].last))
+        return windows.part(0, half) if own and half else windows, newer
+
     def test(self) -> list[dict[str, Any]]:
         keep = self.folder if self._on_own_data and self.config.shuffle_input == "none" else None
-        return self.score_on(self.data, self.config.data, "", self._half_widths(), keep)
+        coverage = self._coverage()
+        records = self.score_on(self.data, self.config.data, "", coverage, keep)
+        if keep:
+            self._keep_intervals(coverage)
+        return records
+
+    def _keep_intervals(self, coverage: Coverage | None) -> None:
+        """Save the intervals that are known after a test beside the checkpoint (rank 0)."""
+        if coverage is not None:
+            self._keep(lambda: coverage.finish().save(self.folder))
 
     def score_on(
         self,
         data: ForecastData,
         config: DataConfig,
         target: str,
-        half_widths: Mapping[float, np.ndarray],
+        coverage: Coverage | None,
         keep: Path | None = None,
         in_domain: bool = False,
     ) -> list[dict[str, Any]]:
@@ -105,7 +132,7 @@ class LongTermForecast(Experiment):
 
         Args:
             target: name of the series, where it is not the only one trained on; else empty.
-            half_widths: of prediction intervals by level, (H, scored channels), standardized.
+            coverage: counts how often prediction intervals hold; None where there are none.
             keep: folder of the checkpoint, to keep the verdict beside it; None to keep none.
             in_domain: whether the target is one of several data sets that were trained on.
         """
@@ -118,15 +145,15 @@ class LongTermForecast(Experiment):
             results, pictures = (below(folder, target) for folder in (results, pictures))
         others = references(data, config.data, config.pred_len, name)
         arrays = bool(runtime.save_arrays)
-        reports, coverage = score_windows(predictor, data, name, others, half_widths, results, arrays, runtime.inverse)
+        reports, inside = score_windows(predictor, data, name, others, coverage, results, arrays, runtime.inverse)
         if not reports:
             return []
         draw_windows(predictor, data, pictures, self._title(data, config))
         own = reports[name]["standardised"]
         scores = {"mse": own["mse"], "mae": own["mae"], "metrics": reports}
         scores["arrays"] = "original units" if runtime.inverse else "standardised"
-        if coverage:
-            scores["intervals"] = coverage
+        if inside:
+            scores["intervals"] = inside
         record = self.record(results / RECORD, scores, tested_on=target)
         seconds = predictor.seconds / reports[name]["windows"]
         if shuffle != "none":
@@ -137,7 +164,7 @@ class LongTermForecast(Experiment):
         if keep:
             self._keep(lambda: save_skill(keep, record))
         save_metrics(results, own)
-        said = (*comparison(reports), *coverage_lines(coverage), *verdict(reports, name), f"pictures: {pictures}")
+        said = (*comparison(reports), *coverage_lines(inside), *verdict(reports, name), f"pictures: {pictures}")
         self.save(results / RECORD, record, self._score_lines(record), said)
         return [record]
 
@@ -158,40 +185,36 @@ class LongTermForecast(Experiment):
         same = self.training.get("data_digest") in (None, self.trained_on)
         return same and not self.config.runtime.loaded_from
 
-    def _half_widths(self) -> dict[float, np.ndarray]:
-        """Return the half widths of prediction intervals by level: measured, or those of a checkpoint on other data."""
-        levels = self.config.runtime.levels
-        shape = (self.config.data.pred_len, len(self.data.scored_columns))
+    def _coverage(self) -> Coverage | None:
+        """Return what counts the test's intervals: calibrated here, or with those of a checkpoint on other data."""
         if self._on_own_data:
-            intervals = self.calibrate(self.data)
-            if intervals is None:
-                return {}
-            self._keep(lambda: intervals.save(self.folder))
-        elif intervals := Intervals.load(self.folder, shape):
-            trained = TrainedSeries.of(self.model).scale[self.data.scored]
-            intervals = intervals.scaled(trained / self.data.scaler.scale_[self.data.scored])
-        else:
-            logger.info("note: %s holds no prediction intervals", shown_path(self.folder))
-            return {}
-        return intervals.at(levels)
-
-    def calibrate(self, data: ForecastData) -> Intervals | None:
-        """Return prediction intervals from the errors on the validation windows of a series trained on (rank 0)."""
-        residuals = Residuals(len(data.windows[Split.VAL]), self.config.data.pred_len, len(data.scored_columns))
-        for batch, forecast in self.predictor(len(data.columns)).batches(data, Split.VAL, "calibration"):
-            check_finite(forecast, data.source)
-            residuals.add(forecast, batch.y[..., data.scored], scored_targets(batch, data))
+            return self.calibrate(self.data)
         if not self.compute.is_main_process:
             return None
-        intervals = residuals.intervals(self.config.runtime.levels)
-        for level, half_width in intervals.at(self.config.runtime.levels).items():
-            if missing := np.isnan(half_width).mean():
-                logger.info(
-                    "note: %d validation windows are too few for a %g %% interval at %.0f %% of the steps; "
-                    "none is shown there (a longer file or a lower --interval gives one)",
-                    intervals.windows, level * 100, missing * 100,
-                )  # fmt: skip
-        return intervals
+        before = Intervals.load(self.folder, (self.config.data.pred_len, len(self.data.scored_columns)))
+        if before is None:
+            logger.info("note: %s holds no prediction intervals", shown_path(self.folder))
+            return None
+        return self._counting(self._calibration(self.data, 0, before), self.data)
+
+    def calibrate(self, data: ForecastData) -> Coverage | None:
+        """Return what counts intervals from the errors on validation windows of a series trained on (rank 0)."""
+        _, windows = self.validation_parts(data)
+        calibration = self._calibration(data, len(windows))
+        for batch, forecast in self.predictor(len(data.columns)).batches(data, windows, "calibration"):
+            check_finite(forecast, data.source)
+            seen, truth = seen_by(batch, self.config.data.seq_len, data.scored), batch.y[..., data.scored]
+            calibration.add(seen, forecast, truth, scored_targets(batch, data), batch.origins)
+        return self._counting(calibration, data) if self.compute.is_main_process else None
+
+    def _calibration(self, data: ForecastData, windows: int, before: Intervals | None = None) -> Calibration:
+        """Return an empty calibration with room for some windows and those of the test."""
+        count = windows + len(data.windows[Split.TEST])
+        return Calibration(count, self.config.data.pred_len, len(data.scored_columns), before)
+
+    def _counting(self, calibration: Calibration, data: ForecastData) -> Coverage:
+        runtime = self.config.runtime
+        return Coverage(calibration, runtime.levels, len(data.windows[Split.TEST]), bool(runtime.adaptive))
 
     def _keep(self, save: Callable[[], None]) -> None:
         """Save beside the checkpoint; where its folder cannot be written to, say so and go on."""
@@ -240,7 +263,7 @@ class ZeroShotForecast(LongTermForecast):
         for name, data in self.targets.items():
             logger.info("\nzero-shot: trained on %s, tested on %s", self.config.data.data, name)
             # Intervals of the source say nothing about another series, and a zero-shot test learns nothing from it.
-            records += self.score_on(data, self.config.targets[name], name, half_widths={})
+            records += self.score_on(data, self.config.targets[name], name, coverage=None)
         return records
 
     def _load_target(self, config: DataConfig) -> ForecastData:

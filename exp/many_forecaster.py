@@ -5,7 +5,7 @@ Shapes: N series, L seq_len, H steps, C scored channels, F columns known in adva
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +28,11 @@ from data_provider.reading import (
 )
 from data_provider.series import FlatSeries, last_windows
 from data_provider.windows import calendar_marks
+from exp.bands import Wanted, bounded, quantile_name
 from exp.evaluation import evaluation_batch_size
-from exp.forecaster import CSV, DIGITS, MOST_DIGITS, Forecaster
-from exp.options import check_steps
+from exp.forecaster import CSV, DIGITS, MOST_DIGITS, Forecaster, wanted_of
+from exp.options import AUTO, NONE, check_steps
 from models.base import check_finite
-from utils.conformal import check_levels
 from utils.errors import UserError, naming_arguments
 from utils.files import replacing
 
@@ -50,6 +50,8 @@ class ManyForecast:
         values: (N, H, C), in the units of each series.
         bands: lower and upper bound (N, H, C) by nominal coverage, NaN where there is none.
         scale: (N, C), standard deviation of each series in training.
+        quantiles: value (N, H, C) by share, NaN where there is none.
+        coverage: share of the truth that the intervals of a level held in the test by column, where it is far from it.
     """
 
     panel: Panel
@@ -59,6 +61,8 @@ class ManyForecast:
     bands: Mapping[float, tuple[np.ndarray, np.ndarray]]
     scale: np.ndarray
     notes: tuple[str, ...] = ()
+    quantiles: Mapping[float, np.ndarray] = field(default_factory=dict)
+    coverage: Mapping[float, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def stamps(self) -> pd.DatetimeIndex:
@@ -91,11 +95,16 @@ class ManyForecast:
         parts = []
         for level, (lower, upper) in (self.bands or {None: (none, none)}).items():
             numbers = {"forecast": self.values, "lower": lower, "upper": upper}
+            numbers |= {quantile_name(share): values for share, values in self.quantiles.items()}
             if rounded:
                 numbers = {name: np.round(values * unit) / unit for name, values in numbers.items()}
             flat = {name: values.transpose(0, 2, 1).ravel() for name, values in numbers.items()}
             part = pd.DataFrame(index | flat)
-            parts.append(part if len(self.bands) < 2 else part.assign(level=level))
+            if len(self.bands) > 1:
+                part["level"] = level
+            if any(self.coverage.values()):
+                part["coverage"] = part["column"].map(self.coverage.get(level, {}))
+            parts.append(part)
         table = pd.concat(parts, ignore_index=True)
         if table["date"].map(type).eq(pd.Timestamp).all():
             table["date"] = pd.DatetimeIndex(table["date"])
@@ -121,6 +130,9 @@ class ManySeriesForecaster(Forecaster):
         duplicates: str | None = None,
         id_col: str | None = None,
         future: pd.DataFrame | None = None,
+        quantiles: Sequence[float] = (),
+        minimum: float | str = AUTO,
+        maximum: float | str = NONE,
     ) -> pd.DataFrame:
         """Forecast the steps after the end of each series of a long ``table``.
 
@@ -135,7 +147,7 @@ class ManySeriesForecaster(Forecaster):
             A row per series, column and step: ``id``, ``date``, ``column``, ``forecast``, ``lower``, ``upper``, with
             several intervals also ``level``.
         """
-        levels = () if interval is None else check_levels([interval] if np.ndim(interval) == 0 else interval)
+        wanted = wanted_of(interval, quantiles, minimum, maximum)
         with naming_arguments():
             codes = tuple(map(str, missing))
             date_col = self.own_date_column(table, date_col)
@@ -143,7 +155,7 @@ class ManySeriesForecaster(Forecaster):
             read = self.reading(reading)
             panel = panel_from(table, read)
             ahead = None if future is None else future_from(future, read)
-            forecast = self.forecast_many(panel, predict_len, levels, fill, ahead)
+            forecast = self.forecast_many(panel, predict_len, wanted, fill, ahead)
         for note in (*forecast.panel.notes, *forecast.notes):
             logger.warning(note)
         return forecast.table()
@@ -152,13 +164,14 @@ class ManySeriesForecaster(Forecaster):
         self,
         panel: Panel,
         predict_len: int | None = None,
-        levels: Sequence[float] = (),
+        wanted: Wanted = Wanted(),  # noqa: B008 (it is frozen)
         fill: str = "auto",
         ahead: Panel | Known | None = None,
     ) -> ManyForecast:
         """Forecast ``predict_len`` or ``pred_len`` steps after the end of each series read with :meth:`reading`.
 
         Args:
+            wanted: what to show beside the forecast.
             ahead: columns known in advance after the ends, where they are not in the panel.
 
         Raises:
@@ -185,17 +198,20 @@ class ManySeriesForecaster(Forecaster):
         check_finite(rolled, panel.grid.source)
         scale, mean = scale[:, series.scored], mean[:, series.scored]
         forecast = rolled.numpy() * scale[:, None] + mean[:, None]
-        halves = self._half_widths(steps, levels)
-        widths = {level: half * scale[:, None] for level, half in halves.items()}
+        unit = self._unit(windows[..., series.scored].numpy()) * scale
+        columns = series.columns[series.scored]
+        found = bounded(forecast, unit, self._intervals, wanted, self._lowest(panel)[:, series.scored], columns)
         places = panel.last[:, None] + np.arange(1, steps + 1)  # (N, H)
         return ManyForecast(
             panel=panel,
-            columns=series.columns[series.scored],
+            columns=columns,
             dates=dates[places.ravel()],
-            values=forecast,
-            bands={level: (forecast - half, forecast + half) for level, half in widths.items()},
+            values=found.values,
+            bands=found.bands,
             scale=scale,
-            notes=(*unseen, *self._notes(steps, halves)),
+            notes=(*unseen, *found.notes, *self._notes(steps, found, wanted)),
+            quantiles=found.quantiles,
+            coverage=self._far_coverage(wanted),
         )
 
     def _check_steps(self, panel: Panel, steps: int) -> None:
@@ -234,6 +250,13 @@ class ManySeriesForecaster(Forecaster):
             return mean, scale, ()
         names = [name for name, known in zip(panel.ids, seen, strict=True) if not known]
         return mean, scale, (f"{len(names):,} series were not in training (zero-shot): {listing(names)}",)
+
+    def _lowest(self, panel: Panel) -> np.ndarray:
+        """Return the lowest value (N, C) of each series: in training and in the table."""
+        place = {name: i for i, name in enumerate(self.series.ids)}
+        order = np.array([place.get(name, -1) for name in panel.ids])
+        trained = np.where(order[:, None] >= 0, self.series.lowest[order], np.inf)
+        return np.minimum(panel.lowest, trained)
 
     def _covariates_of(
         self, panel: Panel, dates: pd.DatetimeIndex, needed: int, ahead: Panel | Known | None

@@ -10,12 +10,12 @@ import torch
 
 from data_provider.many import ManyData, load_many
 from data_provider.reading import spans, written_dates
+from data_provider.series import SeriesWindows
 from data_provider.windows import Split, make_loader
 from exp.evaluation import Predictor
 from exp.long_term_forecast import LongTermForecast
 from exp.series_scores import in_units, references, score_series, wins
 from exp.targets import shuffle_folder
-from utils.conformal import Intervals
 from utils.device import peak_memory
 from utils.errors import shown_path
 from utils.files import replacing
@@ -35,7 +35,7 @@ class ManySeriesForecast(LongTermForecast):
 
     def load_data(self) -> None:
         config = self.config
-        self.data = load_many(config.data, config.seed, marks=config.model_config.reads_marks)
+        self.data = load_many(config.data, config.seed, marks=config.model_config.reads_marks, all_rows=config.is_refit)
         self.scored = self.data.scored
         self.train_loader = make_loader(
             self.data.samples,
@@ -43,6 +43,10 @@ class ManySeriesForecast(LongTermForecast):
             shuffle_seed=config.seed,
             pin=self.device.type == "cuda",
         )
+
+    def validation_parts(self, data: ManyData) -> tuple[SeriesWindows, SeriesWindows]:
+        """Return all validation windows twice: series have few, and choose the epoch and calibrate together."""
+        return data.windows[Split.VAL], data.windows[Split.VAL]
 
     def data_record(self) -> dict[str, Any]:
         data, grid = self.data, self.data.panel.grid
@@ -59,6 +63,7 @@ class ManySeriesForecast(LongTermForecast):
             "season": data.season,
             "known": data.known.to_json(),
             "ids": list(data.panel.ids),
+            "lowest": data.panel.lowest.tolist(),
             "scaler": {"mean": data.mean.tolist(), "scale": data.scale.tolist()},
         }
 
@@ -78,23 +83,13 @@ class ManySeriesForecast(LongTermForecast):
             *(f"note: {note}" for note in data.notes),
         ]
 
-    def _half_widths(self) -> dict[float, np.ndarray]:
-        """Return the half widths of prediction intervals by level, (H, scored channels), standardized."""
-        levels = self.config.runtime.levels
-        if self._on_own_data:
-            intervals = self.calibrate(self.data)
-            if intervals is not None:
-                self._keep(lambda: intervals.save(self.folder))
-        else:
-            intervals = Intervals.load(self.folder, (self.config.data.pred_len, len(self.data.scored_columns)))
-        return {} if intervals is None else intervals.at(levels)
-
     def test(self) -> list[dict[str, Any]]:
         config, data, name, runtime = self.config, self.data, self.config.model, self.config.runtime
         shuffle, predictor = config.shuffle_input, self.shuffled_predictor(len(data.columns))
+        coverage = self._coverage()
         results, pictures = (shuffle_folder(at, shuffle) for at in (config.results, config.pictures))
-        reports, coverage, table = score_series(
-            predictor, data, name, references(data, config.data.pred_len, name), self._half_widths(), results,
+        reports, inside, table = score_series(
+            predictor, data, name, references(data, config.data.pred_len, name), coverage, results,
             bool(runtime.save_arrays), runtime.inverse,
         )  # fmt: skip
         if not reports:
@@ -102,21 +97,22 @@ class ManySeriesForecast(LongTermForecast):
         own = reports[name]["standardised"]
         scores = {"mse": own["mse"], "mae": own["mae"], "metrics": reports}
         scores["arrays"] = "units of each series" if runtime.inverse else "standardised"
-        if coverage:
-            scores["intervals"] = coverage
+        if inside:
+            scores["intervals"] = inside
         lines = list(wins(table, name))
         record = self.record(results / RECORD, scores, {"shuffle_input": shuffle} if shuffle != "none" else None)
         seconds = predictor.seconds / reports[name]["windows"]
         record["cost"] = {"milliseconds_per_forecast": 1e3 * seconds, "peak_memory": peak_memory(self.device)}
         if self._on_own_data and shuffle == "none":
             self._keep(lambda: save_skill(self.folder, record))
+            self._keep_intervals(coverage)
         save_metrics(results, own)
         with replacing(results / SCORES) as temporary:
             table.to_csv(temporary, index=False, float_format="%.10g")
         picture = pictures / "series.png"
         self._draw(predictor, picture)
         said = (
-            *comparison(reports), *coverage_lines(coverage), *verdict(reports, name), *lines,
+            *comparison(reports), *coverage_lines(inside), *verdict(reports, name), *lines,
             f"scores of each series, in its units: {shown_path(results / SCORES)}", f"picture: {picture}",
         )  # fmt: skip
         self.save(results / RECORD, record, [*self._score_lines(record), *lines], said)

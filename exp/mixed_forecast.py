@@ -102,7 +102,7 @@ class MixedForecast(ZeroShotForecast):
         for name, data in self.sets.items():
             sums = self._sums(data)
             predictor = self.predictor(len(data.columns))
-            for batch, forecast in predictor.batches(data, Split.VAL, f"validation, {name}"):
+            for batch, forecast in predictor.batches(data, data.windows[Split.VAL], f"validation, {name}"):
                 sums.add(forecast, batch.y[..., data.scored], scored_targets(batch, data))
             if self.compute.is_main_process:
                 ratios.append(sums.mse / self._naive_error(name))
@@ -131,7 +131,5 @@ class MixedForecast(ZeroShotForecast):
         records = []
         for name, data in self.sets.items():
             logger.info("\nin domain: %s, one of the data sets trained on", name)
-            intervals = self.calibrate(data)
-            widths = {} if intervals is None else intervals.at(self.config.runtime.levels)
-            records += self.score_on(data, self.config.sets[name], name, widths, in_domain=True)
+            records += self.score_on(data, self.config.sets[name], name, self.calibrate(data), in_domain=True)
         return records + super().test()

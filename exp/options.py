@@ -1,11 +1,25 @@
 """Declare the flags that say what a run does, where, and how it trains. Light: ``--help`` reads them."""
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
 
 from utils.errors import UserError
-from utils.flags import FILE, PATH, PRESENCE, PRESENCE_OR_SWITCH, SWITCH, TENSORS, TEXT, Kind, choice, flag, whole
+from utils.flags import (
+    FILE,
+    FOLDER,
+    PATH,
+    PRESENCE,
+    PRESENCE_OR_SWITCH,
+    SWITCH,
+    TENSORS,
+    TEXT,
+    Kind,
+    choice,
+    flag,
+    whole,
+)
 
 # What --compile takes, and the mode of torch.compile that it means.
 COMPILE = {"0": None, "1": "default", "reduce-overhead": "reduce-overhead", "max-autotune": "max-autotune"}
@@ -14,7 +28,36 @@ _SHUFFLE = re.compile(r"none|all|half|swap|patch:[1-9][0-9]{0,5}|zero:(0?\.[0-9]
 SHUFFLE = Kind(
     str, lambda text: _SHUFFLE.fullmatch(text) is not None, "none, all, half, swap, patch:STEPS or zero:SHARE"
 )
+# Flags that nothing but a forecast beyond the end of the data reads.
+OF_A_FORECAST = frozenset({"predict_len", "future_path", "quantiles", "minimum", "maximum", "aggregate"})
+AUTO, NONE = "auto", "none"
+SUMS = ("sum", "day", "week", "month", "quarter", "year")
+LIMIT = Kind(str, lambda text: is_limit(text), "a number, or none")
+LEAST = Kind(str, lambda text: text == AUTO or is_limit(text), "a number, none or auto")
+AGGREGATE = Kind(
+    str, lambda text: are_sums(text.split(",")), "sum (over columns), day, week, month, quarter or year, or sum,month"
+)
 LEVELS = Kind(str, lambda text: text.isascii() and text != "", "a share between 0 and 1, like 0.9, or several: 0.5,0.9")
+
+
+UNITS = {"s": 1, "m": 60, "h": 3600}
+DURATION = Kind(
+    str, lambda text: re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?[smh]", text) is not None and float(text[:-1]) > 0,
+    "a number with s, m or h, like 90s, 10m or 2h",
+)  # fmt: skip
+
+
+def is_limit(text: str) -> bool:
+    """Return whether a text is a finite number or ``none``."""
+    try:
+        return text == NONE or math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def are_sums(names: list[str]) -> bool:
+    """Return whether names ask for sums over columns, over one kind of period, or both."""
+    return len(names) in (1, 2) and set(names) <= set(SUMS) and (len(names) == 1 or (names.count("sum") == 1))
 
 
 @dataclass(frozen=True)
@@ -30,6 +73,10 @@ class Command:
         0, PRESENCE_OR_SWITCH,
         "forecast beyond the file's end; with --is_training 0 without a test. If left out, done for an own file",
     )  # fmt: skip
+    refit: int | None = flag(
+        None, SWITCH, "1: forecast with weights trained once more, on all rows; if left out, done for an own file",
+        needs={"do_predict": (1,)},
+    )  # fmt: skip
     load: str | None = flag(None, TENSORS, "checkpoint folder to test, with all but the data file as in its training")
     use_amp: bool = flag(False, PRESENCE, "--precision bf16 where the device has bfloat16")
 
@@ -44,7 +91,16 @@ class TrainingOptions:
         1, whole(high=1_000_000), "batches per step of the optimizer; an epoch has whole steps alone"
     )
     patience: int = flag(3, whole(high=1_000_000), "stop after that many epochs without a better one")
+    init_from: str | None = flag(None, FOLDER, "checkpoint folder whose weights the training goes on from")
+    time_limit: str | None = flag(
+        None, DURATION, "end training when this much time has passed: 90s, 10m or 2h; the best epoch until then counts"
+    )
     precision: str = flag("fp32", choice("fp32", "bf16", "fp16"), "of matrix products: fp32, bf16 or fp16 (CUDA alone)")
+
+    @property
+    def seconds(self) -> float:
+        """Return how long training may take; infinite without a limit."""
+        return math.inf if self.time_limit is None else float(self.time_limit[:-1]) * UNITS[self.time_limit[-1]]
 
 
 @dataclass(frozen=True)
@@ -53,6 +109,7 @@ class RuntimeOptions:
 
     Attributes:
         loaded_from: name of the checkpoint that is tested on other data than its own.
+        refit_of: name of the run whose model is trained once more, on all rows.
     """
 
     device: str = flag("auto", TEXT, "auto, cpu, cuda or cuda:N")
@@ -63,6 +120,21 @@ class RuntimeOptions:
     save_arrays: int = flag(1, SWITCH, "0 leaves out pred.npy and true.npy")
     inverse: bool = flag(False, PRESENCE, "write these two in the data's units", needs={"save_arrays": (1,)})
     interval: str = flag("0.9", LEVELS, "nominal coverage of the prediction intervals, or several: 0.5,0.9")
+    quantiles: str | None = flag(
+        None, LEVELS, "shares of the future that lie below a value, like 0.1,0.5,0.9: columns q0.1 … of forecast.csv"
+    )
+    minimum: str = flag(
+        AUTO, LEAST, "least value of a forecast and its bounds; auto: 0 for a column that was never negative; or none"
+    )
+    maximum: str = flag(NONE, LIMIT, "largest value of a forecast and its bounds")
+    aggregate: str | None = flag(
+        None, AGGREGATE,
+        "also forecast sums, with intervals of their own: sum (over all columns), day, week, month, quarter, year "
+        "(over time), or both: sum,month",
+    )  # fmt: skip
+    adaptive: int = flag(
+        0, SWITCH, "1: intervals follow what they missed lately (adaptive conformal inference), for series that drift"
+    )
     predict_len: int | None = flag(
         None, whole(high=10_000_000), "steps to forecast; pred_len if left out. More rolls the forecast forward"
     )
@@ -92,11 +164,19 @@ class RuntimeOptions:
     target_root_path: str | None = flag(None, PATH, "folder of their files, if not theirs", needs={"zero_shot": (1,)})
     target_data_path: str | None = flag(None, PATH, "their files; needed for custom", needs={"zero_shot": (1,)})
     loaded_from: str | None = None
+    refit_of: str | None = None
 
     @property
     def compile_mode(self) -> str | None:
         """Return the mode of torch.compile; None for none."""
         return COMPILE[self.compile]
+
+    @cached_property
+    def shares(self) -> tuple[float, ...]:
+        """Return the quantiles to show; UserError where ``--quantiles`` names none."""
+        from utils.conformal import check_levels
+
+        return check_levels(self.quantiles.split(","), "quantiles") if self.quantiles else ()
 
     @cached_property
     def levels(self) -> tuple[float, ...]:

@@ -17,10 +17,14 @@ from utils.flags import given_for
 
 STDIN = "-"
 SEASONS, LONGEST = 4, 336  # seasons to look back, and steps at most
-SPARED = 9  # validation windows that a 90 % interval needs
+HORIZONS = 5  # that the rows have room for, at least
+FEWEST = 6  # training windows, where there are seasons to look back on
 FEW = 0.1  # of the series of a long file that may be too short for the horizon
-STEPS = 30  # about so many batches an epoch
-PATIENCE = 5
+STEPS, MOST_STEPS = 30, 300  # an epoch has at least so many batches where it can, and at most so many
+USUAL_BATCH, MOST_BATCH = 32, 256
+ALL_STEPS = 2000  # of a training that is not stopped early, with at least the first and at most the second of EPOCHS
+EPOCHS = (20, 100)
+PATIENCE = 5  # epochs; of many short ones a tenth
 TINY = {"llm": "gpt2-tiny", "llm_init": "random"}
 RATES = {True: 0.0005, False: 0.001}  # of models on a language model, and of others
 
@@ -50,6 +54,8 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     chosen, said = (_lengths_of_many if found else _lengths)({**given, "data": "custom"})
     if config.trains:
         chosen |= _training(chosen, hasattr(config, "llm"))
+    if hasattr(config, "output_w"):
+        chosen["output_w"] = 0.0  # with the output loss, so few steps leave a model far from trained
     new = {name: value for name, value in chosen.items() if name not in given and name != "windows"}
     if new:
         flags = " ".join(f"--{name} {value:g}" for name, value in new.items())
@@ -65,6 +71,8 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             lines.append(f"no forecast beyond the file's end is made: {why}")
         else:
             new["do_predict"] = 1
+    if given.get("is_training", 1) and (new | given).get("do_predict") and "refit" not in given:
+        new["refit"] = 1
     return new | given, lines
 
 
@@ -120,17 +128,17 @@ def _lengths_of_many(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
 def _lengths(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Return lengths of windows that suit the file, with the number of training windows, and what the file is."""
     from data_provider.config import data_file
-    from data_provider.factory import season_of
+    from data_provider.factory import borders_of, season_of
     from data_provider.reading import Reading, read_table
 
     data = DataConfig(**given_for(DataConfig, given))
     spec = find_dataset(data.data)
     frame = read_table(data_file(data, spec), Reading.of(data, spec))  # with its gaps: a run says what becomes of them
     rows, season = len(frame.dates), season_of(frame, data)
-    borders = spec.split(rows, frame.source)
-    val = borders.val - borders.train
-    pred_len = given.get("pred_len") or max(1, min(natural_horizon(season), max(val - SPARED, val // 2)))
-    look = min(max(2 * pred_len, min(SEASONS * season, LONGEST)), max(1, borders.train // 3))
+    pred_len = given.get("pred_len") or max(1, min(natural_horizon(season), rows // HORIZONS))
+    borders = borders_of(spec, rows, frame.source, pred_len)
+    room = max(borders.train // 3, min(season, borders.train - pred_len - FEWEST + 1), 1)
+    look = min(max(2 * pred_len, min(SEASONS * season, LONGEST)), room)
     seq_len = given.get("seq_len") or max(1, min(look, borders.train - pred_len))
     windows = max(1, borders.train - seq_len - pred_len + 1)
     said = f"{rows:,} rows, a step of {frame.frequency}"
@@ -152,10 +160,13 @@ def _training(chosen: Mapping[str, Any], on_llm: bool) -> dict[str, Any]:
     """Return batch, epochs, patience and rate for a number of windows."""
     windows = chosen["windows"]
     batch = 8
-    while batch < 256 and windows / (2 * batch) >= STEPS:
+    while (batch < USUAL_BATCH and windows / (2 * batch) >= STEPS) or (
+        USUAL_BATCH <= batch < MOST_BATCH and windows / batch > MOST_STEPS
+    ):
         batch *= 2
-    epochs = 40 if windows < 5000 else 20
-    return {"batch_size": batch, "train_epochs": epochs, "patience": PATIENCE, "learning_rate": RATES[on_llm]}
+    epochs = min(max(ALL_STEPS // max(1, windows // batch), EPOCHS[0]), EPOCHS[1])
+    rate, patience = RATES[on_llm], max(PATIENCE, epochs // 10)
+    return {"batch_size": batch, "train_epochs": epochs, "patience": patience, "learning_rate": rate}
 
 
 def _has_model(name: str) -> bool:

@@ -13,7 +13,8 @@ import torch
 from data_provider.config import data_file
 from data_provider.datasets import DatasetSpec, find_dataset
 from data_provider.reading import Frame, Known, Reading, counted, read_frame, read_known, written_dates
-from exp.config import RunConfig
+from exp.bands import Wanted
+from exp.config import REFIT, RunConfig
 from exp.forecaster import CSV, Forecast, Forecaster
 from utils.device import pick_device
 from utils.errors import UserError, shown_path
@@ -27,14 +28,17 @@ SHOWN = 5  # steps printed
 TAIL = 3  # horizons of history in a picture
 
 
-def forecast_future(folder: Path, config: RunConfig) -> None:
+def forecast_future(folder: Path, config: RunConfig, refit: bool = True) -> None:
     """Forecast from the checkpoint in ``folder``; leave ``forecast.csv``, ``.npy`` and pictures with the results.
+
+    Args:
+        refit: take the weights that were trained on all rows where there are such; else those that were tested.
 
     Raises:
         UserError: checkpoint or file cannot be used, or do not fit each other.
     """
     runtime = config.runtime
-    forecaster = Forecaster.load(folder, pick_device(runtime.device, runtime.use_gpu, runtime.gpu))
+    forecaster = Forecaster.load(folder, pick_device(runtime.device, runtime.use_gpu, runtime.gpu), refit)
     if forecaster.series.ids is not None:
         resolve_name("exp.predict_many:forecast_many_future")(folder, config, forecaster)
         return
@@ -42,7 +46,7 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
     with one_thread():
         own = find_dataset(config.data.data).named_by_user
         ahead = _future(config, forecaster, frame.location and frame.location.decimal)
-        forecast = forecaster.forecast(frame, runtime.predict_len, runtime.levels, own, ahead)
+        forecast = forecaster.forecast(frame, runtime.predict_len, Wanted.of(runtime), own, ahead)
     logger.info("")
     for line in skill_lines(folder):
         logger.info(line)
@@ -50,10 +54,22 @@ def forecast_future(folder: Path, config: RunConfig) -> None:
         forecast.save(config.results)
         pictures = _draw(config, frame, forecast)
     logger.info("")
+    logger.info(weights_line(forecaster))
     for line in (*_lines(frame, forecast), *(f"  note: {note}" for note in (*frame.notes, *forecast.notes))):
         logger.info(line)
     logger.info("forecast: %s", config.results / CSV)
     logger.info("pictures: %s", ", ".join(str(path) for path in pictures))
+
+
+def weights_line(forecaster: Forecaster) -> str:
+    """Return which weights forecast."""
+    folder, trains = forecaster.model.stored.folder, forecaster.model.config.trains
+    if not trains:
+        return "The model has nothing to train."
+    if folder.name == REFIT:
+        epochs = forecaster.model.stored.best.get("epoch")
+        return f"Weights: trained once more on all rows ({epochs} epochs), the test's figures are of those before."
+    return "Weights: those of the test, which never saw the rows of validation and test (--refit 1 trains on all)."
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from data_provider.config import data_file
 from data_provider.datasets import find_dataset
 from data_provider.known_panel import future_in
 from data_provider.reading import Reading, read_panel
+from exp.bands import Wanted
 from exp.config import RunConfig
 from exp.forecaster import CSV
 from exp.many_forecaster import ManyForecast, ManySeriesForecaster, first_lines
-from exp.predict import TAIL, check_known, one_thread
+from exp.predict import TAIL, check_known, one_thread, weights_line
 from utils.files import alone_in
 from utils.plots import plot_series
 from utils.results import skill_lines
@@ -39,7 +40,7 @@ def forecast_many_future(folder: Path, config: RunConfig, forecaster: ManySeries
         check_known(forecaster, runtime.future_path)
         ahead = future_in(Path(runtime.future_path), replace(reading, usual_mark=panel.grid.location.decimal))
     with one_thread():
-        forecast = forecaster.forecast_many(panel, runtime.predict_len, runtime.levels, data.fill, ahead)
+        forecast = forecaster.forecast_many(panel, runtime.predict_len, Wanted.of(runtime), data.fill, ahead)
     logger.info("")
     for line in skill_lines(folder):
         logger.info(line)
@@ -49,6 +50,7 @@ def forecast_many_future(folder: Path, config: RunConfig, forecaster: ManySeries
         _draw(config, forecast, picture)
     panel, steps = forecast.panel, forecast.values.shape[1]
     logger.info("")
+    logger.info(weights_line(forecaster))
     logger.info(
         "Forecast of %d steps (%s) after the end of each of %d series", steps, panel.grid.frequency, len(panel.ids)
     )

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 STATE = "resume.safetensors"
 PROGRESS = "progress"
 # What may differ between a stopped training and the one that goes on from its folder.
-FREE = ("train_epochs", "patience", "model_id", "des")
+FREE = ("train_epochs", "patience", "time_limit", "model_id", "des")
 
 
 @dataclass

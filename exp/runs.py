@@ -9,7 +9,7 @@ from typing import Any
 
 from data_provider.config import AnyDataConfig
 from data_provider.datasets import config_place
-from exp.config import RunConfig, identity_of
+from exp.config import RunConfig, identity_of, refit_folder
 from exp.options import RuntimeOptions
 from exp.targets import in_domain_folder, shuffle_folder, with_targets, zero_shot_folder
 from models.checkpoint import CONFIG, WEIGHTS, read_best, read_config, read_training
@@ -76,6 +76,12 @@ def is_trained(config: RunConfig) -> bool:
     if trained_on is None or training.get("best", weights) != weights:  # another training had begun
         return False
     return trained_on == digest_to_train(config) and stored_identity(folder) == config.identity
+
+
+def best_to_forecast(folder: Path) -> Path:
+    """Return the checkpoint to forecast with: the one trained on all rows where there is one, finished."""
+    refit = refit_folder(folder)
+    return refit if read_training(refit) else folder
 
 
 def _read_record(path: Path) -> dict[str, Any]:

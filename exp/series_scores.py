@@ -15,9 +15,9 @@ from torch import Tensor
 
 from data_provider.many import ManyData
 from data_provider.windows import Split
-from exp.evaluation import Predictor, baselines, scored_targets
+from exp.evaluation import Predictor, baselines, scored_targets, seen_by
 from models.base import Model, check_finite
-from utils.conformal import Coverage
+from utils.coverage import Coverage
 from utils.files import writing_array
 from utils.metrics import ErrorSums, window_errors
 from utils.results import ERRORS, SIMPLE
@@ -63,7 +63,7 @@ def score_series(
     data: ManyData,
     model: str,
     others: Mapping[str, Reference],
-    half_widths: Mapping[float, np.ndarray],
+    coverage: Coverage | None,
     folder: Path,
     arrays: bool,
     inverse: bool,
@@ -72,7 +72,7 @@ def score_series(
 
     Args:
         model: name of the model among those of the others.
-        half_widths: of prediction intervals by level, (H, C), standardized; empty for none.
+        coverage: counts how often prediction intervals hold; None where there are none.
         folder: where the errors of each window are streamed to, and with ``arrays`` forecasts and truth.
         inverse: write forecasts and truth in the units of the series.
 
@@ -86,14 +86,14 @@ def score_series(
     sums, by_series = ({name: kind(*size) for name in names} for kind, size in (
         (ErrorSums, shape[1:]), (SeriesSums, (len(data.panel.ids), shape[2]))
     ))  # fmt: skip
-    coverage, done = Coverage(half_widths), 0
+    done = 0
     with ExitStack() as stack:
         files = []
         if predictor.compute.is_main_process:
             keep = stack.enter_context(writing_array(folder / ERRORS, (len(windows), 2)))
             wanted = ("pred", "true") if arrays else ()
             files = [stack.enter_context(writing_array(folder / f"{name}.npy", shape)) for name in wanted]
-        for batch, forecast in predictor.batches(data, Split.TEST, "test"):
+        for batch, forecast in predictor.batches(data, windows, "test"):
             check_finite(forecast, data.source)
             truth, observed = batch.y[..., data.scored], scored_targets(batch, data)
             which = windows.which[done : done + batch.size]
@@ -103,7 +103,8 @@ def score_series(
                 sums[name].add(one, truth, observed)
                 by_series[name].add(which, one, truth, observed)
             keep(window_errors(forecast, truth, observed).numpy())
-            coverage.add(forecast, truth, observed)
+            if coverage is not None:
+                coverage.add(seen_by(batch, predictor.model.config.seq_len, data.scored), forecast, truth, observed)
             for append, values in zip(files, (forecast, truth), strict=False):
                 append(in_units(values.numpy(), data, which.numpy()) if inverse else values.numpy())
     if not predictor.compute.is_main_process:
@@ -113,7 +114,7 @@ def score_series(
         name: {part: one.report(columns, ones)[part] for part in ("windows", "standardised")}
         for name, one in sums.items()
     }
-    return reports, coverage.report(columns, ones), _table(data, by_series, scale)
+    return reports, {} if coverage is None else coverage.report(columns, ones), _table(data, by_series, scale)
 
 
 def in_units(values: np.ndarray, data: ManyData, which: np.ndarray) -> np.ndarray:

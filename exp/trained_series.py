@@ -24,9 +24,10 @@ class TrainedSeries:
         scored: the columns that the model forecasts.
         mean: (C,), of the training rows.
         scale: (C,), standard deviation of the training rows.
+        lowest: (C,), the lowest value in the file.
         known: the columns known in advance.
         value_column: of a long table, what its series hold; None for other tables.
-        ids: of many series, their N names; ``mean`` and ``scale`` are (N, C). None for one series.
+        ids: of many series, their N names; ``mean``, ``scale`` and ``lowest`` are (N, C). None for one series.
         id_column: of many series, what tells them apart.
     """
 
@@ -35,6 +36,7 @@ class TrainedSeries:
     known: KnownColumns
     mean: np.ndarray
     scale: np.ndarray
+    lowest: np.ndarray
     frequency: str
     date_column: str
     tz: str | None
@@ -76,10 +78,11 @@ class TrainedSeries:
         ids = data.get("ids")
         if ids is not None and (not isinstance(ids, list) or not all(isinstance(name, str) for name in ids)):
             raise UserError("the names of its series are no texts")
+        statistics = (data["scaler"]["mean"], data["scaler"]["scale"], data["lowest"])
         if ids is None:
-            mean, scale = (_numbers(data["scaler"][name], channels) for name in ("mean", "scale"))
+            mean, scale, lowest = (_numbers(values, channels) for values in statistics)
         else:
-            mean, scale = (_rows_of_numbers(data["scaler"][name], len(ids), channels) for name in ("mean", "scale"))
+            mean, scale, lowest = (_rows_of_numbers(values, len(ids), channels) for values in statistics)
         if not (scale > 0).all():
             raise UserError("its scaler has a standard deviation that is not above 0")
         ahead = KnownColumns.from_json(data["known"])
@@ -91,6 +94,7 @@ class TrainedSeries:
             known=ahead,
             mean=mean,
             scale=scale,
+            lowest=lowest,
             frequency=check_frequency(data["frequency"]),
             date_column=date_column,
             tz=check("tz", data["tz"]),

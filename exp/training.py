@@ -29,6 +29,7 @@ from utils.schedule import EarlyStopping
 logger = logging.getLogger(__name__)
 
 LOSSES = "loss.png"
+SECONDS_TO_TELL, SECONDS_OF_A_LONG_RUN = 5.0, 60.0
 
 
 class Score(NamedTuple):
@@ -36,6 +37,9 @@ class Score(NamedTuple):
 
     name: str
     key: str
+
+
+LAST = Score("train loss", "train_loss")  # where the last epoch is kept, whatever its loss
 
 
 class Trainable(ABC):
@@ -55,6 +59,11 @@ class Trainable(ABC):
     score = Score("val MSE", "validation_mse")
     best: dict[str, Any]
     trained_on: str
+
+    @property
+    def validates(self) -> bool:
+        """Return whether there is something to choose the best epoch by; else the last one is kept."""
+        return not self.config.is_refit
 
     def batch_loss(self, batch: Batch) -> Tensor:
         """Return the training loss of a batch, a mean over its windows."""
@@ -80,7 +89,8 @@ class Training:
 
     def __init__(self, trainable: Trainable) -> None:
         self.trainable, self.config, self.compute = trainable, trainable.config, trainable.compute
-        self.model, self.score = trainable.model, trainable.score
+        self.model = trainable.model
+        self.score = trainable.score if trainable.validates else LAST
         self.groups = self.model.parameter_groups()
         self.optimizer = build_optimizer(self.groups, self.config.schedule.learning_rate)
         self.plan = self.config.training
@@ -114,7 +124,8 @@ class Training:
         record = save_training(self.trainable, self.seconds, self.history)
         if self.compute.is_main_process:
             clear_state(folder)
-        logger.info("best epoch %d, %s %.5f", self.stopping.best_epoch + 1, self.score.name, self.stopping.best)
+        if self.trainable.validates:
+            logger.info("best epoch %d, %s %.5f", self.stopping.best_epoch + 1, self.score.name, self.stopping.best)
         logger.info("checkpoint: %s", shown_path(folder))
         return record
 
@@ -143,12 +154,21 @@ class Training:
         with EpochLog(self.config, done) if self.compute.is_main_process else nullcontext() as log:
             epochs = Progress(range(done, most), "epochs", most, lines=False, initial=done)
             for epoch in epochs:
-                if self.stopping.should_stop:
+                if self.stopping.should_stop or self._is_late():
                     break
                 self._epoch(epoch, log)
                 epochs.show(val=f"{self.log[-1][self.score.key]:.4f}", best=f"{self.stopping.best:.4f}")
         if self.stopping.should_stop:
             logger.info("no better epoch for %d epochs: stopping early", self.plan.patience)
+        elif self.epochs_saved < most:
+            logger.info("--time_limit %s has passed: %d of %d epochs", self.plan.time_limit, self.epochs_saved, most)
+        elif self.trainable.validates and 1 < most == self.stopping.best_epoch + 1:
+            logger.info("still improving at the last epoch: raise --train_epochs %d", most)
+
+    def _is_late(self) -> bool:
+        """Return whether another epoch would end after the time limit; the first one always begins."""
+        seconds = self.compute.broadcast(self.seconds)
+        return self.epochs_saved > 0 and seconds * (1 + 1 / self.epochs_saved) > self.plan.seconds
 
     def _epoch(self, epoch: int, log: EpochLog | None) -> None:
         """Train, validate, log and save one epoch."""
@@ -157,10 +177,10 @@ class Training:
         train_loss, samples = self._pass(epoch)
         training_seconds = time.monotonic() - started
         self.compute.average_statistics(self.model)
-        value = self.compute.broadcast(self.trainable.validate())
+        value = self.compute.broadcast(self.trainable.validate()) if self.trainable.validates else train_loss
         if not math.isfinite(value):
             raise UserError(not_finite("validation error", epoch, None, self.plan.precision))
-        best = self.stopping.update(value, epoch)
+        best = self.stopping.update(value, epoch) or not self.trainable.validates
         self.seconds += time.monotonic() - started
         figures = {"epoch": epoch + 1, "train_loss": train_loss, score.key: value, "rate": config.schedule.rate(epoch)}
         speed = samples / training_seconds
@@ -173,10 +193,30 @@ class Training:
         self._save(epoch, value, best)
         left = self.seconds / (epoch + 1) * (self.plan.train_epochs - epoch - 1)
         logger.info(
-            "epoch %d/%d | train loss %.5f | %s %.5f%s | rate %.3g | %.0f samples/s | %s elapsed, at most %s left",
-            epoch + 1, self.plan.train_epochs, train_loss, score.name, value, " (best)" if best else "",
+            "epoch %d/%d | train loss %.5f%s | rate %.3g | %.0f samples/s | %s elapsed, at most %s left",
+            epoch + 1, self.plan.train_epochs, train_loss, self._scored(value, best),
             figures["rate"], speed, clock(self.seconds), clock(left),
         )  # fmt: skip
+
+    def _foretell(self, passed: float, share: float) -> bool:
+        """Say how long a long training will take, once its first steps have shown it; return whether that is known.
+
+        Args:
+            share: of the first epoch that took the seconds ``passed``.
+        """
+        if passed < SECONDS_TO_TELL:
+            return False
+        whole = min(passed / share * self.plan.train_epochs, self.plan.seconds)
+        if whole > SECONDS_OF_A_LONG_RUN:
+            most = f"{self.plan.train_epochs} epochs" if whole < self.plan.seconds else "--time_limit"
+            logger.info("training will take %s at most (%s), validation not counted", clock(whole), most)
+        return True
+
+    def _scored(self, value: float, best: bool) -> str:
+        """Return the score of an epoch in words; empty where nothing is validated."""
+        if not self.trainable.validates:
+            return ""
+        return f" | {self.score.name} {value:.5f}{' (best)' if best else ''}"
 
     def _pass(self, epoch: int) -> tuple[float, int]:
         """Train on every batch once; return the mean loss and the number of windows."""
@@ -184,11 +224,17 @@ class Training:
         batches = self.trainable.train_loader
         losses, samples = FiniteLoss(epoch, self.compute.device, self.plan.precision), 0
         progress = Progress(batches, f"epoch {epoch + 1}", len(batches))
+        started, told = time.monotonic(), self.epochs_saved > 0
         for batch in progress:
             self._step(batch, losses)
             samples += batch.size
             if losses.steps:
                 progress.show(loss=f"{losses.total / losses.steps:.4f}")
+            passed = time.monotonic() - started
+            told = told or self._foretell(passed, samples / (len(batches) * batch.size))
+            # Several processes would not stop at the same step.
+            if self.seconds + passed > self.plan.seconds and self.compute.num_processes == 1:
+                break
         return losses.finish(), samples
 
     def _step(self, batch: Batch, losses: FiniteLoss) -> None:

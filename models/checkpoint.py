@@ -174,9 +174,9 @@ def _best(file: Any) -> dict[str, Any] | None:
     return best if sound and all(abs(value) < math.inf for value in best.values()) else None
 
 
-def copy_side_files(source: Path, folder: Path) -> None:
-    """Copy what lies beside the weights of one checkpoint into another."""
-    for name in SIDE_FILES:
+def copy_side_files(source: Path, folder: Path, but_training: bool = False) -> None:
+    """Copy what lies beside the weights of one checkpoint into another, or all of it but how these were trained."""
+    for name in [name for name in SIDE_FILES if name != TRAINING or not but_training]:
         if (source / name).is_file() and source.resolve() != folder.resolve():
             with replacing(folder / name) as temporary:
                 shutil.copyfile(source / name, temporary)

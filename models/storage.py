@@ -143,6 +143,26 @@ class StorableModel(
             state[name].copy_(values)
         return model.eval()
 
+    def start_from(self, folder: Path) -> None:
+        """Take the weights of another checkpoint to go on training from.
+
+        Raises:
+            UserError: there is none, it is damaged, or it holds a model of another kind or size.
+        """
+        stored = read_stored(find_checkpoint(folder))
+        if stored.name != type(self).__name__:
+            raise UserError(
+                f"--init_from {shown_path(folder)} holds a model {shown_path(stored.name[:40])}, and this run trains "
+                f"{type(self).__name__}."
+            )
+        state = self.stored_state()
+        try:
+            stored.check(state)
+        except UserError as error:
+            raise UserError(f"--init_from: this run's model has another size or other switches: {error}") from error
+        for name, values in stored.values(state):
+            state[name].copy_(values)
+
     def save(self, folder: Path, extras: Mapping[str, Any], best: Mapping[str, Any]) -> None:
         """Write a checkpoint folder; ``extras`` is what else ``config.json`` holds, ``best`` is epoch and score."""
         described = {"name": type(self).__name__, "config": asdict(self.config), "origin": self.origin}

@@ -38,7 +38,7 @@ def test_lengths_follow_from_the_step_and_the_length_of_the_file(write_csv: Writ
     hours, days = write_csv(hourly_table(3000), "hours.csv"), write_csv(daily(800), "days.csv")
     short = write_csv(daily(60), "short.csv")
     found = [chosen("--data_path", path) for path in (hours, days, short)]
-    assert [(one["seq_len"], one["pred_len"]) for one in found] == [(96, 24), (28, 14), (14, 3)]
+    assert [(one["seq_len"], one["pred_len"]) for one in found] == [(96, 24), (28, 14), (10, 12)]
     assert all(found[0].keys() >= CHOSEN for _ in found)
 
 

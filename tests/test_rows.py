@@ -25,9 +25,10 @@ class LastStep(LongTermForecast):
     """A task that scores the last step of each window alone."""
 
     def test(self) -> list[dict[str, Any]]:
+        predictor = self.predictor(len(self.data.columns))
         errors = [
             (forecast[:, -1] - batch.y[:, -1]).abs().mean().item()
-            for batch, forecast in self.predictor(len(self.data.columns)).batches(self.data, Split.TEST, "test")
+            for batch, forecast in predictor.batches(self.data, self.data.windows[Split.TEST], "test")
         ]
         scores = {"last_step_mae": float(np.mean(errors))}
         path = self.config.results / RECORD

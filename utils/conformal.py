@@ -1,14 +1,18 @@
 """Compute split-conformal prediction intervals from errors on windows that training did not see.
 
-For each step and column the interval of a level is forecast ± the k-th smallest absolute error of n validation
-windows, k = ceil((n + 1) · level) (Lei et al., "Distribution-Free Predictive Inference for Regression", JASA 2018,
-algorithm 2). It covers the truth with at least that probability where validation and future are exchangeable.
-Shapes: B batch, H pred_len, C columns.
+An error is divided by the scale of its window, so that intervals are wider where the series is wilder. For each step
+and column the interval of a level runs from the forecast plus one ranked error to the forecast plus another: of n
+windows the floor((n + 1) · (1 - level) / 2)-th smallest and the ceil((n + 1) · (1 + level) / 2)-th, so that lower and
+upper side have widths of their own (Lei et al., "Distribution-Free Predictive Inference for Regression", JASA 2018,
+section 2; two sides as in Romano et al., "Conformalized Quantile Regression", NeurIPS 2019, theorem 2). The errors of a
+window are kept together as a path, so that sums over steps and columns have intervals, too.
+Shapes: B batch, L seq_len, H pred_len, C columns, n windows.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,64 +20,91 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
 
 from utils.errors import UserError, shown_path
 from utils.files import check_regular, save_tensors
 
 INTERVALS = "intervals.safetensors"
-PERCENTS = tuple(percent / 100 for percent in range(1, 100))
-COARSE = (*(percent / 100 for percent in range(5, 100, 5)), 0.98, 0.99)
-MOST_THRESHOLDS = 2_000_000  # of a file: 8 MB
-MOST_LEVELS = 1000
-MOST_BYTES = 2**29  # of errors kept in memory
-STORED_AS = {"levels": torch.float64, "half_widths": torch.float32, "windows": torch.int64}
+FEWEST, MOST = 40, 1000  # paths that are kept where there are enough windows
+MOST_NUMBERS = 4_000_000  # of all paths, where that leaves the fewest: 16 MB
+FLOOR = 0.1  # of the mean variance of a window, added to the variance of each
+SMALLEST = 1e-6  # variance of a column that does not vary
+MISSED = "missed_"  # before a level: the name of a tensor
+STORED_AS = {"paths": torch.float32, "windows": torch.int64}  # all else in float64
+
+Bounds = tuple[np.ndarray, np.ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Intervals:
-    """Half widths of prediction intervals.
+    """Errors of windows, from which lower and upper bounds of any level follow.
 
     Attributes:
-        levels: nominal coverages, rising.
-        half_widths: (levels, H, C) on the standardized scale, NaN where too few validation windows allow an interval.
-        windows: how many validation windows they were computed from.
+        paths: (n, H, C) in float32, errors (truth minus forecast) over the scale of their window, the oldest first; NaN
+            where the truth is not known.
+        floor: (C,), added to the variance of a window.
+        windows: how many windows the paths were chosen from, evenly.
+        missed: the share of the truth to leave out (C,) by level, where it was adapted; 1 - level elsewhere.
     """
 
-    levels: tuple[float, ...]
-    half_widths: np.ndarray
+    paths: np.ndarray
+    floor: np.ndarray
     windows: int
+    missed: Mapping[float, np.ndarray] = field(default_factory=dict)
 
-    def at(self, levels: Sequence[float]) -> dict[float, np.ndarray]:
-        """Return the half widths (H, C) of some levels; raise UserError if one is not among those of the file."""
-        found = {}
-        for level in levels:
-            nearest = np.abs(np.subtract(self.levels, level)).argsort(kind="stable")[:2]
-            if not math.isclose(self.levels[nearest[0]], level):
-                there = " and ".join(f"{self.levels[i]:g}" for i in nearest)
-                raise UserError(
-                    f"--interval {level:g}: the nearest intervals that the checkpoint has are {there}; choose one, or "
-                    "test it with this one (--is_training 0 without --do_predict)."
-                )
-            found[level] = self.half_widths[nearest[0]]
-        return found
+    def scale(self, x: np.ndarray) -> np.ndarray:
+        """Return the scale (B, C) of windows (B, L, C): the root of their variance plus the floor."""
+        return scale_of(np.var(x, axis=1), self.floor)
 
-    def scaled(self, factor: np.ndarray) -> "Intervals":
-        """Return intervals ``factor`` (C,) times as wide, for data on another scale."""
-        return replace(self, half_widths=(self.half_widths * factor).astype(np.float32))
+    def bounds(self, level: float) -> Bounds:
+        """Return lower and upper bound (H, C) of a level, to be multiplied by the scale of a window.
+
+        The forecast itself lies within them. Where the windows are too few for two sides, the bounds are plus and minus
+        a ranked absolute error; where they are too few for that, too, they are NaN.
+        """
+        near = next((found for found in self.missed if math.isclose(found, level)), None)
+        missed = 1 - level if near is None else self.missed[near]
+        lower, upper = self.quantile(missed / 2), self.quantile(1 - missed / 2)
+        if not np.isnan(lower).any():
+            return np.minimum(lower, 0), np.maximum(upper, 0)
+        both = _ranked(np.sort(np.abs(self.paths), axis=0), self._counts, 1 - missed)
+        few = np.isnan(lower) | np.isnan(upper)
+        return np.where(few, -both, np.minimum(lower, 0)), np.where(few, both, np.maximum(upper, 0))
+
+    def quantile(self, share: float | np.ndarray) -> np.ndarray:
+        """Return the error (H, C) below which a share of all errors lies; NaN where the windows are too few."""
+        return _ranked(self._sorted, self._counts, share)
+
+    def summed(self, groups: np.ndarray, scale: np.ndarray, columns: bool) -> "Intervals":
+        """Return the intervals of sums, in the units of ``scale``: their own scale is 1.
+
+        Args:
+            groups: (G, H), 1 where a step belongs to a sum.
+            scale: (C,), of the window in the units of the sums.
+            columns: sum over the columns as well.
+        """
+        errors = np.einsum("nhc,gh,c->ngc", self.paths.astype(np.float64), groups, scale)
+        paths = errors.sum(axis=2, keepdims=True) if columns else errors
+        return Intervals(paths[~np.isnan(paths).any((1, 2))], np.ones(paths.shape[2]), self.windows)
+
+    @cached_property
+    def _sorted(self) -> np.ndarray:
+        return np.sort(self.paths, axis=0)  # NaN last
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        return (~np.isnan(self.paths)).sum(axis=0)  # (H, C)
 
     def save(self, folder: Path) -> None:
         """Write the intervals into a checkpoint folder, whole or not at all."""
-        content = {
-            "levels": torch.tensor(self.levels, dtype=torch.float64),
-            "half_widths": torch.from_numpy(self.half_widths),
-            "windows": torch.tensor([self.windows]),
-        }
-        save_tensors(folder / INTERVALS, content, {})
+        content = {"paths": self.paths, "floor": self.floor, "windows": np.array([self.windows])}
+        content |= {f"{MISSED}{level:.17g}": share for level, share in self.missed.items()}
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in content.items()}
+        save_tensors(folder / INTERVALS, tensors, {})
 
     @classmethod
     def load(cls, folder: Path, shape: tuple[int, int]) -> "Intervals | None":
-        """Read the intervals (levels, H, C) in a checkpoint folder, ``shape`` being (H, C); return None without a file.
+        """Read the intervals in a checkpoint folder, ``shape`` being (H, C); return None without a file.
 
         Raises:
             UserError: the file is damaged or does not fit the checkpoint.
@@ -82,102 +113,62 @@ class Intervals:
         if not path.exists():
             return None
         try:
-            check_regular(path, limit=4 * MOST_LEVELS * math.prod(shape) + 2**20)
+            check_regular(path, limit=4 * max(MOST_NUMBERS, FEWEST * math.prod(shape)) + 2**20)
             stored = load_file(path)
         except (SafetensorError, OSError) as error:
             raise UserError(f"{shown_path(path)} is damaged ({error}); test the checkpoint anew.") from error
-        if {name: tensor.dtype for name, tensor in stored.items()} == STORED_AS:
-            levels, half_widths, windows = (stored[name].numpy() for name in STORED_AS)
-            if _fits(levels, half_widths, windows, shape):
-                return cls(tuple(levels.tolist()), half_widths, int(windows[0]))
+        kinds = {name: tensor.dtype for name, tensor in stored.items()}
+        if all(kinds[name] == STORED_AS.get(name, torch.float64) for name in kinds) and (
+            found := cls._from({name: tensor.numpy() for name, tensor in stored.items()}, shape)
+        ):
+            return found
         raise UserError(f"{shown_path(path)} does not fit its checkpoint; test the checkpoint anew.")
 
+    @classmethod
+    def _from(cls, stored: dict[str, np.ndarray], shape: tuple[int, int]) -> "Intervals | None":
+        """Return the intervals in arrays from a file; None where they can be none of this shape."""
+        paths, floor, windows = (stored.pop(name, np.zeros(0)) for name in ("paths", "floor", "windows"))
+        if paths.ndim != 3 or paths.shape[1:] != shape or not len(paths):
+            return None
+        if np.isinf(paths).any() or not _positive(floor, shape[1]) or windows.shape != (1,):
+            return None
+        missed = {}
+        for name, share in stored.items():
+            level = name.removeprefix(MISSED)
+            if level == name or not _is_share(level) or not _positive(share, shape[1]):
+                return None
+            missed[float(level)] = share
+        return cls(paths, floor, int(windows[0]), missed)
 
-def _fits(levels: np.ndarray, half_widths: np.ndarray, windows: np.ndarray, shape: tuple[int, int]) -> bool:
-    """Return whether arrays from a file can be intervals of this shape; NaN is a half width, but no level."""
-    if not levels.size or levels.ndim != 1 or half_widths.shape != (len(levels), *shape) or windows.shape != (1,):
+
+def scale_of(variance: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """Return the scale of windows from their variances (B, C)."""
+    return np.sqrt(variance + floor)
+
+
+def _ranked(ranked: np.ndarray, counts: np.ndarray, share: float | np.ndarray) -> np.ndarray:
+    """Return the error (H, C) of a share's rank among n sorted ones (n, H, C), rounded away from the middle."""
+    exact = (counts + 1) * np.asarray(share)  # (H, C)
+    rank = np.where(np.asarray(share) < 0.5, np.floor(exact + 1e-9), np.ceil(exact - 1e-9)).astype(int)
+    if not len(ranked):
+        return np.full(counts.shape, np.nan)
+    found = np.take_along_axis(ranked, np.clip(rank, 1, len(ranked))[None] - 1, axis=0)[0]
+    return np.where((rank >= 1) & (rank <= counts), found, np.nan)
+
+
+def _positive(values: np.ndarray, count: int) -> bool:
+    return values.shape == (count,) and bool(np.isfinite(values).all() and (values > 0).all())
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 < float(text) < 1
+    except ValueError:
         return False
-    rising = np.diff(levels, prepend=0, append=1) > 0
-    return bool(windows[0] >= 0 and rising.all() and not (half_widths < 0).any() and not np.isinf(half_widths).any())
 
 
-class Residuals:
-    """Absolute errors of validation windows, as many of them as memory allows, evenly spaced."""
-
-    def __init__(self, windows: int, pred_len: int, channels: int) -> None:
-        self.every = math.ceil(windows * pred_len * channels * 4 / MOST_BYTES)
-        self._errors = np.empty((math.ceil(windows / self.every), pred_len, channels), np.float32)
-        self._seen = self._kept = 0
-
-    def add(self, forecast: Tensor, target: Tensor, known: Tensor | None = None) -> None:
-        """Add the next windows (B, H, C), in order; ``known`` is False where the target was filled in."""
-        errors = (forecast - target).abs()
-        if known is not None:
-            errors = errors.masked_fill(~known, torch.nan)
-        kept = errors[-self._seen % self.every :: self.every]
-        self._errors[self._kept : self._kept + len(kept)] = kept.numpy()
-        self._seen += len(errors)
-        self._kept += len(kept)
-
-    def intervals(self, levels: Sequence[float]) -> Intervals:
-        """Return intervals for ``levels`` and for a grid of others, so that a later forecast has a choice."""
-        _, pred_len, channels = self._errors.shape
-        grid = PERCENTS if len(PERCENTS) * pred_len * channels <= MOST_THRESHOLDS else COARSE
-        new = [level for level in levels if not np.isclose(level, grid, rtol=1e-9, atol=0).any()]
-        chosen = tuple(sorted({*grid, *new}))
-        half_widths = np.empty((len(chosen), pred_len, channels), np.float32)
-        for step in range(pred_len):
-            ranked = np.sort(self._errors[: self._kept, step], axis=0)  # (n, C), NaN last
-            count = (~np.isnan(ranked)).sum(axis=0)  # (C,)
-            rank = np.ceil(np.multiply.outer(chosen, count + 1) - 1e-9).astype(int)  # (levels, C), rounded with care
-            widths = np.take_along_axis(ranked, np.minimum(rank, len(ranked)) - 1, axis=0)
-            half_widths[:, step] = np.where(rank <= count, widths, np.nan)
-        return Intervals(chosen, half_widths, self._kept)
-
-
-class Coverage:
-    """How often the truth of a test lies in its interval, and how wide it is; half widths (H, C) are by level."""
-
-    def __init__(self, half_widths: Mapping[float, np.ndarray]) -> None:
-        self._half_widths = half_widths
-        self._inside = {level: np.zeros(half_width.shape) for level, half_width in half_widths.items()}
-        self._counts: np.ndarray | int = 0
-
-    def add(self, forecast: Tensor, target: Tensor, known: Tensor | None = None) -> None:
-        """Count windows (B, H, C); ``known`` is False where the target was filled in."""
-        errors = (forecast - target).abs()
-        counted = torch.ones_like(errors, dtype=torch.bool) if known is None else known
-        for level, half_width in self._half_widths.items():
-            self._inside[level] += ((errors <= torch.from_numpy(half_width)) & counted).sum(dim=0).numpy()
-        self._counts = self._counts + counted.sum(dim=0).numpy()
-
-    def report(self, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
-        """Return by level: coverage and mean width over all steps and columns, and per column.
-
-        Widths per column are in the data's units, ``scale`` (C,) to a standardized one. A figure is None where there is
-        no interval.
-        """
-        return {f"{level:g}": self._report_level(level, columns, scale) for level in self._half_widths}
-
-    def _report_level(self, level: float, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
-        there = ~np.isnan(self._half_widths[level])  # (H, C)
-        widths = 2 * self._half_widths[level].astype(np.float64)
-
-        def figures(part: Any, unit: np.ndarray) -> dict[str, float | None]:
-            shown = there[part]
-            count = self._counts[part][shown].sum()
-            return {
-                "coverage": float(self._inside[level][part][shown].sum() / count) if count else None,
-                "width": float((widths * unit)[part][shown].mean()) if shown.any() else None,
-            }
-
-        per_channel = {name: figures((slice(None), c), scale) for c, name in enumerate(columns)}
-        overall = figures(..., np.ones_like(scale))
-        return {**overall, "shown": float(there.mean()), "per_channel": per_channel}
-
-
-def check_levels(levels: Iterable[Any]) -> tuple[float, ...]:
-    """Return nominal coverages as numbers, rising and each once; raise UserError for one not between 0 and 1."""
+def check_levels(levels: Iterable[Any], flag: str = "interval") -> tuple[float, ...]:
+    """Return shares as numbers, rising and each once; raise UserError for one not between 0 and 1."""
     found = set()
     for given in levels:
         try:
@@ -185,6 +176,23 @@ def check_levels(levels: Iterable[Any]) -> tuple[float, ...]:
         except (TypeError, ValueError):
             level = math.nan
         if not 0 < level < 1:
-            raise UserError(f"--interval {given}: choose a share between 0 and 1, like 0.9, or several: 0.5,0.9.")
+            raise UserError(f"--{flag} {given}: choose a share between 0 and 1, like 0.9, or several: 0.5,0.9.")
         found.add(level)
     return tuple(sorted(found))
+
+
+def few_windows(intervals: Intervals, level: float, bounds: Bounds) -> str:
+    """Return a note on steps that lack an interval for want of windows; empty where none does."""
+    missing = np.isnan(bounds[1])
+    if not missing.any():
+        return ""
+    where = "" if missing.all() else f" at {missing.mean():.0%} of the steps"
+    return (
+        f"{intervals.windows} windows are too few for a {level * 100:g} % interval{where}; none is shown there (a "
+        "longer file or a lower --interval gives one)"
+    )
+
+
+def far_from_nominal(coverage: float | None, level: float, apart: float = 0.05) -> bool:
+    """Return whether a measured coverage is so far from its level that people have to know."""
+    return coverage is not None and abs(coverage - level) > apart

@@ -112,6 +112,7 @@ TEXT = Kind(str, lambda text: text != "" and text.isprintable(), "a text without
 PATH = Kind(str, lambda text: text != "" and "\0" not in text, "a path, not empty")
 TENSORS = Kind(str, lambda text: PATH.accepts(text) and is_utf8(text), "a path in UTF-8, not empty")  # of safetensors
 FILE = _AbsolutePath(str, PATH.accepts, PATH.wanted)
+FOLDER = _AbsolutePath(str, lambda text: PATH.accepts(text) and is_utf8(text), "a folder in UTF-8, not empty")
 MODEL_NAME = _FolderOrName(str, PATH.accepts, "a name on the hub or a folder, not empty")
 SWITCH = _Switch(int, lambda n: n in (0, 1), "0 or 1")
 PRESENCE = Kind(bool, lambda value: True, "nothing: the flag alone turns it on")

@@ -184,9 +184,28 @@ def _lost(reports: Mapping[str, Mapping[str, Any]], model: str, simple: Sequence
 
 def save_skill(folder: Path, record: Mapping[str, Any]) -> None:
     """Save the metrics of a test next to its checkpoint, so that a later forecast can show them."""
-    model, scores = record["model"]["name"], record["scores"]["metrics"]
+    model, record_scores = record["model"]["name"], record["scores"]
+    scores = record_scores["metrics"]
     reports = {name: {"standardised": report["standardised"]} for name, report in scores.items()}
-    write_json(folder / TEST, {"model": model, "windows": scores[model]["windows"], "metrics": reports})
+    record = {"model": model, "windows": scores[model]["windows"], "metrics": reports}
+    write_json(folder / TEST, record | {"coverage": _coverage_of_columns(record_scores.get("intervals", {}))})
+
+
+def _coverage_of_columns(report: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Return from a ``Coverage.report`` the coverage of each column by level."""
+    return {
+        level: {name: figures["coverage"] for name, figures in of_level["per_channel"].items()}
+        for level, of_level in report.items()
+    }
+
+
+def coverage_in_test(folder: Path) -> dict[str, dict[str, float | None]]:
+    """Return which share of the truth the intervals of a checkpoint held in its test, by level and column."""
+    try:
+        found = read_json(folder / TEST)["coverage"]
+        return {level: dict(columns) for level, columns in found.items()}
+    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def skill_lines(folder: Path) -> list[str]:

@@ -57,6 +57,11 @@ class Panel:
         return self.first + self.lengths - 1
 
     @property
+    def lowest(self) -> np.ndarray:
+        """Return the lowest value of each series and column, (N, C)."""
+        return np.minimum.reduceat(self.values, self.offsets[:-1])
+
+    @property
     def places(self) -> np.ndarray:
         """Return the place of every row among the dates, (S,)."""
         lengths = self.lengths

@@ -24,7 +24,7 @@ from scripts.benchmark_files import reset_peak
 from tests.conftest import Tiny, WriteCsv, hourly_table
 from tests.data_provider.test_factory import at_steps_of, load
 from tests.helpers.commands import prepared, succeed
-from utils import conformal
+from utils import coverage
 from utils.device import peak_memory
 
 CHANNELS, STEPS = 14, 192
@@ -139,7 +139,7 @@ def peak_of_a_test(csv: Path, tiny: Tiny) -> tuple[int | None, int]:
 def test_memory_does_not_grow_with_the_windows(
     tiny: Tiny, write_csv: WriteCsv, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conformal, "MOST_BYTES", 2 * MEGABYTE)
+    monkeypatch.setattr(coverage, "MOST_NUMBERS", MEGABYTE // 2)
     # What a batch takes in the network is the network's, and there are three pictures whatever comes.
     monkeypatch.setattr(Predictor, "forecast", lambda _, x: x[:, -1:].repeat(1, STEPS, 1))
     monkeypatch.setattr("exp.evaluation.plot_forecast", lambda *_: None)

@@ -128,20 +128,22 @@ def test_several_intervals_have_a_row_each_and_none_can_be_wanted(forecaster: Fo
     assert len(none) == 24
 
 
-def test_half_widths_are_those_of_the_validation_windows(forecaster: Forecaster, checkpoint: Path) -> None:
-    """By hand: the errors of all validation windows, per step and column, in the units of the table."""
+def test_bounds_are_those_of_the_errors_in_validation_and_test(forecaster: Forecaster, checkpoint: Path) -> None:
+    """By hand: the errors of all windows after training, per step and column, over the scale of each window."""
     table = hourly_table()
-    errors = np.stack([
-        np.abs(
-            forecaster.predict(table.iloc[origin - 24 : origin])["forecast"].to_numpy().reshape(3, 8).T
-            - table[["c0", "c1", "OT"]].to_numpy()[origin : origin + 8]
-        )
-        for origin in range(280, 313)
-    ])  # fmt: skip
-    rank = int(np.ceil(34 * 0.9))
+    values = (table[["c0", "c1", "OT"]].to_numpy() - forecaster.series.mean) / forecaster.series.scale
+    origins, errors = range(280, 393), []
+    for origin in origins:
+        forecast = forecaster.predict(table.iloc[origin - 24 : origin])["forecast"].to_numpy().reshape(3, 8).T
+        errors.append(values[origin : origin + 8] - (forecast - forecaster.series.mean) / forecaster.series.scale)
+    variances = np.stack([values[origin - 24 : origin].var(axis=0) for origin in origins])
+    floor = 0.1 * variances[:40].mean(axis=0)  # before the test
+    paths = np.sort(np.stack(errors) / np.sqrt(variances + floor)[:, None], axis=0)
+    unit = np.sqrt(values[-24:].var(axis=0) + floor) * forecaster.series.scale
     future = forecaster.predict(table)
-    half = ((future["upper"] - future["lower"]) / 2).to_numpy().reshape(3, 8).T
-    np.testing.assert_allclose(half, np.sort(errors, axis=0)[rank - 1], rtol=1e-4)
+    for bound, rank, side in (("lower", 5, np.minimum), ("upper", 109, np.maximum)):
+        offset = (future[bound] - future["forecast"]).to_numpy().reshape(3, 8).T
+        np.testing.assert_allclose(offset, side(paths[rank - 1], 0) * unit, rtol=1e-4, atol=1e-6)
 
 
 def test_longer_forecasts_are_rolled_on_their_own_output(
@@ -178,7 +180,6 @@ def test_longer_forecasts_are_rolled_on_their_own_output(
         (lambda t: t.set_index(["date", "c0"]), {}, r"several levels"),
         (lambda t: t, {"predict_len": True}, r"predict_len True"),
         (lambda t: t, {"predict_len": 10**7}, r"beyond the year 2262"),
-        (lambda t: t, {"interval": 0.955}, r"the nearest intervals"),
         (lambda t: t.assign(date=t["date"].iloc[0]), {}, r"is a duplicate"),
     ],
 )  # fmt: skip
@@ -283,7 +284,7 @@ def test_a_bug_inside_a_model_ends_with_its_traceback(
 def test_intervals_of_another_size_are_refused(checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     shutil.copytree(checkpoint, folder)
-    content = {"levels": np.array([0.9]), "half_widths": np.ones((1, 9, 3)), "windows": np.array([5])}
+    content = {"paths": np.ones((5, 9, 3), np.float32), "floor": np.ones(3), "windows": np.array([5])}
     save_file(content, folder / "intervals.safetensors")
     with pytest.raises(UserError, match=r"intervals\.safetensors"):
         Forecaster.load(folder)

@@ -1,6 +1,5 @@
-"""Test conformal intervals: ranks by hand, coverage on exchangeable data, too few windows."""
+"""Test conformal intervals: ranks by hand, two sides, sums of paths, too few windows, damaged files."""
 
-import json
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -10,132 +9,134 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from utils import conformal
-from utils.conformal import INTERVALS, Coverage, Intervals, Residuals, check_levels
+from utils.conformal import INTERVALS, Intervals, check_levels, few_windows
 from utils.errors import UserError
-from utils.results import coverage_lines
 
 
-def intervals_of(errors: np.ndarray, *levels: float) -> Intervals:
-    """Intervals from errors (n, H, C) of forecasts that are all zero."""
-    residuals = Residuals(*errors.shape)
-    for part in torch.from_numpy(errors).tensor_split(3):
-        residuals.add(torch.zeros_like(part), part)
-    return residuals.intervals(levels)
+def intervals_of(errors: np.ndarray) -> Intervals:
+    """Intervals from error paths (n, H, C)."""
+    return Intervals(errors.astype(np.float32), np.ones(errors.shape[2]), len(errors))
 
 
-@pytest.mark.parametrize("count", [1, 9, 10, 19, 99, 100, 1000])
-@pytest.mark.parametrize("level", [0.01, 0.1, 0.5, 0.7, 0.9, 0.95, 0.99])
-def test_the_half_width_is_the_error_of_the_corrected_rank(count: int, level: float) -> None:
-    errors = np.random.default_rng(0).permutation(count).reshape(count, 1, 1) + 1.0
-    rank = -(-(count + 1) * Fraction(str(level)) // 1)  # errors are their own ranks
-    expected = float(rank) if rank <= count else np.nan
-    np.testing.assert_array_equal(intervals_of(errors, level).at([level])[level], [[expected]])
+def shuffled(*errors: float) -> np.ndarray:
+    """Errors of one step and column in a random order."""
+    return np.random.default_rng(0).permutation(errors).reshape(-1, 1, 1)
 
 
-def test_steps_and_columns_have_intervals_of_their_own_whatever_the_sign() -> None:
-    errors = np.linspace(-1, 1, 201)[:, None, None] * np.array([[1.0, 10.0], [2.0, 20.0]])
-    half_widths = intervals_of(errors, 0.9).at([0.9])
-    np.testing.assert_allclose(half_widths[0.9], 0.91 * np.array([[1.0, 10.0], [2.0, 20.0]]), rtol=1e-5)
+@pytest.mark.parametrize("count", [19, 39, 99, 100, 1000])
+@pytest.mark.parametrize("level", ["0.01", "0.1", "0.5", "0.7", "0.9"])
+def test_the_bounds_are_the_errors_of_the_corrected_ranks(count: int, level: str) -> None:
+    lower, upper = intervals_of(shuffled(*range(1, count + 1))).bounds(float(level))
+    rank = -(-(count + 1) * (1 + Fraction(level)) / 2 // 1)  # errors are their own ranks
+    assert upper.item() == float(rank)
+    assert lower.item() == 0  # all errors are positive: the forecast itself stays inside
 
 
-def test_filled_targets_count_neither_in_calibration_nor_in_coverage() -> None:
-    errors = torch.full((40, 1, 1), 1.0)
-    errors[::2] = 100.0
-    known = errors < 50
-    residuals = Residuals(40, 1, 1)
-    residuals.add(torch.zeros_like(errors), errors, known)
-    intervals = residuals.intervals([0.9])
-    assert intervals.at([0.9])[0.9].item() == 1.0
-    assert np.isnan(intervals.at([0.99])[0.99]).all()  # 20 windows count, not 40
-    coverage = Coverage(intervals.at([0.9]))
-    coverage.add(torch.zeros_like(errors), errors, known)
-    assert coverage.report(["a"], np.ones(1))["0.9"]["coverage"] == 1.0
+def test_lower_and_upper_side_have_widths_of_their_own() -> None:
+    lower, upper = intervals_of(shuffled(*np.arange(-10, 0), *(10 * np.arange(0, 30)))).bounds(0.9)
+    assert (lower.item(), upper.item()) == (-9.0, 280.0)  # the 2nd and the 39th of 40
 
 
-@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95])
-def test_on_exchangeable_errors_the_coverage_is_the_nominal_one(level: float) -> None:
-    random = np.random.default_rng(1)
-    draw = lambda: random.standard_t(3, size=(1500, 8, 4)) * np.array([0.1, 1.0, 5.0, 100.0])  # noqa: E731
-    coverage = Coverage(intervals_of(draw(), level).at([level]))
-    errors = torch.from_numpy(draw())
-    coverage.add(torch.zeros_like(errors), errors)
-    report = coverage.report(list("abcd"), np.ones(4))[f"{level:g}"]
-    assert report["coverage"] == pytest.approx(level, abs=0.01)
-    for figures in report["per_channel"].values():
-        assert figures["coverage"] == pytest.approx(level, abs=0.02)
+def test_steps_and_columns_have_bounds_of_their_own() -> None:
+    scale = np.array([[1.0, 10.0], [2.0, 20.0]])
+    lower, upper = intervals_of(np.linspace(-1, 1, 199)[:, None, None] * scale).bounds(0.9)
+    np.testing.assert_allclose(upper, 0.9090909 * scale, rtol=1e-5)
+    np.testing.assert_allclose(lower, -upper, rtol=1e-5)
 
 
-def test_few_windows_leave_the_high_levels_without_an_interval() -> None:
-    coverage = Coverage(intervals_of(np.ones((5, 2, 1)), 0.5, 0.9).at([0.5, 0.9]))
-    coverage.add(torch.zeros(3, 2, 1), torch.ones(3, 2, 1))
-    report = coverage.report(["a"], np.array([10.0]))
-    assert (report["0.5"]["coverage"], report["0.5"]["width"], report["0.5"]["shown"]) == (1.0, 2.0, 1.0)
-    assert (report["0.9"]["coverage"], report["0.9"]["width"], report["0.9"]["shown"]) == (None, None, 0.0)
-    assert report["0.5"]["per_channel"]["a"]["width"] == 20.0
-    json.dumps(report, allow_nan=False)
-    assert "none" in [*coverage_lines(report)][-2]
+def test_windows_too_few_for_two_sides_have_the_same_width_on_both() -> None:
+    lower, upper = intervals_of(shuffled(*range(-4, 6))).bounds(0.9)  # 10: absolute errors 0 to 5, the 10th of 11
+    assert (lower.item(), upper.item()) == (-5.0, 5.0)
+    assert np.isnan(intervals_of(shuffled(*range(8))).bounds(0.9)).all()
 
 
-def test_memory_bounds_the_windows_kept_and_they_are_evenly_spaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conformal, "MOST_BYTES", 4 * 100)
-    residuals = Residuals(331, 1, 1)
-    for part in torch.arange(331.0)[:, None, None].tensor_split(7):
-        residuals.add(torch.zeros_like(part), part)
-    intervals = residuals.intervals([0.5])
-    assert residuals.every == 4
-    assert intervals.windows == 83
-    assert intervals.at([0.5])[0.5].item() == 4 * 41
+def test_a_note_says_where_windows_are_too_few() -> None:
+    errors = np.ones((9, 2, 1))
+    errors[:5, 0] = np.nan
+    intervals = intervals_of(errors)
+    assert "9 windows are too few for a 90 % interval at 50% of the steps" in few_windows(
+        intervals, 0.9, intervals.bounds(0.9)
+    )
+    assert few_windows(intervals, 0.5, intervals.bounds(0.5)) == ""
 
 
-def test_a_wide_series_keeps_a_coarser_choice_of_levels_and_those_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conformal, "MOST_THRESHOLDS", 99)
-    assert len(intervals_of(np.ones((200, 1, 1)), 0.9).levels) == 99
-    wide = intervals_of(np.ones((200, 2, 1)), 0.875)
-    assert wide.levels == tuple(sorted({*conformal.COARSE, 0.875}))
+def test_unknown_truth_does_not_count() -> None:
+    errors = np.ones((40, 1, 1))
+    errors[::2] = np.nan
+    intervals = intervals_of(errors)
+    assert intervals.bounds(0.9)[1].item() == 1.0
+    assert np.isnan(intervals.bounds(0.99)[1]).all()  # 20 windows count, not 40
+
+
+def test_a_quantile_has_its_share_of_the_errors_below() -> None:
+    intervals = intervals_of(shuffled(*range(1, 100)))
+    assert [intervals.quantile(share).item() for share in (0.1, 0.5, 0.9)] == [10.0, 50.0, 90.0]
+    assert np.isnan(intervals.quantile(0.001)).all()
+
+
+def test_the_scale_of_a_window_is_its_deviation_over_a_floor() -> None:
+    x = np.array([[[3.0], [3.0]], [[-1.0], [7.0]]])
+    np.testing.assert_allclose(Intervals(np.ones((1, 1, 1)), np.array([9.0]), 1).scale(x), [[3.0], [5.0]])
+
+
+def test_sums_have_the_intervals_of_summed_paths_not_of_added_bounds() -> None:
+    random = np.random.default_rng(0)
+    errors = random.normal(size=(999, 4, 2))
+    scale, groups = np.array([1.0, 10.0]), np.array([[1.0, 1.0, 0, 0], [0, 0, 1.0, 1.0]])
+    of_time = intervals_of(errors).summed(groups, scale, columns=False)
+    expected = np.sort(errors[:, 2:].sum(1) * scale, axis=0)
+    np.testing.assert_allclose(of_time.bounds(0.9)[1][1], expected[949], rtol=1e-5)
+    of_all = intervals_of(errors).summed(groups, scale, columns=True)
+    assert of_all.bounds(0.9)[1].shape == (2, 1)
+    assert of_all.bounds(0.9)[1][0, 0] < 0.8 * intervals_of(errors).bounds(0.9)[1][:2].sum(0) @ scale
+
+
+def test_an_adapted_level_leaves_out_its_own_share() -> None:
+    errors = intervals_of(shuffled(*range(-50, 49))).paths
+    adapted = Intervals(errors, np.ones(1), 99, {0.9: np.array([0.5])})
+    assert adapted.bounds(0.9) == intervals_of(errors).bounds(0.5)
+    assert adapted.bounds(0.8) == intervals_of(errors).bounds(0.8)
 
 
 def test_intervals_survive_a_file_bit_by_bit(tmp_path: Path) -> None:
-    intervals = intervals_of(np.random.default_rng(0).normal(size=(30, 4, 2)), 0.875)
+    errors = np.random.default_rng(0).normal(size=(30, 4, 2)).astype(np.float32)
+    intervals = Intervals(errors, np.array([0.5, 2.0]), 90, {0.875: np.array([0.1, 0.2])})
     intervals.save(tmp_path)
     loaded = Intervals.load(tmp_path, (4, 2))
-    assert (loaded.levels, loaded.windows) == (intervals.levels, 30)
-    np.testing.assert_array_equal(loaded.half_widths, intervals.half_widths)
+    assert loaded.windows == 90 and list(loaded.missed) == [0.875]
+    for name in ("paths", "floor"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(intervals, name))
+    np.testing.assert_array_equal(loaded.missed[0.875], [0.1, 0.2])
 
 
 def test_a_folder_without_intervals_has_none(tmp_path: Path) -> None:
     assert Intervals.load(tmp_path, (4, 2)) is None
 
 
-def test_a_level_that_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(UserError, match=r"--interval 0.875: the nearest .* are 0.8[78] and 0.8[78]; choose one"):
-        intervals_of(np.ones((9, 1, 1))).at([0.5, 0.875])
-
-
-SOUND = {"levels": torch.tensor([0.5, 0.9]).double(), "half_widths": torch.ones(2, 4, 2), "windows": torch.tensor([5])}
+SOUND = {"paths": torch.ones(5, 4, 2), "floor": torch.ones(2).double(), "windows": torch.tensor([5])}
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"levels": None},
+        {"paths": None},
         {"more": torch.ones(1)},
-        {"half_widths": torch.ones(2, 4, 3)},
-        {"half_widths": -torch.ones(2, 4, 2)},
-        {"half_widths": torch.full((2, 4, 2), torch.inf)},
-        {"half_widths": torch.ones(2, 4, 2).to(torch.float8_e4m3fn)},
-        {"half_widths": torch.ones(2, 4, 2).to(torch.bfloat16)},
-        {"levels": torch.tensor([50.0, 90.0]).double()},
-        {"levels": torch.tensor([0.9, 0.5]).double()},
-        {"levels": torch.tensor([0.5, 0.5]).double()},
-        {"levels": torch.tensor([0.5, torch.nan]).double()},
-        {"levels": torch.tensor([[0.5, 0.9]]).double()},
-        {"levels": torch.tensor([0, 1])},
+        {"paths": torch.ones(5, 4, 3)},
+        {"paths": torch.ones(0, 4, 2)},
+        {"paths": torch.ones(4, 2)},
+        {"paths": torch.full((5, 4, 2), torch.inf)},
+        {"paths": torch.ones(5, 4, 2).to(torch.float8_e4m3fn)},
+        {"paths": torch.ones(5, 4, 2).to(torch.bfloat16)},
+        {"paths": torch.ones(1_000_000, 4, 2)},
+        {"floor": torch.zeros(2).double()},
+        {"floor": torch.ones(3).double()},
+        {"floor": torch.tensor([1.0, torch.nan]).double()},
         {"windows": torch.tensor([5, 6])},
-        {"windows": torch.tensor([-5])},
         {"windows": torch.tensor([torch.nan])},
-        {"levels": torch.linspace(0.001, 0.999, 500_000).double(), "half_widths": torch.ones(500_000, 4, 2)},
-        {"levels": torch.zeros(0).double(), "half_widths": torch.ones(0, 4, 2)},
+        {"missed_90": torch.ones(2).double()},
+        {"missed_0.9": torch.ones(3).double()},
+        {"missed_0.9": torch.ones(2)},
+        {"missed_x": torch.ones(2).double()},
     ],
     ids=lambda change: "-".join(change),
 )
@@ -169,21 +170,3 @@ def test_levels_are_read_in_order_and_once() -> None:
 def test_what_is_no_level_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="--interval"):
         check_levels(["0.5", text])
-
-
-def test_the_table_shows_nominal_and_measured_side_by_side() -> None:
-    coverage = Coverage({0.5: np.array([[1.0, 1.0]]), 0.9: np.array([[2.0, 3.0]])})
-    coverage.add(torch.zeros(2, 1, 2), torch.tensor([[[0.5, 5.0]], [[2.0, 3.0]]]))
-    lines = [*coverage_lines(coverage.report(["a", "revenue"], np.array([1.0, 1000.0])))]
-    assert lines[1].split() == ["nominal", "0.5", "nominal", "0.9"]
-    assert lines[3].split() == ["all", "(standardised)", "0.250", "2", "0.750", "5"]
-    assert lines[4].split() == ["a", "0.500", "2", "1.000", "4"]
-    assert lines[5].split() == ["revenue", "0.000", "2000", "0.500", "6000"]
-    assert len({len(line) for line in lines[1:-1]}) == 1
-
-
-def test_the_table_of_intervals_counts_the_columns_that_it_does_not_show() -> None:
-    report = Coverage({0.9: np.ones((1, 23))})
-    report.add(torch.zeros(1, 1, 23), torch.zeros(1, 1, 23))
-    *_, last, _ = coverage_lines(report.report([f"c{i}" for i in range(23)], np.ones(23)))
-    assert last == "  … and 2 more channels in metrics.json"

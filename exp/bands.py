@@ -1,0 +1,192 @@
+"""Bound a forecast: intervals and quantiles around it, limits that no value passes, sums with intervals of their own.
+
+Shapes: N series, H steps, C columns; … is nothing for one series and N for many.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from data_provider.reading import listing
+from exp.options import AUTO, NONE, RuntimeOptions
+from utils.conformal import Intervals
+from utils.errors import UserError
+
+PERIODS = {"day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
+SUM = "sum"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a forecast is to show beside its values.
+
+    Attributes:
+        levels: nominal coverages of intervals.
+        quantiles: shares of the future that are to lie below a value.
+        minimum: least value: a number, ``none``, or ``auto`` for 0 where a column was never negative.
+        maximum: largest value, or ``none``.
+        aggregate: sums to form: over columns (``sum``), over time (one of ``PERIODS``), or both.
+    """
+
+    levels: tuple[float, ...] = ()
+    quantiles: tuple[float, ...] = ()
+    minimum: str = AUTO
+    maximum: str = NONE
+    aggregate: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, runtime: RuntimeOptions) -> "Wanted":
+        """Return what the flags of a run ask for."""
+        sums = tuple(runtime.aggregate.split(",")) if runtime.aggregate else ()
+        return cls(runtime.levels, runtime.shares, runtime.minimum, runtime.maximum, sums)
+
+    def limits(self, lowest: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return the least value (…, C) of columns whose lowest value so far is known, and the largest."""
+        if self.minimum == AUTO:
+            least = np.where(lowest >= 0, 0.0, -np.inf)
+        else:
+            least = np.full(lowest.shape, -np.inf if self.minimum == NONE else float(self.minimum))
+        return least, np.inf if self.maximum == NONE else float(self.maximum)
+
+
+class Bounded(NamedTuple):
+    """A forecast with what lies around it, all (…, H, C) in the units of the data, NaN where there is none.
+
+    Attributes:
+        bands: lower and upper bound by level.
+        quantiles: value by share.
+    """
+
+    values: np.ndarray
+    bands: dict[float, tuple[np.ndarray, np.ndarray]]
+    quantiles: dict[float, np.ndarray]
+    notes: tuple[str, ...] = ()
+
+
+def bounded(
+    values: np.ndarray,
+    unit: np.ndarray,
+    intervals: Intervals | None,
+    wanted: Wanted,
+    lowest: np.ndarray,
+    columns: Sequence[str],
+) -> Bounded:
+    """Return a forecast (…, H, C) with its intervals and quantiles, all within its limits.
+
+    Args:
+        unit: (…, C), the scale of the last window in the units of the data.
+        lowest: (…, C), the lowest value of each column so far.
+        columns: C names.
+    """
+    least, most = wanted.limits(lowest)
+    least = least[..., None, :]
+
+    def place(offset: np.ndarray | None) -> np.ndarray:
+        found = np.full(values.shape, np.nan)
+        if offset is not None:
+            steps = min(len(offset), values.shape[-2])
+            found[..., :steps, :] = values[..., :steps, :] + offset[:steps] * unit[..., None, :]
+        return np.clip(found, least, most)
+
+    bands = {}
+    for level in wanted.levels:
+        lower, upper = (None, None) if intervals is None else intervals.bounds(level)
+        bands[level] = place(lower), place(upper)
+    quantiles = {share: place(None if intervals is None else intervals.quantile(share)) for share in wanted.quantiles}
+    kept = np.clip(values, least, most)
+    notes = _notes_on_limits(values, bands, kept, least, wanted, columns)
+    return Bounded(kept, bands, quantiles, tuple(notes))
+
+
+def _notes_on_limits(
+    values: np.ndarray,
+    bands: Mapping[float, tuple[np.ndarray, np.ndarray]],
+    kept: np.ndarray,
+    least: np.ndarray,
+    wanted: Wanted,
+    columns: Sequence[str],
+) -> Iterator[str]:
+    """Yield a note on columns that are kept from negative values because they never had one."""
+    if wanted.minimum != AUTO:
+        return
+    touched = (kept != values) | np.any([lower == least for lower, _ in bands.values()] or [np.zeros(1, bool)], axis=0)
+    touched &= least == 0
+    names = [name for name, one in zip(columns, touched.reshape(-1, len(columns)).any(axis=0), strict=True) if one]
+    if names:
+        yield f"never negative so far, and kept at 0 or above: {listing(names)} (--minimum none leaves them so)"
+
+
+def sums_of(
+    bounded: Bounded,
+    unit: np.ndarray,
+    intervals: Intervals | None,
+    wanted: Wanted,
+    columns: Sequence[str],
+    dates: pd.DatetimeIndex,
+    shown_dates: Sequence[Any],
+    counted: bool,
+) -> pd.DataFrame:
+    """Return sums over columns or time with intervals from the sums of whole error paths.
+
+    Args:
+        bounded: of one series, (H, C).
+        unit: (C,), the scale of the last window in the units of the data.
+        dates: H dates.
+        shown_dates: as they are written, for sums over columns alone.
+        counted: whether the rows are counted, so that they have no dates.
+
+    Returns:
+        A row for each sum: ``date`` or the name of the period, ``column``, ``steps``, ``forecast``, ``lower``,
+        ``upper``, with several intervals also ``level``, and a column for each quantile.
+
+    Raises:
+        UserError: there are no dates to sum over.
+    """
+    period = next((name for name in wanted.aggregate if name != SUM), None)
+    if period and counted:
+        raise UserError(
+            f"--aggregate {period}: the rows are counted and have no dates: name their column (--date_col)."
+        )
+    labels = pd.Index(shown_dates) if period is None else dates.to_period(PERIODS[period]).astype(str)
+    names = pd.unique(labels)
+    groups = np.array([labels == name for name in names], dtype=float)  # (G, H)
+    over_columns = SUM in wanted.aggregate
+    values = groups @ bounded.values  # (G, C)
+    if over_columns:
+        values, columns = values.sum(axis=1, keepdims=True), [SUM]
+    found = None
+    if intervals is not None:
+        steps = intervals.paths.shape[1]
+        found = intervals.summed(_within(groups, steps), unit, over_columns)
+        beyond = groups[:, steps:].any(axis=1)
+        values_or_none = np.where(beyond[:, None], np.nan, values)
+    parts = []
+    for level in wanted.levels or (None,):
+        lower, upper = (None, None) if found is None or level is None else found.bounds(level)
+        for c, column in enumerate(columns):
+            row = {"column": column, "steps": groups.sum(axis=1).astype(int), "forecast": values[:, c]}
+            row |= {
+                name: np.nan if one is None else values_or_none[:, c] + one[:, c]
+                for name, one in (("lower", lower), ("upper", upper))
+            }
+            if len(wanted.levels) > 1:
+                row["level"] = level
+            for share in wanted.quantiles:
+                row[quantile_name(share)] = (
+                    np.nan if found is None else values_or_none[:, c] + found.quantile(share)[:, c]
+                )
+            parts.append(pd.DataFrame({period or "date": names, **row}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _within(groups: np.ndarray, steps: int) -> np.ndarray:
+    """Return groups (G, H) over the steps that error paths have."""
+    return np.pad(groups[:, :steps], ((0, 0), (0, max(0, steps - groups.shape[1]))))
+
+
+def quantile_name(share: float) -> str:
+    """Return the name of a quantile's column."""
+    return f"q{share:g}"
