@@ -132,7 +132,8 @@ class StatisticalConfig(ModelConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if find_spec("statsforecast") is None:
-            raise UserError("AutoETS, AutoTheta and MSTL need the package statsforecast: pip install statsforecast.")
+            remedy = 'python -m pip install "statsforecast>=2.0.3,<2.1"'  # later ones put back pandas
+            raise UserError(f"AutoETS, AutoTheta and MSTL need the package statsforecast: {remedy}.")
 
 
 def check_heads(width: int, heads: int, named: str = "") -> None:
