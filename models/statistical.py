@@ -71,10 +71,11 @@ class WindowFitted(Model):
 
     def describe(self) -> list[str]:
         """Return what it is fitted on, and how."""
-        seasons = ", ".join(map(str, self.seasons)) or "none"
+        listed = ", ".join(map(str, self.seasons))
+        seasons = f"seasons of {listed} steps, where the rows hold {HELD} of them" if listed else "no season"
         return [
             f"fitted on each window and channel anew, on up to {self.lookback:,} rows before its forecast (--history); "
-            f"seasons: {seasons}, as far as the rows hold {HELD} of them; errors and seasons are "
+            f"{seasons}; errors and seasons are "
             f"{'added, or factors where all values are above 0' if self.config.multiplicative else 'added'}"
         ]
 
@@ -125,7 +126,7 @@ def _smoothing(library: ModuleType, factors: bool) -> Any:
 
 def _decomposition(library: ModuleType, seasons: list[int], factors: bool) -> Any:
     """Return exponential smoothing of what STL leaves without the seasons, and the last of each, repeated."""
-    jump = max(1, seasons[0] // KNOTS)
+    jump = max(1, seasons[0] // (KNOTS if len(seasons) == 1 else KNOTS // 2))  # one for all seasons, the slow ones, too
     return library.MSTL(seasons, _smoothing(library, factors), {"trend_jump": jump, "low_pass_jump": jump})
 
 
