@@ -153,8 +153,8 @@ class SeriesWindows(Dataset):
         chosen = torch.as_tensor(indices)
         return self.series.batch(self.which[chosen], self.origins[chosen], self.lookback, self.pred_len)
 
-    def looking_back(self, steps: int, source: str) -> "SeriesWindows":
-        """Return the windows with at least ``steps`` steps of x."""
+    def looking_back(self, steps: int, least: int, source: str) -> "SeriesWindows":
+        """Return the windows with at least ``steps`` steps of x, 0 where their series has not begun."""
         return replace(self, lookback=max(steps, self.lookback))
 
 

@@ -131,15 +131,19 @@ class WindowDataset(Dataset):
         known = None if self.series.known is None else self.series.known[rows]
         return Batch(windows[:, : self.lookback], y, origins, observed, marks=marks, known=known)
 
-    def looking_back(self, steps: int, source: str) -> "WindowDataset":
-        """Return the windows with at least ``steps`` rows of x; raise UserError if the series begins too late."""
+    def looking_back(self, steps: int, least: int, source: str) -> "WindowDataset":
+        """Return the windows with ``steps`` rows of x, or with as many as lie before the first window's forecast.
+
+        Raises:
+            UserError: fewer than ``least`` rows lie there.
+        """
         before = self.first + self.seq_len
-        if before < steps:
+        if before < least:
             raise UserError(
-                f"{source}: the model looks back {steps:,} steps, and {before:,} rows lie before the first forecast: "
+                f"{source}: the model looks back {least:,} steps, and {before:,} rows lie before the first forecast: "
                 "use more data."
             )
-        return replace(self, lookback=max(steps, self.seq_len))
+        return replace(self, lookback=max(min(steps, before), self.seq_len))
 
     def part(self, first: int, last: int) -> "WindowDataset":
         """Return the windows from the one with index ``first`` to before ``last``."""

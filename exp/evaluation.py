@@ -81,7 +81,7 @@ class Predictor:
         Each rank forecasts its rows; rank 0 alone is handed batches and forecasts, whole.
         """
         loader = make_loader(
-            windows.looking_back(self.model.lookback, data.source),
+            windows.looking_back(self.model.lookback, self.model.least_lookback, data.source),
             self.batch_size,
             workers=self.workers,
             pin=self.compute.device.type == "cuda",
@@ -206,7 +206,8 @@ def original_units(values: np.ndarray, data: ForecastData) -> np.ndarray:
 
 def draw_windows(predictor: Predictor, data: ForecastData, pictures: Path, title: str) -> None:
     """Draw the first, the middle and the last test window, in the data's units."""
-    windows = data.windows[Split.TEST].looking_back(predictor.model.lookback, data.source)
+    model = predictor.model
+    windows = data.windows[Split.TEST].looking_back(model.lookback, model.least_lookback, data.source)
     chosen = sorted({0, len(windows) // 2, len(windows) - 1})
     batch = windows.__getitems__(chosen)
     with predictor.evaluating():

@@ -159,8 +159,13 @@ class Forecaster:
 
     @property
     def lookback(self) -> int:
-        """Return how many rows before the first forecast one are needed."""
+        """Return how many rows before the first forecast one are read."""
         return max(self.model.config.seq_len, self.model.lookback)
+
+    @property
+    def least_lookback(self) -> int:
+        """Return how many rows before the first forecast one are needed."""
+        return max(self.model.config.seq_len, self.model.least_lookback)
 
     def reading(self, reading: Reading) -> Reading:
         """Return how a table is to be read for this model, given how it is written."""
@@ -316,10 +321,10 @@ class Forecaster:
                 f"{frame.source} has a row every {frame.frequency}, the model was trained on one every "
                 f"{series.frequency}: bring the table to that step, or train on this one."
             )
-        if len(frame.values) < self.lookback:
+        if len(frame.values) < self.least_lookback:
             raise UserError(
-                f"{frame.source} has {len(frame.values)} rows, the model looks back {self.lookback} (--seq_len in "
-                "training, or a season): give a table that reaches further back."
+                f"{frame.source} has {len(frame.values)} rows, the model looks back {self.least_lookback} (--seq_len "
+                "in training, or a season): give a table that reaches further back."
             )
         check_steps(steps, config.pred_len, series.features)
 

@@ -124,7 +124,9 @@ class ManySeriesForecast(LongTermForecast):
         ends = torch.cat([windows.which.diff().nonzero().flatten(), torch.tensor([len(windows) - 1])])
         chosen = ends[torch.linspace(0, len(ends) - 1, min(DRAWN, len(ends))).round().long()].unique()
         which = windows.which[chosen].numpy()
-        batch = windows.looking_back(predictor.model.lookback, data.source).__getitems__(chosen.tolist())
+        model = predictor.model
+        seen = windows.looking_back(model.lookback, model.least_lookback, data.source)
+        batch = seen.__getitems__(chosen.tolist())
         with predictor.evaluating():
             forecast = predictor.forecast(batch.x, **batch.covariates)[..., data.scored].cpu()
         simple = {key: one(windows.which[chosen], windows.origins[chosen]) for key, one in self._one_simple().items()}

@@ -26,6 +26,9 @@ MODELS = {
     "PAttn": "models.pattn:PAttn",
     "Naive": "models.naive:Naive",
     "SeasonalNaive": "models.naive:SeasonalNaive",
+    "AutoETS": "models.statistical:AutoETS",
+    "AutoTheta": "models.statistical:AutoTheta",
+    "MSTL": "models.statistical:MSTL",
 }
 # Modules of the project that a Config may use and that import nothing heavy.
 LIGHT = ("models.config", "utils.flags", "utils.errors")

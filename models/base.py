@@ -61,6 +61,11 @@ class Model(StorableModel):
         """Return how many of the last steps the model reads: L, or what a model without training needs."""
         return self.config.seq_len
 
+    @property
+    def least_lookback(self) -> int:
+        """Return how many steps the model cannot do without: all that it reads, unless it says otherwise."""
+        return self.lookback
+
     def training_loss(
         self, x: Tensor, y: Tensor, mask: Tensor | None = None, scored: slice = slice(None), **covariates: Tensor
     ) -> Tensor:

@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
 from utils.errors import UserError
-from utils.flags import MODEL_NAME, SHARE, Kind, choice, flag, whole
+from utils.flags import MODEL_NAME, SHARE, SWITCH, Kind, choice, flag, whole
 
 FEATURE_LOSSES = ("l1", "smooth_l1", "mse")
 FORECAST_LOSSES = (*FEATURE_LOSSES, "smape", "mape", "mase")
@@ -34,6 +35,7 @@ class ModelConfig:
 
     Attributes:
         trains: whether there is anything to train.
+        slow: whether a forecast takes so long that a test of every window may take hours.
         seq_len: L, steps the model sees.
         pred_len: H, steps it forecasts.
         channels: C, columns of the series.
@@ -43,6 +45,7 @@ class ModelConfig:
     """
 
     trains: ClassVar[bool] = True
+    slow: ClassVar[bool] = False
     takes_known: ClassVar[bool] = False
 
     seq_len: int
@@ -110,6 +113,27 @@ class BackboneConfig(ModelConfig):
     @property
     def slug(self) -> str:
         return f"{Path(self.llm).name}-{self.llm_init}{self.gpt_layers}"
+
+
+@dataclass(frozen=True)
+class StatisticalConfig(ModelConfig):
+    """What forecasters are built from that are fitted on each window anew, by the optional package statsforecast."""
+
+    trains: ClassVar[bool] = False
+    slow: ClassVar[bool] = True
+
+    history: int | None = flag(
+        None, whole(high=_LARGEST), "rows before each forecast to fit on; if left out, it follows from the season"
+    )
+    multiplicative: int = flag(
+        0, SWITCH, "1: errors and seasons may be factors where a series is above 0; for data in their units (m3, m4)"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if find_spec("statsforecast") is None:
+            remedy = 'python -m pip install "statsforecast>=2.0.3,<2.1"'  # later ones put back pandas
+            raise UserError(f"AutoETS, AutoTheta and MSTL need the package statsforecast: {remedy}.")
 
 
 def check_heads(width: int, heads: int, named: str = "") -> None:

@@ -59,6 +59,17 @@ def test_a_batch_equals_windows_sliced_one_by_one(series: Series, split: Split, 
         np.testing.assert_array_equal(batch.y[i], y.astype(np.float32))
 
 
+@pytest.mark.parametrize(("steps", "rows"), [(4, 8), (30, 30), (70, 70), (500, 70)])
+def test_windows_look_back_as_far_as_there_are_rows_before_the_first_forecast(
+    series: Series, steps: int, rows: int
+) -> None:
+    dataset = windows(series, Split.VAL).looking_back(steps, 1, "f.csv")
+    batch = dataset.__getitems__([0])
+    np.testing.assert_array_equal(batch.x[0], series.values[70 - rows : 70].astype(np.float32))
+    with pytest.raises(UserError, match="looks back 71 steps, and 70 rows lie before the first forecast"):
+        dataset.looking_back(steps, 71, "f.csv")
+
+
 @pytest.mark.parametrize(("seq_len", "pred_len"), LENGTHS)
 def test_targets_fill_their_split_and_no_other(series: Series, seq_len: int, pred_len: int) -> None:
     rows = {split: target_rows(windows(series, split, seq_len, pred_len)) for split in Split}

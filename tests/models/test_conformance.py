@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,18 @@ def build(tiny_gpt2: Path, tiny_words: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)  # where principal words are kept
 
     def build(name: str, seq_len: int = 24, pred_len: int = 6, channels: int = 3, **flags: object) -> Model:
+        need_package(name)
         kind, flags = models.find_model(model_in(name)), {**small(name, tiny_gpt2, tiny_words), **flags}
         torch.manual_seed(0)
         return kind.build(kind.Config(seq_len, pred_len, channels, SEASON, **flags))
 
     return build
+
+
+def need_package(name: str) -> None:
+    """Skip a model that stands on a package which is not installed."""
+    if models.MODELS[model_in(name)].startswith("models.statistical:"):
+        pytest.importorskip("statsforecast", reason="statsforecast is not installed")
 
 
 def windows(model: Model, batch: int = 5) -> Tensor:
@@ -170,6 +178,7 @@ def run_of(tmp_path_factory: pytest.TempPathFactory, tiny_gpt2: Path, tiny_words
 
     @functools.cache
     def run_of(name: str) -> Run:
+        need_package(name)
         flags = {
             "model": model_in(name), "data_path": folder / "own.csv", "seq_len": 24, "pred_len": 6, "train_epochs": 2,
             "batch_size": 64, "device": "cpu", "log": "none", **small(name, tiny_gpt2, tiny_words),
@@ -235,6 +244,8 @@ def reloaded(
     """Forecasts of every tested checkpoint by name, from a process of its own."""
     tests = (item for item in request.session.items if "reloaded" in item.fixturenames)
     names = [test.callspec.params["name"] for test in tests]
+    if find_spec("statsforecast") is None:
+        names = [name for name in names if not models.MODELS[model_in(name)].startswith("models.statistical:")]
     folder = tmp_path_factory.mktemp("reloaded")
     call(folder, forecast_all, {name: run_of(name).checkpoint for name in names}, folder / "forecasts.pt")
     return torch.load(folder / "forecasts.pt")
