@@ -5,12 +5,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 from data_provider.datasets import find_dataset
 from exp.config import MOST_SEED, RunConfig
-from exp.experiments import TASKS
+from exp.experiments import TASKS, experiment_of
 from exp.flags import lines_of_idle_flags, parse
 from exp.options import Command, RuntimeOptions, check_steps
 from utils.command import is_main_process, processes, run_command, typed
@@ -117,15 +116,7 @@ def _use_trained(folder: Path, config: RunConfig, command: Command) -> Records:
     if command.do_predict and not command.dry_run:
         _forecast_future(folder, config, command.refit != 0)
         return []
-    return _experiment(config).test_stored(folder, command.dry_run)
-
-
-def _experiment(config: RunConfig) -> Any:
-    task = TASKS[config.task_name]
-    place = task.mixed if config.sets else task.zero_shot if config.targets else task.experiment
-    if config.holds_many:
-        place = task.many
-    return resolve_name(place)(config)
+    return experiment_of(config).test_stored(folder, command.dry_run)
 
 
 def _forecast_future(folder: Path, config: RunConfig, refit: bool) -> None:
@@ -145,7 +136,7 @@ def _train_and_test(config: RunConfig, command: Command) -> Records:
     if not command.dry_run and is_main_process():
         clear_after_kill(config.checkpoint, config.results, config.pictures)
     if command.dry_run or command.overwrite:
-        return _experiment(config).train_and_test(command.dry_run, command.overwrite)
+        return experiment_of(config).train_and_test(command.dry_run, command.overwrite)
     if records := finished(config):
         logger.info("%s is finished; --overwrite repeats it", config.setting)
         for path, record in records.items():
@@ -156,8 +147,8 @@ def _train_and_test(config: RunConfig, command: Command) -> Records:
         logger.info("%s is trained; --overwrite repeats it", config.setting)
         if is_main_process():
             clear_state(config.checkpoint)  # left by a kill just after the training's end
-        return _experiment(config).test_stored(config.checkpoint)
-    return _experiment(config).train_and_test()
+        return experiment_of(config).test_stored(config.checkpoint)
+    return experiment_of(config).train_and_test()
 
 
 def _say_over_seeds(records: Sequence[Mapping[str, Any]], summary_file: Path) -> None:

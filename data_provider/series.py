@@ -157,6 +157,11 @@ class SeriesWindows(Dataset):
         """Return the windows with at least ``steps`` steps of x, 0 where their series has not begun."""
         return replace(self, lookback=max(steps, self.lookback))
 
+    def thinned(self, most: int) -> "SeriesWindows":
+        """Return at most so many of the windows, evenly spaced."""
+        every = max(1, -(-len(self) // most))
+        return replace(self, which=self.which[::every], origins=self.origins[::every])
+
 
 def last_windows(series: FlatSeries, seq_len: int, before_end: int) -> Tensor:
     """Return the ``seq_len`` values that end ``before_end`` before each series' end, (N, L, C); 0 before short ones."""

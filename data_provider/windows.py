@@ -114,13 +114,14 @@ class WindowDataset(Dataset):
     pred_len: int
     lookback: int  # rows of x
     trains: bool = False  # on windows without extreme values, also in y
+    every: int = 1  # of so many windows in a row one is taken
 
     def __len__(self) -> int:
-        return max(0, self.last - self.first - self.seq_len - self.pred_len + 1)
+        return max(0, -(-(self.last - self.first - self.seq_len - self.pred_len + 1) // self.every))
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         """Gather a whole batch at once."""
-        origins = torch.as_tensor(indices) + (self.first + self.seq_len)
+        origins = torch.as_tensor(indices) * self.every + (self.first + self.seq_len)
         rows = origins[:, None] + torch.arange(-self.lookback, self.pred_len)  # (B, L + H)
         windows = self.series.tensor[rows]  # (B, L + H, C)
         y = windows[:, self.lookback :]
@@ -147,12 +148,17 @@ class WindowDataset(Dataset):
 
     def part(self, first: int, last: int) -> "WindowDataset":
         """Return the windows from the one with index ``first`` to before ``last``."""
-        start = self.first + first
-        return replace(self, first=start, last=start + last - first + self.seq_len + self.pred_len - 1)
+        start = self.first + first * self.every
+        rows = (last - first - 1) * self.every + self.seq_len + self.pred_len
+        return replace(self, first=start, last=start + rows)
+
+    def thinned(self, most: int) -> "WindowDataset":
+        """Return at most so many of the windows, evenly spaced."""
+        return replace(self, every=self.every * max(1, -(-len(self) // most)))
 
     def window(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return a window in float64: x (L, C) and y (H, C)."""
-        origin = self.first + index + self.seq_len
+        origin = self.first + index * self.every + self.seq_len
         return self.series.values[origin - self.seq_len : origin], self.series.values[origin : origin + self.pred_len]
 
 

@@ -19,7 +19,7 @@ from data_provider.datasets import DATASETS, config_place
 from exp.experiments import TASKS
 from exp.options import RuntimeOptions, TrainingOptions
 from exp.targets import name_of_file, names_of_sets, target_configs, with_targets
-from models import MODELS, find_config, find_model
+from models import CHOICES, MODELS, find_config, find_model
 from models.config import FEATURE_LOSSES, SIZES, ModelConfig
 from utils.errors import UserError
 from utils.flags import TEXT, flag, flags_of, from_json, given_for, row_of, whole
@@ -37,7 +37,7 @@ class RunConfig:
     """One run: one model, one data set, one seed."""
 
     task_name: str = flag("long_term_forecast", row_of(TASKS), f"the task: {', '.join(TASKS)}")
-    model: str = flag("CALF", row_of(MODELS), f"the forecaster: {', '.join(MODELS)}")
+    model: str = flag("CALF", row_of(MODELS | CHOICES), f"the forecaster: {', '.join(MODELS | CHOICES)}")
     model_id: str | None = flag(None, TEXT, "first part of the run's name, in place of the data set's", training=True)
     des: str = flag("test", TEXT, "description, part of the run's name", training=True)
     seed: int = flag(2021, whole(0, MOST_SEED), "seed of the (first) run")
@@ -60,6 +60,10 @@ class RunConfig:
             raise UserError(
                 f"--zero_shot 1 is for one series, and --id_col {self.data.id_col} tells several apart: a network for "
                 "many series takes others with --is_training 0 --load CHECKPOINT --data_path FILE."
+            )
+        if find_config(self.model).chooses and (self.task_name != "long_term_forecast" or "," in self.data.data):
+            raise UserError(
+                f"--model {self.model} chooses for one file: it goes neither with M4 nor with several sets."
             )
         foreign = {loss: name for name, other in TASKS.items() for loss in other.losses if loss not in task.losses}
         for name, loss in self.network.items():
@@ -169,9 +173,14 @@ class RunConfig:
         return "none" if unread else self.runtime.shuffle_input
 
     @property
+    def part(self) -> str:
+        """Return where a run, or a part of one, lies below the folders of checkpoints and results."""
+        return self.runtime.part_of or self.setting
+
+    @property
     def results(self) -> Path:
-        """Return the folder of its figures: of a refit, one within that of the run."""
-        return refit_folder(RESULTS / self.runtime.refit_of) if self.is_refit else RESULTS / self.setting
+        """Return the folder of its figures."""
+        return RESULTS / self.part
 
     @property
     def summary_file(self) -> Path:
@@ -185,21 +194,20 @@ class RunConfig:
 
     @property
     def checkpoint(self) -> Path:
-        """Return the folder that it saves to: of a refit, one within that of the run."""
-        folder = Path(self.runtime.checkpoints)
-        return refit_folder(folder / self.runtime.refit_of) if self.is_refit else folder / self.setting
+        """Return the folder that it saves to."""
+        return Path(self.runtime.checkpoints) / self.part
 
     @property
     def is_refit(self) -> bool:
         """Return whether a model is trained on all rows, with nothing left to validate or test it on."""
-        return self.runtime.refit_of is not None
+        return self.runtime.all_rows
 
     def for_refit(self, epochs: int) -> "RunConfig":
         """Return the configuration that trains this run's model once more, for as many epochs, on all rows."""
         return replace(
             self,
             training=replace(self.training, train_epochs=epochs, patience=epochs),
-            runtime=replace(self.runtime, refit_of=self.setting, resume="auto"),
+            runtime=replace(self.runtime, part_of=f"{self.part}/{REFIT}", all_rows=True, resume="auto"),
         )
 
     @cached_property

@@ -1,6 +1,8 @@
 """List the tasks by their name on the command line: a new one is a file with its experiment, and one more row."""
 
 from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import Any
 
 from exp.options import OF_A_FORECAST
 
@@ -30,6 +32,18 @@ class Task:
     one_series: bool = False
     losses: tuple[str, ...] = ()
     unread: frozenset[str] = frozenset()
+
+
+def experiment_of(config: Any) -> Any:
+    """Return the experiment that runs a configuration: by its task, its data and its model."""
+    task = TASKS[config.task_name]
+    place = task.mixed if config.sets else task.zero_shot if config.targets else task.experiment
+    if config.holds_many:
+        place = task.many
+    experiment = resolve_name(place)
+    if config.model_config.chooses:
+        experiment = resolve_name("exp.auto:choosing")(experiment)
+    return experiment(config)
 
 
 TASKS = {

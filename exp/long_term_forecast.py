@@ -33,6 +33,7 @@ from utils.results import RECORD, comparison, coverage_lines, save_metrics, save
 
 logger = logging.getLogger(__name__)
 
+FEWEST_OF_A_SLOW_MODEL, FITS_OF_A_SLOW_MODEL = 20, 400  # windows, and series of windows, of a split that are scored
 FEWEST_APART = 40  # validation windows, from which on the epoch and the intervals have windows of their own
 
 
@@ -92,6 +93,24 @@ class LongTermForecast(Experiment):
         for batch, forecast in self.predictor(len(self.data.columns)).batches(self.data, windows, "validation"):
             sums.add(forecast, batch.y[..., self.data.scored], scored_targets(batch, self.data))
         return sums.mse if self.compute.is_main_process else math.nan
+
+    def _place(self) -> None:
+        super()._place()
+        if self.model.config.slow or any(member.config.slow for member in getattr(self.model, "members", ())):
+            self._thin()
+
+    def _thin(self) -> None:
+        """Score a model whose forecasts take long on some of the windows, evenly spaced."""
+        most = max(FEWEST_OF_A_SLOW_MODEL, FITS_OF_A_SLOW_MODEL // len(self.data.scored_columns))
+        windows = {split: windows.thinned(most) for split, windows in self.data.windows.items() if len(windows)}
+        for split in windows.keys() - {Split.TRAIN}:
+            if len(windows[split]) < len(self.data.windows[split]):
+                logger.info(
+                    "  note: a forecast of %s takes long: %d of the %d windows of %s are scored, evenly spaced",
+                    self.config.model, len(windows[split]), len(self.data.windows[split]), split.value,
+                )  # fmt: skip
+        kept = {split: windows for split, windows in self.data.windows.items() if split is Split.TRAIN}
+        self.data = replace(self.data, windows=windows | kept)
 
     def validation_parts(self, data: ForecastData) -> tuple[WindowDataset, WindowDataset]:
         """Return the validation windows that choose the epoch, and those that the intervals are calibrated on.

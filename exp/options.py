@@ -109,7 +109,8 @@ class RuntimeOptions:
 
     Attributes:
         loaded_from: name of the checkpoint that is tested on other data than its own.
-        refit_of: name of the run whose model is trained once more, on all rows.
+        part_of: path below the folders of checkpoints and results where a part of a run lies; None for a run.
+        all_rows: train on all rows, with nothing left to validate or test on.
     """
 
     device: str = flag("auto", TEXT, "auto, cpu, cuda or cuda:N")
@@ -164,7 +165,8 @@ class RuntimeOptions:
     target_root_path: str | None = flag(None, PATH, "folder of their files, if not theirs", needs={"zero_shot": (1,)})
     target_data_path: str | None = flag(None, PATH, "their files; needed for custom", needs={"zero_shot": (1,)})
     loaded_from: str | None = None
-    refit_of: str | None = None
+    part_of: str | None = None
+    all_rows: bool = False
 
     @property
     def compile_mode(self) -> str | None:

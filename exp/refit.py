@@ -2,12 +2,11 @@
 
 import logging
 from dataclasses import replace
-from pkgutil import resolve_name
 
 import numpy as np
 
 from exp.config import RunConfig
-from exp.experiments import TASKS
+from exp.experiments import experiment_of
 from exp.trained_series import TrainedSeries
 from models.base import Model
 from models.checkpoint import copy_side_files, read_training
@@ -27,9 +26,8 @@ def refit(config: RunConfig) -> None:
     again = config.for_refit(epochs)
     if not config.model_config.trains:
         return
-    task = TASKS[config.task_name]
     logger.info("\nrefit: %d epoch(s) on all rows, as the test run chose; its figures stay those above", epochs)
-    experiment = resolve_name(task.many if config.holds_many else task.experiment)(again)
+    experiment = experiment_of(again)
     experiment.refit()
     if is_main_process():
         _carry_over(config, again, experiment.model)

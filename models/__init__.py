@@ -30,12 +30,14 @@ MODELS = {
     "AutoTheta": "models.statistical:AutoTheta",
     "MSTL": "models.statistical:MSTL",
 }
+# Ways to choose among them, by the name that stands in their place on the command line.
+CHOICES = {"auto": "models.combination:auto", "ensemble": "models.combination:ensemble"}
 # Modules of the project that a Config may use and that import nothing heavy.
 LIGHT = ("models.config", "utils.flags", "utils.errors")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in MODELS:
+    if name not in MODELS | CHOICES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return find_model(name)
 
@@ -46,9 +48,10 @@ def find_model(name: str) -> "type[Model]":
 
 
 def _place(name: str) -> str:
-    if name not in MODELS:
-        raise UserError(f"--model {shown_path(name[:40])}: no such model; choose one of {', '.join(MODELS)}.")
-    return MODELS[name]
+    places = MODELS | CHOICES
+    if name not in places:
+        raise UserError(f"--model {shown_path(name[:40])}: no such model; choose one of {', '.join(places)}.")
+    return places[name]
 
 
 def find_config(name: str) -> type[ModelConfig]:
@@ -94,9 +97,9 @@ def load(folder: str | Path, merge: bool = False, **options: Any) -> "Model":
     from models.checkpoint import find_checkpoint, read_stored
 
     stored = read_stored(find_checkpoint(folder, **options))
-    if stored.name not in MODELS:
+    if stored.name not in MODELS | CHOICES:
         where, name = shown_path(stored.folder), shown_path(stored.name[:40])
-        raise UserError(f"{where} holds a model {name}, which is not one of {', '.join(MODELS)}.")
+        raise UserError(f"{where} holds a model {name}, which is not one of {', '.join(MODELS | CHOICES)}.")
     return find_model(stored.name).from_stored(stored, merge)
 
 

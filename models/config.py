@@ -35,6 +35,7 @@ class ModelConfig:
 
     Attributes:
         trains: whether there is anything to train.
+        chooses: whether it is trained by choosing among other models.
         slow: whether a forecast takes so long that a test of every window may take hours.
         seq_len: L, steps the model sees.
         pred_len: H, steps it forecasts.
@@ -45,6 +46,7 @@ class ModelConfig:
     """
 
     trains: ClassVar[bool] = True
+    chooses: ClassVar[bool] = False
     slow: ClassVar[bool] = False
     takes_known: ClassVar[bool] = False
 

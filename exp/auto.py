@@ -1,0 +1,337 @@
+"""Choose among forecasters by their error on the validation windows (``--model auto`` and ``--model ensemble``).
+
+Shapes: W validation windows, H pred_len, C scored channels.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+import models
+from data_provider.windows import Split
+from exp.base import Experiment
+from exp.config import RunConfig
+from exp.evaluation import Predictor, scored_targets
+from exp.long_term_forecast import LongTermForecast
+from exp.own_file import RATES, is_own
+from exp.runs import is_trained
+from exp.training import save_training
+from models.base import Model
+from models.combination import MEMBERS, Combination
+from models.seasons import plausible_seasons
+from utils.command import processes
+from utils.errors import UserError
+from utils.files import replacing
+from utils.flags import flags_of
+
+logger = logging.getLogger(__name__)
+
+TABLE = "candidates.csv"
+SIMPLE_FIRST = ("Naive", "SeasonalNaive", "AutoTheta", "AutoETS", "MSTL", "DLinear", "iTransformer", "CALF")
+STATISTICAL = ("AutoTheta", "AutoETS", "MSTL")
+FITS, FEWEST, MOST = 150, 8, 60  # series that slow candidates are fitted on; windows at least and at most
+SIZE_OF_ITRANSFORMER = {"d_model": 128, "d_ff": 128}
+TIE = 0.02  # a larger difference of errors is no tie, however uncertain
+AVERAGED = 3  # of the best candidates in an ensemble
+ENSEMBLE = "ensemble"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One forecaster to try: a model, and its season where that is not the usual one."""
+
+    model: str
+    season: int | None = None
+
+    @property
+    def label(self) -> str:
+        """Return its name, with the season where that is not the usual one."""
+        return self.model if self.season is None else f"{self.model}-{self.season}"
+
+
+class Trial(NamedTuple):
+    """What a candidate forecast.
+
+    Attributes:
+        forecasts: (W, H, C), standardized.
+        errors: (W, C), mean absolute errors of windows; NaN where no truth is known.
+    """
+
+    candidate: Candidate
+    model: Model
+    forecasts: np.ndarray
+    errors: np.ndarray
+    seconds: float
+
+
+def choosing(base: type[Experiment]) -> type[Experiment]:
+    """Return a way to run ``base`` whose training is a choice among models."""
+    return type(f"Choosing{base.__name__}", (Choosing, base), {})
+
+
+class Choosing(LongTermForecast):
+    """An experiment that tries candidates and keeps a combination of them as its model."""
+
+    model: Combination
+
+    def fit(self) -> None:
+        """Train the candidates, compare their forecasts of validation windows, and save what was chosen.
+
+        On all rows nothing is chosen: the members of the run's own checkpoint are trained once more.
+        """
+        if processes() > 1:
+            raise UserError(f"--model {self.config.model} chooses in one process: start it without a launcher.")
+        started = time.monotonic()
+        if self.config.is_refit:
+            self._train_members_again()
+        else:
+            self._choose(self._trials(started))
+        self.save_best(0, self.best.get(self.score.key, math.nan) if self.best else 0.0)
+        self.training = save_training(self, time.monotonic() - started, epochs=[])
+
+    # --- candidates ---
+
+    def _candidates(self) -> list[Candidate]:
+        """Return the candidates, the simplest first: those that were named, or those that fit data and machine."""
+        config, sizes = self.config, self.sizes()
+        named = config.network["candidates"]
+        names = named.split(",") if named else [name for name in SIMPLE_FIRST if self._fits(name)]
+        if unknown := [name for name in names if name not in models.MODELS]:
+            raise UserError(f"--candidates {unknown[0]}: no such model; choose among {', '.join(models.MODELS)}.")
+        seasons = [season for season in plausible_seasons(sizes["season"]) if self._rows_before() >= season]
+        found = []
+        for name in sorted(dict.fromkeys(names), key=lambda name: (*SIMPLE_FIRST, name).index(name)):
+            if name == "SeasonalNaive":
+                found += [Candidate(name, None if season == sizes["season"] else season) for season in seasons]
+            else:
+                found.append(Candidate(name))
+        return found
+
+    def _fits(self, name: str) -> bool:
+        """Return whether a candidate suits the data, where the user named none."""
+        channels = len(self.data.columns)
+        if name in STATISTICAL:
+            return find_spec("statsforecast") is not None and channels <= FITS // FEWEST
+        if name == "iTransformer":
+            return channels > 1 or bool(self.data.known.names)
+        return True
+
+    def _rows_before(self) -> int:
+        """Return how many rows lie before the first validation window's forecast."""
+        windows = self.data.windows[Split.VAL]
+        return int(windows.__getitems__([0]).origins[0]) if len(windows) else 0
+
+    def _config_of(self, candidate: Candidate, seconds: float) -> RunConfig:
+        """Return the configuration to train a candidate with, in so many seconds."""
+        config, kind = self.config, models.find_config(candidate.model)
+        network = {name: one.default for name, one in flags_of(kind).items()}
+        network |= {name: config.network[name] for name in ("llm", "llm_init", "gpt_layers") if name in network}
+        network |= {"task_loss": config.network["task_loss"]}
+        if candidate.model == "iTransformer":
+            network |= SIZE_OF_ITRANSFORMER
+        if "output_w" in network and is_own({"data": config.data.data}):
+            network["output_w"] = 0.0
+        rate = config.schedule.learning_rate * (1 if "llm" in network else RATES[False] / RATES[True])
+        limit = None if math.isinf(seconds) else f"{max(1, round(seconds))}s"
+        data = config.data
+        if not kind.takes_known and data.known_flags:
+            data = replace(data, future_cols=None, calendar=0, holidays=None)
+        return replace(
+            config,
+            model=candidate.model,
+            data=data,
+            network=network,
+            schedule=replace(config.schedule, learning_rate=rate),
+            training=replace(config.training, time_limit=limit, init_from=None),
+            runtime=replace(config.runtime, part_of=f"{config.part}/candidates/{candidate.label}"),
+        )
+
+    # --- trials ---
+
+    def _trials(self, started: float) -> list[Trial]:
+        """Train every candidate in turn, as long as there is time, and forecast the same windows with each."""
+        candidates, trials = self._candidates(), []
+        windows = self._windows()
+        self.truth, self.observed = self._truth(windows)
+        training = [candidate for candidate in candidates if models.find_config(candidate.model).trains]
+        for candidate in candidates:
+            left = self.config.training.seconds - (time.monotonic() - started)
+            if left < 1 and trials:
+                logger.info("left out, for --time_limit has passed: %s", candidate.label)
+                continue
+            share = left / max(1, len(training))
+            if candidate in training:
+                training.remove(candidate)
+            logger.info("\ncandidate: %s", candidate.label)
+            trials.append(self._try(candidate, share, windows))
+        return trials
+
+    def _windows(self) -> Any:
+        """Return the validation windows to compare on: all that there is time for."""
+        windows = self.data.windows[Split.VAL]
+        return windows.thinned(int(np.clip(FITS // len(self.data.scored_columns), FEWEST, MOST)))
+
+    def _truth(self, windows: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return the truth of windows (W, H, C), and where it is known."""
+        batch = windows.__getitems__(range(len(windows)))
+        truth = batch.y[..., self.data.scored]
+        observed = scored_targets(batch, self.data)
+        return truth.double().numpy(), np.ones(truth.shape, bool) if observed is None else observed.numpy()
+
+    def _try(self, candidate: Candidate, seconds: float, windows: Any) -> Trial:
+        started = time.monotonic()
+        model = self._trained(candidate, seconds)
+        predictor = Predictor(model, self.compute, self.eval_batch_size(len(self.data.columns)))
+        parts = [forecast.double().numpy() for _, forecast in predictor.batches(self.data, windows, candidate.label)]
+        forecasts = np.concatenate(parts)
+        return Trial(candidate, model, forecasts, self._errors(forecasts), time.monotonic() - started)
+
+    def _trained(self, candidate: Candidate, seconds: float, epochs: int | None = None) -> Model:
+        """Return the model of a candidate, trained; a training that was finished before is not repeated."""
+        config = self._config_of(candidate, seconds)
+        if not models.find_config(candidate.model).trains:
+            kind = models.find_model(candidate.model)
+            season = candidate.season or self.sizes()["season"]
+            sizes = {"channels": len(self.data.columns), "season": season}
+            return kind(kind.Config(config.data.seq_len, config.data.pred_len, **sizes, **config.network)).eval()
+        if epochs is not None:
+            config = replace(config, training=replace(config.training, train_epochs=epochs, patience=epochs))
+        own = type(self).__mro__[2](config)  # the kind of experiment that this one chooses for
+        own.prepare()
+        if not is_trained(config):
+            own.fit()
+        return models.load(config.checkpoint).to(self.device)
+
+    def _errors(self, forecasts: np.ndarray) -> np.ndarray:
+        """Return the mean absolute error of each window and channel, (W, C)."""
+        errors = np.where(self.observed, np.abs(forecasts - self.truth), 0).sum(axis=1)
+        count = self.observed.sum(axis=1)
+        return np.where(count > 0, errors / np.maximum(count, 1), np.nan)
+
+    # --- the choice ---
+
+    def _choose(self, trials: list[Trial]) -> None:
+        """Take the best trials as the model, and say how they compare."""
+        target = np.stack([trial.errors[:, -1] for trial in trials])  # (trials, W)
+        order = np.argsort(np.nanmean(target, axis=1), kind="stable")[:AVERAGED]
+        average = [trials[i] for i in sorted(order)]
+        mean = self._errors(np.mean([trial.forecasts for trial in average], axis=0))
+        averaged = len(average) > 1
+        errors = np.stack([*(trial.errors for trial in trials), *([mean] if averaged else [])])  # (trials + 1, W, C)
+        labels = [*(trial.candidate.label for trial in trials), *([ENSEMBLE] if averaged else [])]
+        overlap = self._overlap()
+        channels, scored = len(self.data.columns), range(errors.shape[2])
+        if self.config.model == ENSEMBLE and averaged:
+            chosen = dict.fromkeys(scored, len(trials))
+        elif self.config.network.get("auto_per") == "column":
+            chosen = {c: pick(errors[..., c], overlap) for c in scored}
+        else:
+            chosen = dict.fromkeys(scored, pick(errors[..., -1], overlap))
+        weights = np.zeros((len(trials), channels))
+        for c in range(channels):
+            place = chosen.get(c - (channels - len(scored)), next(iter(chosen.values())))
+            used = order if place == len(trials) else [place]
+            weights[used, c] = 1 / len(used)
+        self._say(trials, labels, errors, overlap, chosen)
+        kept = np.flatnonzero(weights.any(axis=1))
+        self._combine([trials[i].candidate for i in kept], [trials[i].model for i in kept], weights[kept])
+        target_choice = chosen[max(chosen)]
+        self.best = {"epoch": 1, self.score.key: float(np.nanmean(errors[target_choice, :, -1]))}
+
+    def _overlap(self) -> float:
+        """Return how many windows to compare on share a step of truth with each other, about."""
+        windows = self.data.windows[Split.VAL]
+        return max(1.0, self.config.data.pred_len / max(1, len(windows) / len(self.truth)))
+
+    def _combine(self, candidates: Sequence[Candidate], members: Sequence[Model], weights: np.ndarray) -> None:
+        self.model = type(self.model)(self.model.config, members, torch.tensor(weights, dtype=torch.float32))
+        self.model.origin = {
+            MEMBERS: [
+                {"label": candidate.label, "model": candidate.model, "season": candidate.season,
+                 "epochs": (member.stored.best.get("epoch") if member.stored else None)}
+                for candidate, member in zip(candidates, members, strict=True)
+            ]
+        }  # fmt: skip
+        self._place()
+
+    def _say(
+        self, trials: Sequence[Trial], labels: Sequence[str], errors: np.ndarray, overlap: float,
+        chosen: Mapping[int, int],
+    ) -> None:  # fmt: skip
+        """Print how the candidates compare on the target, and keep the table."""
+        target, unit = errors[..., -1], self._unit()
+        means = np.nanmean(target, axis=1)
+        best = int(np.argmin(means))
+        rows = []
+        for i, label in enumerate(labels):
+            difference, uncertainty = compared(target[i], target[best], overlap)
+            seconds = round(trials[i].seconds, 1) if i < len(trials) else None
+            rows.append((label, means[i] * unit, difference * unit, uncertainty * unit, seconds))
+        columns = ["candidate", "validation_mae", "minus_best", "standard_error", "seconds"]
+        table = pd.DataFrame(rows, columns=columns)
+        for c, name in enumerate(self.data.scored_columns):
+            table[f"chosen for {name}"] = [int(chosen[c] == i) for i in range(len(labels))]
+        with replacing(self.config.results / TABLE) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g")
+        name = self.data.scored_columns[-1]
+        logger.info("\n%s on %d validation windows, mean absolute error (difference to the best ± its error):", name,
+                    target.shape[1])  # fmt: skip
+        for i, (label, mean, difference, uncertainty, _) in enumerate(rows):
+            mark = "  <- chosen" if chosen[max(chosen)] == i else ""
+            logger.info("  %-18s %12.5g   %+.3g ± %.2g%s", label, mean, difference, uncertainty, mark)
+        others = {self.data.scored_columns[c]: labels[i] for c, i in chosen.items() if i != chosen[max(chosen)]}
+        if others:
+            logger.info("  for other columns: %s", ", ".join(f"{name}: {label}" for name, label in others.items()))
+
+    def _unit(self) -> float:
+        """Return the standard deviation of the target in the data's units; 1 for many series, each with its own."""
+        scaler = getattr(self.data, "scaler", None)
+        return 1.0 if scaler is None else float(scaler.scale_[-1])
+
+    # --- all rows ---
+
+    def _train_members_again(self) -> None:
+        """Train the members of the run's own checkpoint on all rows, for as many epochs as there."""
+        tested = models.load(Path(self.config.runtime.checkpoints) / str(Path(self.config.part).parent))
+        candidates = [Candidate(one["model"], one["season"]) for one in tested.origin[MEMBERS]]
+        epochs = [one["epochs"] for one in tested.origin[MEMBERS]]
+        members = [self._trained(*one) for one in zip(candidates, [math.inf] * len(candidates), epochs, strict=True)]
+        self._combine(candidates, members, tested.weights.numpy())
+
+
+def compared(errors: np.ndarray, best: np.ndarray, overlap: float) -> tuple[float, float]:
+    """Return the mean difference of two forecasters' errors (W,) on the same windows, and its standard error.
+
+    Args:
+        overlap: how many neighbouring windows share a step, so that they count as one.
+    """
+    difference = errors - best
+    difference = difference[~np.isnan(difference)]
+    if len(difference) < 2:
+        return float(difference.mean()) if len(difference) else math.nan, math.inf
+    independent = max(1.0, len(difference) / overlap)
+    return float(difference.mean()), float(difference.std(ddof=1) / math.sqrt(independent))
+
+
+def pick(errors: np.ndarray, overlap: float) -> int:
+    """Return the index of the forecaster to use, given the errors (trials, W) of all, the simplest first.
+
+    The simplest wins among those that tie with the best: their difference is below its standard error, and below
+    ``TIE`` of the best one's error.
+    """
+    means = np.nanmean(errors, axis=1)
+    best = int(np.argmin(means))
+    for i in range(best):
+        difference, uncertainty = compared(errors[i], errors[best], overlap)
+        if difference <= min(uncertainty, TIE * means[best]):
+            return i
+    return best

@@ -1,0 +1,149 @@
+"""Combine trained forecasters: one for all columns, one for each column, or the average of several.
+
+Shapes: B batch, L seq_len, H pred_len, C channels, M members.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+import models
+from models.base import Model, Output
+from models.checkpoint import Stored
+from models.config import BackboneConfig, ModelConfig
+from models.naive import Naive
+from utils.errors import UserError
+from utils.flags import TEXT, choice, flag
+
+MEMBERS = "members"  # folder of a checkpoint: a checkpoint of each member
+
+
+class Combination(Model):
+    """Add up the forecasts of members, each times its weight for a channel.
+
+    Attributes:
+        members: models of the same windows; they may look back further than each other.
+        weights: (M, C).
+    """
+
+    @dataclass(frozen=True)
+    class Config(BackboneConfig):
+        """What to choose from; the language model is that of candidates that stand on one."""
+
+        chooses: ClassVar[bool] = True
+        takes_known: ClassVar[bool] = True
+
+        candidates: str | None = flag(
+            None, TEXT, "models to compare, with commas between: Naive,DLinear,CALF; those that fit if left out"
+        )
+
+    def __init__(
+        self, config: ModelConfig, members: Sequence[Model] | None = None, weights: Tensor | None = None
+    ) -> None:
+        super().__init__(config)
+        if members is None:  # before there is a choice: the last value
+            members = [Naive(Naive.Config(config.seq_len, config.pred_len, config.channels, config.season))]
+        self.members = torch.nn.ModuleList(members)
+        if weights is None:
+            weights = torch.ones(len(members), config.channels) / len(members)
+        self.register_buffer("weights", weights)
+
+    @property
+    def lookback(self) -> int:
+        """Return how far the member looks back that sees most."""
+        return max(member.lookback for member in self.members)
+
+    @property
+    def least_lookback(self) -> int:
+        """Return how many steps no member can do without."""
+        return max(member.least_lookback for member in self.members)
+
+    def forward(self, x: Tensor, known: Tensor | None = None) -> Output:
+        """Forecast (B, H, C) windows ``x`` (B, L or more, C) with ``known`` (B, L or more + H, F)."""
+        parts = []
+        for member in self.members:
+            seen, covariates = max(member.config.seq_len, member.lookback), {}
+            if known is not None and member.config.known:
+                covariates["known"] = known[:, -(member.config.seq_len + self.config.pred_len) :]
+            parts.append(member(x[:, -seen:], **covariates).forecast.to(x.dtype))
+        return Output(torch.einsum("mbhc,mc->bhc", torch.stack(parts), self.weights.to(x.dtype)))
+
+    def parameter_groups(self) -> list[Any]:
+        """Return nothing: members are trained before they are combined."""
+        return []
+
+    def merged_adapters(self) -> AbstractContextManager[None]:
+        """Fold the adapters of all members into their weights within the block."""
+        stack = ExitStack()
+        for member in self.members:
+            stack.enter_context(member.merged_adapters())
+        return stack
+
+    def describe(self) -> list[str]:
+        """Return the members, once they are chosen."""
+        labels = [member["label"] for member in self.origin.get(MEMBERS, [])]
+        return [f"forecasts with {', '.join(labels)}"] if labels else []
+
+    @property
+    def labels(self) -> list[str]:
+        """Return the name of what forecasts each channel, (C,)."""
+        names = [member["label"] for member in self.origin.get(MEMBERS, [])] or ["Naive"]
+        used = self.weights > 0
+        return [
+            " + ".join(name for name, one in zip(names, used[:, c], strict=True) if one) for c in range(used.shape[1])
+        ]
+
+    def stored_state(self) -> dict[str, Tensor]:
+        """Return the weights; the members have checkpoints of their own within."""
+        return {"weights": self.weights}
+
+    @classmethod
+    def remake(cls, config: ModelConfig, origin: Mapping[str, Any], weights: bool = True) -> "Combination":
+        """Make a combination with room for the weights of the members that ``origin`` names."""
+        named = origin.get(MEMBERS)
+        if not isinstance(named, list) or not named or not all(isinstance(one.get("label"), str) for one in named):
+            raise UserError("it does not name its members")
+        model = cls(config, weights=torch.zeros(len(named), config.channels))
+        model.origin = dict(origin)
+        return model
+
+    @classmethod
+    def from_stored(cls, stored: Stored, merge: bool = False) -> "Combination":
+        """Make the combination of a checkpoint with its members, in evaluation mode."""
+        model = super().from_stored(stored)
+        count = len(model.origin[MEMBERS])
+        model.members = torch.nn.ModuleList(
+            [models.load(stored.folder / MEMBERS / str(i), merge=merge) for i in range(count)]
+        )
+        return model.eval()
+
+    def save(self, folder: Path, extras: Mapping[str, Any], best: Mapping[str, Any]) -> None:
+        """Write a checkpoint folder with one of each member within: these first, so that what is there is whole."""
+        for i, member in enumerate(self.members):
+            member.save(folder / MEMBERS / str(i), extras, {})
+        super().save(folder, extras, best)
+
+
+class auto(Combination):
+    """The model that forecasts best on the validation windows: one for all columns, or one for each."""
+
+    @dataclass(frozen=True)
+    class Config(Combination.Config):
+        """Candidates, and what to choose for."""
+
+        auto_per: str = flag(
+            "file", choice("file", "column"), "choose one model for the file, by its target, or one for each column"
+        )
+
+
+class ensemble(Combination):
+    """The average of the models that forecast best on the validation windows."""
+
+    @dataclass(frozen=True)
+    class Config(Combination.Config):
+        """Candidates."""
