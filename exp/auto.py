@@ -144,7 +144,8 @@ class Choosing(LongTermForecast):
         limit = None if math.isinf(seconds) else f"{max(1, round(seconds))}s"
         data = config.data
         if not kind.takes_known and data.known_flags:
-            data = replace(data, future_cols=None, calendar=0, holidays=None)
+            unread = ",".join(filter(None, (data.ignore, data.future_cols)))
+            data = replace(data, future_cols=None, calendar=0, holidays=None, ignore=unread or None)
         return replace(
             config,
             model=candidate.model,
@@ -190,7 +191,8 @@ class Choosing(LongTermForecast):
     def _try(self, candidate: Candidate, seconds: float, windows: Any) -> Trial:
         started = time.monotonic()
         model = self._trained(candidate, seconds)
-        predictor = Predictor(model, self.compute, self.eval_batch_size(len(self.data.columns)))
+        alone = Combination(self.model.config, [model]).eval()  # which knows what a member cannot read
+        predictor = Predictor(alone, self.compute, self.eval_batch_size(len(self.data.columns)))
         parts = [forecast.double().numpy() for _, forecast in predictor.batches(self.data, windows, candidate.label)]
         forecasts = np.concatenate(parts)
         return Trial(candidate, model, forecasts, self._errors(forecasts), time.monotonic() - started)

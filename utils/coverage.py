@@ -56,7 +56,7 @@ class Calibration:
         if observed is not None:
             errors = errors.masked_fill(~observed[chosen], torch.nan)
         rows = slice(self._kept, self._kept + len(errors))
-        variances = x[chosen].double().var(dim=1, correction=0).numpy()
+        variances = x[chosen].double().numpy().var(axis=1)
         self._variances[rows] = variances
         unit = 1 if self.floor is None else scale_of(variances, self.floor)[:, None]
         self._paths[rows] = errors.numpy() / unit
