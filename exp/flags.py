@@ -13,17 +13,17 @@ from exp.config import RunConfig
 from exp.experiments import TASKS
 from exp.options import Command, RuntimeOptions, TrainingOptions
 from models import MODELS, find_config
-from utils.command import Parser, add_flags, processes
+from utils.command import INSTALLED, Parser, add_flags, is_installed_command, processes
 from utils.flags import convert, flags_of, idle_flags
 from utils.schedule import Schedule
 
-USAGE = """python run.py [flags]
+USAGE = """{command} [flags]
 
 forecast your own CSV:
-  python run.py --data_path sales.csv
+  {command} --data_path sales.csv
 
 train and test at the published settings:
-  python run.py --data ETTh1 --pred_len 96 --batch_size 256 --learning_rate 0.0005 --train_epochs 100 --patience 10
+  {command} --data ETTh1 --pred_len 96 --batch_size 256 --learning_rate 0.0005 --train_epochs 100 --patience 10
 
 --model NAME --help shows the flags of that model."""
 
@@ -78,7 +78,8 @@ def _chosen_model(argv: Sequence[str] | None) -> str:
 
 def build_parser(model: str = RunConfig.model) -> tuple[Parser, dict[str, Field]]:
     """Return the parser and the fields of its flags, those of the chosen model before those of the others."""
-    parser = Parser("run.py", usage=USAGE, allow_abbrev=False)
+    program, command = (INSTALLED, INSTALLED) if is_installed_command() else ("run.py", "python run.py")
+    parser = Parser(program, usage=USAGE.format(command=command), allow_abbrev=False)
     known: dict[str, Field] = {}
     groups = {"the run": RunConfig} | _data_groups() | {f"the model {model}": find_config(model)} | COMMON
     for title, config in groups.items():
