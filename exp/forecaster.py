@@ -35,6 +35,7 @@ from data_provider.reading import (
     written_dates,
 )
 from data_provider.windows import calendar_marks
+from exp.forecast_files import keep_earlier
 from exp.options import check_steps
 from exp.trained_series import TrainedSeries
 from models.base import Model, check_finite
@@ -85,6 +86,7 @@ class Forecast:
             np.save(file, self.values)
         with replacing(folder / CSV) as temporary:
             self._tidy(written_dates(self.stamps, self.offset, self.form), rounded=True).to_csv(temporary, index=False)
+            keep_earlier(folder / CSV, temporary)
 
     def _tidy(self, dates: pd.Index, rounded: bool = False) -> pd.DataFrame:
         none = np.full_like(self.values, np.nan)

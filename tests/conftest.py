@@ -69,6 +69,13 @@ def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr("utils.plots.Figure", BlankFigure)
 
 
+@pytest.fixture(autouse=True)
+def no_links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process leave no links to the newest run, so that a folder holds runs alone, but in tests marked."""
+    if not request.node.get_closest_marker("links"):
+        monkeypatch.setattr("exp.latest.point_to", lambda *_, **__: None)
+
+
 @pytest.fixture
 def full_disk() -> Iterator[None]:
     """No file can grow beyond 1 kB."""
