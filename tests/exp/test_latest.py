@@ -16,7 +16,7 @@ from tests.conftest import Tiny, WriteCsv, hourly_table
 from tests.helpers.commands import refused
 from utils.tables.records import read_records
 
-pytestmark = pytest.mark.links
+pytestmark = pytest.mark.usefixtures("links")
 
 
 def plain(tiny: Tiny, **flags: object) -> list[str]:
