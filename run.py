@@ -32,10 +32,11 @@ def run(argv: Sequence[str] | None) -> None:
     if command.load and command.is_training:
         raise UserError("--load names a checkpoint to test: add --is_training 0, or leave it out to train.")
     if command.load:
+        from exp.latest import real_folder
         from exp.runs import config_to_test
         from models.checkpoint import find_checkpoint
 
-        folder = find_checkpoint(command.load)
+        folder = real_folder(find_checkpoint(command.load))
         config = config_to_test(folder, RuntimeOptions(**given_for(RuntimeOptions, given)), given)
     else:
         filled, chosen = filled_in(given)
@@ -89,6 +90,10 @@ def _check_purpose(config: RunConfig, command: Command) -> None:
     if command.do_predict:
         steps = config.runtime.predict_len or data.pred_len
         check_steps(steps, data.pred_len, data.features)
+        if config.runtime.output:
+            from exp.forecast_files import check_output
+
+            check_output(config, command)
         if data.future_cols and command.is_training:
             from data_provider.known import check_future
 
@@ -108,6 +113,7 @@ def run_seed(config: RunConfig, command: Command) -> Records:
 
             refit(config)
         _forecast_future(config.checkpoint, config, command.refit != 0)
+    _leave_track(config, command, config.checkpoint)
     return records
 
 
@@ -115,15 +121,33 @@ def _use_trained(folder: Path, config: RunConfig, command: Command) -> Records:
     """Forecast the future from a checkpoint, or test it."""
     if command.do_predict and not command.dry_run:
         _forecast_future(folder, config, command.refit != 0)
-        return []
-    return experiment_of(config).test_stored(folder, command.dry_run)
+        records = []
+    else:
+        records = experiment_of(config).test_stored(folder, command.dry_run)
+    _leave_track(config, command, folder)
+    return records
+
+
+def _leave_track(config: RunConfig, command: Command, folder: Path) -> None:
+    """Leave what repeats a run beside its figures, and point to it as the newest one."""
+    from exp.latest import point_to
+    from exp.run_file import save_flags
+
+    if is_main_process() and not command.dry_run:
+        save_flags(config, command, folder)
+        point_to(config, trained=bool(command.is_training))
 
 
 def _forecast_future(folder: Path, config: RunConfig, refit: bool) -> None:
-    from exp.predict import forecast_future
+    from exp.forecast_files import copy_whole
+    from exp.predict import CSV, forecast_future
 
-    if is_main_process():
-        forecast_future(folder, config, refit)
+    if not is_main_process():
+        return
+    forecast_future(folder, config, refit)
+    if config.runtime.output:
+        copy_whole(config.results / CSV, Path(config.runtime.output))
+        logger.info("forecast: %s", shown_path(config.runtime.output))
 
 
 def _train_and_test(config: RunConfig, command: Command) -> Records:

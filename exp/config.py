@@ -17,7 +17,7 @@ from typing import Any
 from data_provider.config import AnyDataConfig, DataConfig
 from data_provider.datasets import DATASETS, config_place
 from exp.experiments import TASKS
-from exp.options import RuntimeOptions, TrainingOptions
+from exp.options import NAME, RuntimeOptions, TrainingOptions
 from exp.targets import name_of_file, names_of_sets, target_configs, with_targets
 from models import CHOICES, MODELS, find_config, find_model
 from models.config import FEATURE_LOSSES, SIZES, ModelConfig
@@ -135,16 +135,30 @@ class RunConfig:
 
     @cached_property
     def setting(self) -> str:
-        """Return the name of the run: readable, and by its hash unique to the configuration.
+        """Return the name of the run: readable, and by its hash unique to the configuration; ``--name`` shortens it.
 
         Where a checkpoint is tested on other data, the name is made of both: no run was trained on these data.
         """
         if self.runtime.loaded_from:
             return f"{self.runtime.loaded_from}_on_{name_of_file(self.data)}"
+        if self.runtime.name:
+            return f"{self.runtime.name}_{self.digest}"
         model = "_".join(part for part in (self.model, self.data.slug, self.model_config.slug) if part)
         slug = f"{self.task_name}_{self.model_id or self.data.data}_{model}_{self.des}_seed{self.seed}"
-        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', slug)[:180]}_{digest}"
+        return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', slug)[:180]}_{self.digest}"
+
+    @cached_property
+    def digest(self) -> str:
+        """Return the hash of everything that figures depend on; the name of the run is no part of it."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:8]
+
+    def named_as(self, folder: Path) -> "RunConfig":
+        """Return this run under the name that a checkpoint's folder has, where the folder has its hash."""
+        plain, real = replace(self, runtime=replace(self.runtime, name=None)), folder.resolve().name
+        name = real.removesuffix(f"_{self.digest}")
+        if name == real or real == plain.setting or not NAME.accepts(name):
+            return plain
+        return replace(plain, runtime=replace(self.runtime, name=name))
 
     @cached_property
     def model_config(self) -> ModelConfig:

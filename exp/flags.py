@@ -11,19 +11,21 @@ from typing import Any
 from data_provider.datasets import DATASETS, MIX, find_dataset
 from exp.config import RunConfig
 from exp.experiments import TASKS
+from exp.flag_file import flags_in, read_values
+from exp.flag_names import did_you_mean
 from exp.options import OF_A_FORECAST, Command, RuntimeOptions, TrainingOptions
 from models import MODELS, find_config
-from utils.command import Parser, add_flags, processes
+from utils.command import INSTALLED, Parser, add_flags, is_installed_command, processes
 from utils.flags import convert, flags_of, idle_flags
 from utils.schedule import Schedule
 
-USAGE = """python run.py [flags]
+USAGE = """{command} [flags]
 
 forecast your own CSV:
-  python run.py --data_path sales.csv
+  {command} --data_path sales.csv
 
 train and test at the published settings:
-  python run.py --data ETTh1 --pred_len 96 --batch_size 256 --learning_rate 0.0005 --train_epochs 100 --patience 10
+  {command} --data ETTh1 --pred_len 96 --batch_size 256 --learning_rate 0.0005 --train_epochs 100 --patience 10
 
 --model NAME --help shows the flags of that model."""
 
@@ -52,10 +54,15 @@ def parse(argv: Sequence[str] | None = None) -> dict[str, Any]:
         SystemExit: ``--help``, or a flag that there is not.
     """
     argv = _with_negative_numbers(sys.argv[1:] if argv is None else argv)
-    parser, known = build_parser(_chosen_model(argv))
-    texts = vars(parser.parse_args(argv))
+    early = _early(argv)
+    stored = read_values(early.config) if early.config else {}
+    parser, known = build_parser(early.model or stored.get("model"))
+    found, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{did_you_mean(unknown, known)}")
+    texts = vars(found)
     own = {name: convert(known[name], text) for name, text in texts.items() if isinstance(text, str) and name in known}
-    return texts | own
+    return flags_in(stored, known, OF_RELEASE, early.config) | texts | own
 
 
 def _with_negative_numbers(argv: Sequence[str]) -> list[str]:
@@ -69,16 +76,19 @@ def _with_negative_numbers(argv: Sequence[str]) -> list[str]:
     return joined
 
 
-def _chosen_model(argv: Sequence[str] | None) -> str:
+def _early(argv: Sequence[str]) -> argparse.Namespace:
+    """Return ``model`` and ``config`` of a command line, which say what its other flags mean."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    early.add_argument("--model", nargs="?", default=RunConfig.model)
-    model = early.parse_known_args(argv)[0].model
-    return model if model in MODELS else RunConfig.model
+    for name in ("model", "config"):
+        early.add_argument(f"--{name}", nargs="?")
+    return early.parse_known_args(argv)[0]
 
 
-def build_parser(model: str = RunConfig.model) -> tuple[Parser, dict[str, Field]]:
+def build_parser(model: object = None) -> tuple[Parser, dict[str, Field]]:
     """Return the parser and the fields of its flags, those of the chosen model before those of the others."""
-    parser = Parser("run.py", usage=USAGE, allow_abbrev=False)
+    model = model if isinstance(model, str) and model in MODELS else RunConfig.model
+    program, command = (INSTALLED, INSTALLED) if is_installed_command() else ("run.py", "python run.py")
+    parser = Parser(program, usage=USAGE.format(command=command), allow_abbrev=False)
     known: dict[str, Field] = {}
     groups = {"the run": RunConfig} | _data_groups() | {f"the model {model}": find_config(model)} | COMMON
     for title, config in groups.items():
@@ -113,6 +123,11 @@ def lines_of_idle_flags(config: RunConfig, command: Command, given: Collection[s
             yield f"no effect {reason}: {', '.join(f'--{name}' for name in sorted(names))}"
 
 
+def idle_names(config: RunConfig, command: Command, given: Collection[str]) -> set[str]:
+    """Return those of some flags that cannot have an effect on a run."""
+    return {name for _, names in _idle(config, command, given) for name in names}
+
+
 def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterator[tuple[str, Iterable[str]]]:
     """Yield reasons, each with flags that it leaves without effect, given or not."""
     parts = (command, config, config.data, config.model_config, config.training, config.schedule, config.runtime)
@@ -129,6 +144,8 @@ def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterat
         yield f"on {config.model}, which does not train", (config.training_flags - {"model_id", "des"}) | NOT_IN_A_TEST
     for part in parts:
         yield from idle_flags(part, given).items()
+    if command.load:
+        yield f"with --load {command.load}", {"name"}
     if not command.is_training:
         yield "with --is_training 0", config.training_flags | NOT_IN_A_TEST
         if command.do_predict:

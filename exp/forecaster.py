@@ -37,6 +37,7 @@ from data_provider.reading import (
 )
 from data_provider.windows import calendar_marks
 from exp.bands import Bounded, Wanted, bounded, quantile_name, sums_of
+from exp.forecast_files import keep_earlier
 from exp.options import AUTO, NONE, check_steps, is_limit
 from exp.runs import best_to_forecast
 from exp.trained_series import TrainedSeries
@@ -100,6 +101,7 @@ class Forecast:
             np.save(file, self.values)
         with replacing(folder / CSV) as temporary:
             self._tidy(written_dates(self.stamps, self.offset, self.form), rounded=True).to_csv(temporary, index=False)
+            keep_earlier(folder / CSV, temporary)
 
         if self.sums is not None:
             with replacing(folder / SUMS_CSV) as temporary:

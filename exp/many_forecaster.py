@@ -30,6 +30,7 @@ from data_provider.series import FlatSeries, last_windows
 from data_provider.windows import calendar_marks
 from exp.bands import Wanted, bounded, quantile_name
 from exp.evaluation import evaluation_batch_size
+from exp.forecast_files import keep_earlier
 from exp.forecaster import CSV, DIGITS, MOST_DIGITS, Forecaster, wanted_of
 from exp.options import AUTO, NONE, check_steps
 from models.base import check_finite
@@ -80,6 +81,7 @@ class ManyForecast:
         with replacing(folder / CSV) as temporary:
             dates = pd.Index(written_dates(self.stamps, grid.offset, grid.form))
             self._tidy(dates, rounded=True).to_csv(temporary, index=False)
+            keep_earlier(folder / CSV, temporary)
 
     def _tidy(self, dates: pd.Index, rounded: bool = False) -> pd.DataFrame:
         count, steps, channels = self.values.shape

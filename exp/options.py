@@ -29,7 +29,7 @@ SHUFFLE = Kind(
     str, lambda text: _SHUFFLE.fullmatch(text) is not None, "none, all, half, swap, patch:STEPS or zero:SHARE"
 )
 # Flags that nothing but a forecast beyond the end of the data reads.
-OF_A_FORECAST = frozenset({"predict_len", "future_path", "quantiles", "minimum", "maximum", "aggregate"})
+OF_A_FORECAST = frozenset({"predict_len", "future_path", "quantiles", "minimum", "maximum", "aggregate", "output"})
 AUTO, NONE = "auto", "none"
 SUMS = ("sum", "day", "week", "month", "quarter", "year")
 LIMIT = Kind(str, lambda text: is_limit(text), "a number, or none")
@@ -38,6 +38,10 @@ AGGREGATE = Kind(
     str, lambda text: are_sums(text.split(",")), "sum (over columns), day, week, month, quarter or year, or sum,month"
 )
 LEVELS = Kind(str, lambda text: text.isascii() and text != "", "a share between 0 and 1, like 0.9, or several: 0.5,0.9")
+NAME = Kind(
+    str, lambda text: re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", text) is not None,
+    "at most 100 letters A to Z, digits, '.', '_' and '-', the first of them no '.'",
+)  # fmt: skip
 
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -78,6 +82,9 @@ class Command:
         needs={"do_predict": (1,)},
     )  # fmt: skip
     load: str | None = flag(None, TENSORS, "checkpoint folder to test, with all but the data file as in its training")
+    config: str | None = flag(
+        None, PATH, "YAML file of flags (name: value), like results/<setting>/run.yaml; flags beside it win"
+    )
     use_amp: bool = flag(False, PRESENCE, "--precision bf16 where the device has bfloat16")
 
 
@@ -113,6 +120,7 @@ class RuntimeOptions:
         all_rows: train on all rows, with nothing left to validate or test on.
     """
 
+    name: str | None = flag(None, NAME, "short name of the run's folders, in place of the long one of its flags")
     device: str = flag("auto", TEXT, "auto, cpu, cuda or cuda:N")
     use_gpu: int = flag(1, SWITCH, "0 keeps auto on the CPU")
     gpu: int = flag(0, whole(0, 1023), "which card auto and cuda mean", needs={"use_gpu": (1,)})
@@ -142,6 +150,7 @@ class RuntimeOptions:
     future_path: str | None = flag(
         None, FILE, "file with dates and the columns of --future_cols after the end of the data, to forecast from"
     )
+    output: str | None = flag(None, FILE, "CSV file that the forecast is written to, beside the one with the results")
     eval_batch_size: int | None = flag(
         None, whole(high=10_000_000), "windows per batch of validation and test; as many as fit well if left out"
     )

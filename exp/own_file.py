@@ -86,7 +86,7 @@ def _lacking_future(given: Mapping[str, Any]) -> str:
     try:
         check_future(data, max(data.pred_len, given.get("predict_len") or 0), given.get("future_path"))
     except UserError as error:
-        if {"future_path", "predict_len"} & given.keys():  # a forecast is wanted
+        if {"future_path", "predict_len", "output"} & given.keys():  # a forecast is wanted
             raise
         return str(error)
     return ""

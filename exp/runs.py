@@ -135,7 +135,7 @@ def find_trained(wanted: RunConfig) -> tuple[Path, RunConfig]:
             f"There is no checkpoint in {shown_path(exact)}; several differ in how they were trained:{_listing(found)}"
         )
     logger.info("testing %s, the only checkpoint of this model and data", shown_path(found[0]))
-    return found[0], trained_config(found[0], wanted.runtime)
+    return found[0], trained_config(found[0], wanted.runtime).named_as(found[0])
 
 
 def _listing(folders: Iterable[Path]) -> str:
@@ -159,8 +159,8 @@ def config_to_test(folder: Path, runtime: RuntimeOptions, given: Mapping[str, An
             raise UserError(f"--{name} is {given[name]} here and {own[name]} in {where}; leave it out.")
     here = replace(trained, data=_moved(trained.data, given))
     if here.data.identity() != stored_identity(folder)["data"]:
-        here = replace(here, runtime=replace(here.runtime, loaded_from=folder.resolve().name))
-    return here
+        return replace(here, runtime=replace(here.runtime, loaded_from=folder.resolve().name))
+    return here.named_as(folder)
 
 
 def _moved(data: AnyDataConfig, given: Mapping[str, Any]) -> AnyDataConfig:

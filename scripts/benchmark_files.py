@@ -77,7 +77,7 @@ def measure_stream(
     with tempfile.TemporaryDirectory() as folder:
         write_series(Path(folder, "data.csv"), rows, channels)
         figures = _measured_run(folder, flags)
-        (written,) = Path(folder).glob("results/*/pred.npy")
+        (written,) = Path(folder, "results").rglob("pred.npy")
         size = written.stat().st_size / 2**30
     return {"rows": rows, "array_gib": size, **figures}
 
@@ -99,7 +99,7 @@ def measure_many(device: torch.device, series: int = 10_000, rows: int = 200) ->
         write_long(Path(folder, "data.csv"), series, rows)
         figures = _measured_run(folder, flags)
         (trained,) = Path(folder).glob("checkpoints/*/training.json")
-        (forecast,) = Path(folder).glob("results/*/forecast.csv")
+        (forecast,) = Path(folder, "results").rglob("forecast.csv")
         epoch, forecasts = read_json(trained)["seconds"], len(pd.read_csv(forecast))
     return {"series": series, "rows": series * rows, "epoch_seconds": epoch, "forecasts": forecasts, **figures}
 

@@ -69,6 +69,26 @@ def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr("utils.plots.Figure", BlankFigure)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_links() -> Iterator[Callable[..., None]]:
+    """Runs in this process leave no links to the newest run, so that a folder of runs holds them alone.
+
+    Yields what makes the links.
+    """
+    from exp import latest
+
+    point_to = latest.point_to
+    with pytest.MonkeyPatch.context() as replaced:
+        replaced.setattr(latest, "point_to", lambda *_, **__: None)
+        yield point_to
+
+
+@pytest.fixture
+def links(no_links: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs leave links to the newest run, as they do for users."""
+    monkeypatch.setattr("exp.latest.point_to", no_links)
+
+
 @pytest.fixture
 def full_disk() -> Iterator[None]:
     """No file can grow beyond 1 kB."""

@@ -15,6 +15,7 @@ ROOMS = {
     "scripts": {"scripts", "exp", "models", "layers", "data_provider", "utils"},
     "run": {"exp", "models", "layers", "data_provider", "utils"},
     "pca": {"layers", "utils"},
+    "calf": {"exp", "utils"},
 }
 OWN = {*ROOMS, "tests"}
 

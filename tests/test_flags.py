@@ -267,7 +267,10 @@ def test_a_flag_that_there_is_not_ends_with_one_message(capsys: pytest.CaptureFi
     with pytest.raises(SystemExit) as ended:
         run.main(["--pred", "96"])
     assert ended.value.code == 2
-    assert capsys.readouterr().err == "error: unrecognized arguments: --pred 96\nSee run.py --help.\n"
+    assert (
+        capsys.readouterr().err
+        == "error: unrecognized arguments: --pred 96; did you mean --pred_len?\nSee run.py --help.\n"
+    )
 
 
 @pytest.mark.parametrize(

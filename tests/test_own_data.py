@@ -40,7 +40,7 @@ def with_daylight_saving(rows: int = 400) -> pd.DataFrame:
 
 def forecast_of(folder: Path = Path("results")) -> pd.DataFrame:
     """The one forecast.csv below a folder."""
-    (path,) = folder.glob("*/forecast.csv")
+    (path,) = folder.rglob("forecast.csv")
     return pd.read_csv(path)
 
 

@@ -61,7 +61,7 @@ def epochs(folder: Path) -> list[Figures]:
 
 
 def scores(folder: Path) -> Figures:
-    (path,) = folder.glob("results/*/metrics.json")
+    (path,) = (folder / "results").rglob("metrics.json")
     return json.loads(path.read_text())["scores"]
 
 
@@ -87,7 +87,7 @@ def test_losses_and_metrics_are_those_of_one_process(tiny: Tiny, tmp_path: Path,
 def test_the_metrics_of_a_checkpoint_do_not_depend_on_the_processes(tiny: Tiny, tmp_path: Path) -> None:
     flags = tiny(eval_batch_size=7)
     folder = run_in(tmp_path / "alone", flags, 1)
-    (checkpoint,) = folder.glob("checkpoints/*")
+    (checkpoint,) = (path.parent for path in folder.glob("checkpoints/*/config.json"))
     tested = run_in(tmp_path / "tested", [*flags, "--is_training", "0", "--load", str(checkpoint)], 3)
     assert scores(tested)["mse"] == pytest.approx(scores(folder)["mse"], rel=1e-6)
     assert scores(tested)["metrics"]["CALF"]["windows"] == scores(folder)["metrics"]["CALF"]["windows"]
@@ -112,7 +112,7 @@ def test_all_processes_forecast_with_the_batch_statistics_that_are_stored(
 ) -> None:
     flags = tiny(model="PatchTST", batch_size=15, **small("PatchTST", tiny_gpt2, tiny_words))
     folder = run_in(tmp_path / "together", flags, 2)
-    (checkpoint,) = folder.glob("checkpoints/*")
+    (checkpoint,) = (path.parent for path in folder.glob("checkpoints/*/config.json"))
     tested = run_in(tmp_path / "tested", [*flags, "--is_training", "0", "--load", str(checkpoint)], 1)
     assert scores(tested)["mse"] == pytest.approx(scores(folder)["mse"], rel=1e-6)
 

@@ -31,7 +31,7 @@ class TestARun:
             *(f"checkpoints/{setting}/{name}" for name in ("training.json", "test.json", "intervals.safetensors")),
             *(
                 f"results/{setting}/{name}"
-                for name in ("metrics.json", "metrics.npy", "errors.npy", "pred.npy", "true.npy")
+                for name in ("metrics.json", "run.yaml", "metrics.npy", "errors.npy", "pred.npy", "true.npy")
             ),
             *(f"results/{setting}/{name}" for name in ("log.csv", "loss.png")),
             *(f"test_results/{setting}/window_{index:05d}.png" for index in (0, 36, 72)),

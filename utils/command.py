@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import Field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NoReturn
 
 from utils.errors import Terminated, UserError, shown_lines, shown_path
 from utils.flags import PRESENCE, PRESENCE_OR_SWITCH
 
 LOGGERS = ("calf", "exp", "utils", "data_provider", "models", "layers")
+INSTALLED = "calf"  # the command that installing the project gives, which is run.py
 _received: list[int] = []  # signals that were to end the process
 
 
@@ -146,9 +148,15 @@ def leave_stops_to_parent() -> None:
     sys.excepthook = lambda *error: None  # of multiprocessing's thread; errors of the work go to the parent
 
 
+def is_installed_command() -> bool:
+    """Return whether the process was started as the installed command, not by way of a file of the source."""
+    return Path(sys.argv[0]).stem == INSTALLED
+
+
 def typed(program: str, argv: Sequence[str] | None) -> str:
     """Return a command as it was typed."""
-    return shlex.join(["python", *program.split(), *(sys.argv[1:] if argv is None else argv)])
+    start = [INSTALLED] if is_installed_command() else ["python", *program.split()]
+    return shlex.join([*start, *(sys.argv[1:] if argv is None else argv)])
 
 
 def give_up(message: str, code: int) -> int:

@@ -55,7 +55,7 @@ def test_a_run_leaves_scores_forecasts_and_pictures_of_its_series(flags: Flags, 
     assert {"metrics.json", SCORES, "forecast.csv", "forecast.png", "errors.npy"} <= names
     assert (workplace / "test_results" / setting / "series.png").is_file()
     forecast = pd.read_csv(workplace / "results" / setting / "forecast.csv")
-    assert list(forecast) == ["id", "date", "column", "forecast", "lower", "upper"]
+    assert list(forecast)[:6] == ["id", "date", "column", "forecast", "lower", "upper"]
     assert list(forecast["id"].unique()) == list(LENGTHS)
     assert (forecast.groupby("id").size() == H).all()
     assert forecast["date"].iloc[0] == "2024-07-01"

@@ -108,6 +108,17 @@ def test_without_git_or_a_repository_there_is_no_commit(monkeypatch: pytest.Monk
     assert environment(CPU)["commit"] is None
 
 
+def test_the_commit_of_a_project_that_the_code_is_installed_in_is_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / ".venv" / "utils" / "device.py"
+    place.parent.mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setattr("utils.device.__file__", str(place))
+    monkeypatch.setattr(subprocess, "check_output", lambda *_, **__: "theirs")
+    assert environment(CPU)["commit"] is None
+
+
 # --- memory ---
 
 
