@@ -43,6 +43,7 @@ def run(argv: Sequence[str] | None) -> None:
         lines += chosen
         command = Command(**given_for(Command, filled))
         config = RunConfig.from_flags(filled)
+    config = replace(config, runtime=replace(config.runtime, goes_on=bool(command.do_predict)))
     for line in lines:
         logger.info(line)
     for line in lines_of_idle_flags(config, command, given):

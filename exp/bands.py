@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
 from data_provider.reading import listing
+from exp.evaluation import baselines
 from exp.options import AUTO, NONE, RuntimeOptions
 from utils.conformal import Intervals
 from utils.errors import UserError
@@ -99,6 +101,27 @@ def bounded(
     kept = np.clip(values, least, most)
     notes = _notes_on_limits(values, bands, kept, least, wanted, columns)
     return Bounded(kept, bands, quantiles, tuple(notes))
+
+
+def reference_of(
+    rows: np.ndarray, steps: int, season: int, better: Mapping[str, str], columns: Sequence[str]
+) -> np.ndarray | None:
+    """Return simple forecasts (B, H, C) for the columns on which one was at least as good as the model in its test.
+
+    Args:
+        rows: (B, T, C), what is known.
+        better: the name of the better simple forecast by column.
+
+    Returns:
+        None where there is no such column; NaN for other columns.
+    """
+    models = baselines(steps, rows.shape[2], season, model="")
+    found = np.full((len(rows), steps, rows.shape[2]), np.nan)
+    for c, column in enumerate(columns):
+        model = models.get(better.get(column, ""))
+        if model is not None and model.lookback <= rows.shape[1]:
+            found[..., c] = model(torch.from_numpy(rows)).forecast[..., c].numpy()
+    return None if np.isnan(found).all() else found
 
 
 def _notes_on_limits(

@@ -16,9 +16,11 @@ from data_provider.datasets import find_dataset
 from data_provider.factory import ForecastData
 from data_provider.reading import counted
 from data_provider.windows import Batch, Split, WindowDataset, make_loader
+from exp.backtest import Backtest
 from models.base import Model, check_finite
 from models.config import ModelConfig
 from models.naive import Naive, SeasonalNaive
+from utils.answer import TargetErrors
 from utils.compute import Compute
 from utils.coverage import Coverage
 from utils.files import writing_array
@@ -155,6 +157,8 @@ def score_windows(
     folder: Path,
     arrays: bool,
     inverse: bool,
+    target_errors: TargetErrors,
+    backtest: Backtest | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Score the model on every test window, beside references on the same windows; the arrays stream to disk.
 
@@ -164,6 +168,8 @@ def score_windows(
         folder: where the errors of each window are streamed to.
         arrays: stream ``pred.npy`` and ``true.npy`` there, too.
         inverse: write these two in the data's units.
+        target_errors: collects the errors of the target in each window.
+        backtest: collects the forecasts of some windows.
 
     Returns:
         ``ErrorSums.report`` of the model and of each reference, by name; and ``Coverage.report``. Both are empty on
@@ -172,6 +178,7 @@ def score_windows(
     windows = data.windows[Split.TEST]
     shape = (len(windows), windows.pred_len, len(data.scored_columns))
     sums = {name: ErrorSums(*shape[1:]) for name in (model, *references)}
+    columns, scale, mean = data.scored_columns, data.scaler.scale_[data.scored], data.scaler.mean_[data.scored]
     with ExitStack() as stack:
         files = []
         if predictor.compute.is_main_process:
@@ -181,20 +188,23 @@ def score_windows(
         for batch, forecast in predictor.batches(data, windows, "test"):
             check_finite(forecast, data.source)
             truth, known = batch.y[..., data.scored], scored_targets(batch, data)
-            sums[model].add(forecast, truth, known)
+            forecasts = {model: forecast} | {name: one(batch.origins) for name, one in references.items()}
+            for name, one in forecasts.items():
+                sums[name].add(one, truth, known)
+            target_errors.add(forecasts, truth, known, scale, mean)
             keep(window_errors(forecast, truth, known).numpy())
+            bands = {}
             if coverage is not None:
-                coverage.add(
-                    seen_by(batch, predictor.model.config.seq_len, data.scored), forecast, truth, known, batch.origins
-                )
-            for name, reference in references.items():
-                sums[name].add(reference(batch.origins), truth, known)
+                seen = seen_by(batch, predictor.model.config.seq_len, data.scored)
+                bands = coverage.add(seen, forecast, truth, known, batch.origins)
+            if backtest is not None:
+                actual = truth if known is None else truth.masked_fill(~known, torch.nan)
+                backtest.add(batch, forecast.double().numpy(), actual.double().numpy(), bands)
             for append, values in zip(files, (forecast, truth), strict=False):
                 values = values.numpy()
                 append(original_units(values, data) if inverse else values)
     if not predictor.compute.is_main_process:
         return {}, {}
-    columns, scale = data.scored_columns, data.scaler.scale_[data.scored]
     inside = {} if coverage is None else coverage.report(columns, scale)
     return {name: one.report(columns, scale) for name, one in sums.items()}, inside
 

@@ -65,7 +65,9 @@ TASKS = {
         data="data_provider.config:M4Config",
         default_data="m4",
         losses=("smape", "mape", "mase"),
-        unread=frozenset({"num_workers", "save_arrays", "inverse", "interval", "adaptive", "shuffle_input"})
+        unread=frozenset(
+            {"num_workers", "save_arrays", "inverse", "interval", "adaptive", "backtest", "verbose", "shuffle_input"}
+        )
         | OF_A_FORECAST,
     ),
 }

@@ -43,7 +43,7 @@ OF_RELEASE = (
 )  # fmt: skip
 # Flags that a checkpoint's test, or a forecast from a checkpoint, does not read.
 NOT_IN_A_TEST = frozenset({"resume", "grad_checkpoint", "log"})
-TEST_ALONE = frozenset({"save_arrays", "adaptive", "inverse", "num_workers", "eval_batch_size", "compile"})
+TEST_ALONE = frozenset({"backtest", "save_arrays", "adaptive", "inverse", "num_workers", "eval_batch_size", "compile"})
 
 
 def parse(argv: Sequence[str] | None = None) -> dict[str, Any]:

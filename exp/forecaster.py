@@ -36,18 +36,19 @@ from data_provider.reading import (
     written_dates,
 )
 from data_provider.windows import calendar_marks
-from exp.bands import Bounded, Wanted, bounded, quantile_name, sums_of
+from exp.bands import Bounded, Wanted, bounded, quantile_name, reference_of, sums_of
 from exp.forecast_files import keep_earlier
 from exp.options import AUTO, NONE, check_steps, is_limit
 from exp.runs import best_to_forecast
 from exp.trained_series import TrainedSeries
 from models.base import Model, check_finite
 from models.checkpoint import find_checkpoint
+from utils.answer import better_simple, read_answer
 from utils.conformal import Intervals, check_levels, far_from_nominal, few_windows
 from utils.device import pick_device
 from utils.errors import UserError, naming_arguments
 from utils.files import replacing
-from utils.results import coverage_in_test
+from utils.results import SIMPLE, coverage_in_test
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ class Forecast:
         quantiles: value (H, C) by share, NaN where there is none.
         coverage: share of the truth that the intervals of a level held in the test by column, where it is far from it.
         sums: sums over columns or time, where they are asked for.
+        reference: simple forecast (H, C) of columns on which one was at least as good in the test, NaN elsewhere.
+        models: what forecasts each column, where that is not the same for all.
     """
 
     dates: pd.DatetimeIndex
@@ -86,12 +89,15 @@ class Forecast:
     quantiles: Mapping[float, np.ndarray] = field(default_factory=dict)
     coverage: Mapping[float, Mapping[str, float]] = field(default_factory=dict)
     sums: pd.DataFrame | None = None
+    reference: np.ndarray | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
 
     def table(self) -> pd.DataFrame:
         """Return a row for each date, column and band.
 
-        Its columns are date, column, forecast, lower, upper; of several intervals level; one for each quantile; and
-        coverage where that of the test was far from nominal.
+        Its columns are date, column, forecast, lower, upper; one for each quantile; of several intervals level;
+        coverage where that of the test was far from nominal; reference where a simple forecast was better; model where
+        there are several.
         """
         return self._tidy(counted(self.stamps, self.form))
 
@@ -122,6 +128,10 @@ class Forecast:
                     part["level"] = level
                 if any(self.coverage.values()):
                     part["coverage"] = self.coverage.get(level, {}).get(column)
+                if self.reference is not None:
+                    part["reference"] = self.reference[:, c]
+                if self.models:
+                    part["model"] = self.models[column]
                 parts.append(part)
         return pd.concat(parts, ignore_index=True)
 
@@ -136,6 +146,7 @@ class Forecaster:
     def __init__(self, model: Model, series: TrainedSeries, intervals: Intervals | None, device: torch.device) -> None:
         self.model, self.device = model.to(device).eval(), device
         self.series, self._intervals = series, intervals
+        self.answer = read_answer(model.stored.folder) if model.stored else None
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu", refit: bool = True) -> "Forecaster":
@@ -285,6 +296,7 @@ class Forecaster:
         unit = self._unit(rows[None, :, series.scored])[0] * series.scale[series.scored]
         lowest = np.minimum(frame.values.min(axis=0), series.lowest)[series.scored]
         found = bounded(forecast, unit, self._intervals, wanted, lowest, series.columns[series.scored])
+        reference = self._reference(frame.values[None, :, series.scored], steps)
         stamps = aware_dates(dates, frame.offset, frame.zone, frame.frequency)
         sums = None
         if wanted.aggregate:
@@ -305,6 +317,8 @@ class Forecaster:
             quantiles=found.quantiles,
             coverage=self._far_coverage(wanted),
             sums=sums,
+            reference=None if reference is None else reference[0],
+            models=self._models(),
         )
 
     @staticmethod
@@ -371,6 +385,16 @@ class Forecaster:
             return np.ones((len(rows), rows.shape[2]))
         return self._intervals.scale(rows[:, -self.model.config.seq_len :])
 
+    def _reference(self, rows: np.ndarray, steps: int) -> np.ndarray | None:
+        """Return simple forecasts (B, H, C) of columns that they are better for, from all known rows (B, T, C)."""
+        better = {} if self.answer is None else better_simple(self.answer)
+        return reference_of(rows, steps, self.model.config.season, better, self.series.columns[self.series.scored])
+
+    def _models(self) -> dict[str, str]:
+        """Return what forecasts each column, where that is not the same for all."""
+        labels = getattr(self.model, "labels", [])[self.series.scored]
+        return dict(zip(self.series.columns[self.series.scored], labels, strict=True)) if len(set(labels)) > 1 else {}
+
     def _far_coverage(self, wanted: Wanted) -> dict[float, dict[str, float]]:
         """Return by level the coverage of columns in the test of the checkpoint, where it was far from the level."""
         found: dict[float, dict[str, float]] = {}
@@ -393,10 +417,14 @@ class Forecaster:
                 "the checkpoint holds no prediction intervals: test it on the file it was trained on to make them "
                 "(--is_training 0 without --do_predict)"
             )
-            return
-        for level in found.bands:
+        for level in found.bands if self._intervals else ():
             if note := few_windows(self._intervals, level, self._intervals.bounds(level)):
                 yield note
+        for column, name in ({} if self.answer is None else better_simple(self.answer)).items():
+            yield (
+                f"WARNING: in the test the {SIMPLE[name][0]} was at least as good for {column}: it stands in the "
+                "column reference; use that"
+            )
         for level, columns in self._far_coverage(wanted).items():
             if columns:
                 told = listing([f"{name} ({share:.0%})" for name, share in columns.items()])

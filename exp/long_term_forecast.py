@@ -2,16 +2,19 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from data_provider.config import DataConfig
 from data_provider.datasets import find_dataset
 from data_provider.factory import ForecastData, load_data
 from data_provider.reading import written_dates
 from data_provider.windows import Split, WindowDataset, make_loader
+from exp.backtest import Backtest
 from exp.base import Experiment
 from exp.evaluation import (
     Predictor,
@@ -24,6 +27,7 @@ from exp.evaluation import (
 )
 from exp.targets import in_domain_folder, of_target, shuffle_folder, zero_shot_folder
 from models.base import check_finite
+from utils.answer import TargetErrors, answer_lines, answer_of
 from utils.conformal import Intervals
 from utils.coverage import Calibration, Coverage
 from utils.device import peak_memory
@@ -164,9 +168,15 @@ class LongTermForecast(Experiment):
             results, pictures = (below(folder, target) for folder in (results, pictures))
         others = references(data, config.data, config.pred_len, name)
         arrays = bool(runtime.save_arrays)
-        reports, inside = score_windows(predictor, data, name, others, coverage, results, arrays, runtime.inverse)
+        errors, backtest = TargetErrors(), Backtest(data, runtime.backtest) if runtime.backtest else None
+        reports, inside = score_windows(
+            predictor, data, name, others, coverage, results, arrays, runtime.inverse, errors, backtest
+        )
         if not reports:
             return []
+        answer = answer_of(
+            name, data.scored_columns[-1], reports, inside, errors, data.season, self._seasonal_step(data)
+        )
         draw_windows(predictor, data, pictures, self._title(data, config))
         own = reports[name]["standardised"]
         scores = {"mse": own["mse"], "mae": own["mae"], "metrics": reports}
@@ -181,11 +191,32 @@ class LongTermForecast(Experiment):
             record["data"]["in_domain"] = True
         record["cost"] = {"milliseconds_per_forecast": 1e3 * seconds, "peak_memory": peak_memory(self.device)}
         if keep:
-            self._keep(lambda: save_skill(keep, record))
+            self._keep(lambda: save_skill(keep, record, answer))
         save_metrics(results, own)
-        said = (*comparison(reports), *coverage_lines(inside), *verdict(reports, name), f"pictures: {pictures}")
-        self.save(results / RECORD, record, self._score_lines(record), said)
+        if backtest is not None:
+            backtest.save(results)
+            backtest.draw(results, f"{self._title(data, config)}: {len(backtest.chosen)} past forecasts")
+        said = [*self._said(reports, inside, answer, config), *(backtest.lines() if backtest else ())]
+        self.save(results / RECORD, record, self._score_lines(record), [*said, f"pictures: {pictures}"])
         return [record]
+
+    def _said(
+        self, reports: Mapping[str, Any], inside: Mapping[str, Any], answer: Mapping[str, Any], config: DataConfig
+    ) -> Iterator[str]:
+        """Yield what a test has to say: tables for research, for a file of the user's a short answer."""
+        own = find_dataset(config.data).named_by_user
+        if not own or self.config.runtime.verbose:
+            yield from (*comparison(reports), *coverage_lines(inside), *verdict(reports, self.config.model))
+        if own and not self.config.runtime.goes_on:
+            yield from ("", *answer_lines(answer))
+
+    @staticmethod
+    def _seasonal_step(data: ForecastData) -> float | None:
+        """Return the mean absolute change of the target over a season in the training rows, in the data's units."""
+        train = data.series.values[: data.windows[Split.TRAIN].last, -1]
+        season = data.season if data.season < len(train) else 1
+        change = float(np.abs(train[season:] - train[:-season]).mean() * data.scaler.scale_[-1])
+        return change if change > 0 else None
 
     def shuffled_predictor(self, channels: int) -> Predictor:
         """Return what forecasts windows whose steps ``--shuffle_input`` puts into another order first."""

@@ -53,6 +53,8 @@ class ManyForecast:
         scale: (N, C), standard deviation of each series in training.
         quantiles: value (N, H, C) by share, NaN where there is none.
         coverage: share of the truth that the intervals of a level held in the test by column, where it is far from it.
+        reference: simple forecast (N, H, C) of columns on which one was at least as good in the test, NaN elsewhere.
+        models: what forecasts each column, where that is not the same for all.
     """
 
     panel: Panel
@@ -64,6 +66,8 @@ class ManyForecast:
     notes: tuple[str, ...] = ()
     quantiles: Mapping[float, np.ndarray] = field(default_factory=dict)
     coverage: Mapping[float, Mapping[str, float]] = field(default_factory=dict)
+    reference: np.ndarray | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stamps(self) -> pd.DatetimeIndex:
@@ -106,6 +110,10 @@ class ManyForecast:
                 part["level"] = level
             if any(self.coverage.values()):
                 part["coverage"] = part["column"].map(self.coverage.get(level, {}))
+            if self.reference is not None:
+                part["reference"] = self.reference.transpose(0, 2, 1).ravel()
+            if self.models:
+                part["model"] = part["column"].map(self.models)
             parts.append(part)
         table = pd.concat(parts, ignore_index=True)
         if table["date"].map(type).eq(pd.Timestamp).all():
@@ -202,6 +210,8 @@ class ManySeriesForecaster(Forecaster):
         forecast = rolled.numpy() * scale[:, None] + mean[:, None]
         unit = self._unit(windows[..., series.scored].numpy()) * scale
         columns = series.columns[series.scored]
+        past = last_windows(FlatSeries(panel.values, panel.offsets, np.float64), max(1, config.season), 0)
+        reference = self._reference(past[..., series.scored].numpy(), steps)
         found = bounded(forecast, unit, self._intervals, wanted, self._lowest(panel)[:, series.scored], columns)
         places = panel.last[:, None] + np.arange(1, steps + 1)  # (N, H)
         return ManyForecast(
@@ -214,6 +224,8 @@ class ManySeriesForecaster(Forecaster):
             notes=(*unseen, *found.notes, *self._notes(steps, found, wanted)),
             quantiles=found.quantiles,
             coverage=self._far_coverage(wanted),
+            reference=reference,
+            models=self._models(),
         )
 
     def _check_steps(self, panel: Panel, steps: int) -> None:

@@ -16,11 +16,12 @@ from exp.evaluation import Predictor
 from exp.long_term_forecast import LongTermForecast
 from exp.series_scores import in_units, references, score_series, wins
 from exp.targets import shuffle_folder
+from utils.answer import TargetErrors, answer_of
 from utils.device import peak_memory
 from utils.errors import shown_path
 from utils.files import replacing
 from utils.plots import plot_series
-from utils.results import RECORD, comparison, coverage_lines, save_metrics, save_skill, verdict
+from utils.results import RECORD, save_metrics, save_skill
 
 logger = logging.getLogger(__name__)
 
@@ -88,9 +89,10 @@ class ManySeriesForecast(LongTermForecast):
         shuffle, predictor = config.shuffle_input, self.shuffled_predictor(len(data.columns))
         coverage = self._coverage()
         results, pictures = (shuffle_folder(at, shuffle) for at in (config.results, config.pictures))
+        errors = TargetErrors()
         reports, inside, table = score_series(
             predictor, data, name, references(data, config.data.pred_len, name), coverage, results,
-            bool(runtime.save_arrays), runtime.inverse,
+            bool(runtime.save_arrays), runtime.inverse, errors,
         )  # fmt: skip
         if not reports:
             return []
@@ -100,11 +102,12 @@ class ManySeriesForecast(LongTermForecast):
         if inside:
             scores["intervals"] = inside
         lines = list(wins(table, name))
+        answer = answer_of(name, data.scored_columns[-1], reports, inside, errors, data.season, None)
         record = self.record(results / RECORD, scores, {"shuffle_input": shuffle} if shuffle != "none" else None)
         seconds = predictor.seconds / reports[name]["windows"]
         record["cost"] = {"milliseconds_per_forecast": 1e3 * seconds, "peak_memory": peak_memory(self.device)}
         if self._on_own_data and shuffle == "none":
-            self._keep(lambda: save_skill(self.folder, record))
+            self._keep(lambda: save_skill(self.folder, record, answer))
             self._keep_intervals(coverage)
         save_metrics(results, own)
         with replacing(results / SCORES) as temporary:
@@ -112,7 +115,7 @@ class ManySeriesForecast(LongTermForecast):
         picture = pictures / "series.png"
         self._draw(predictor, picture)
         said = (
-            *comparison(reports), *coverage_lines(inside), *verdict(reports, name), *lines,
+            *self._said(reports, inside, answer, config.data), *lines,
             f"scores of each series, in its units: {shown_path(results / SCORES)}", f"picture: {picture}",
         )  # fmt: skip
         self.save(results / RECORD, record, [*self._score_lines(record), *lines], said)

@@ -118,6 +118,7 @@ class RuntimeOptions:
         loaded_from: name of the checkpoint that is tested on other data than its own.
         part_of: path below the folders of checkpoints and results where a part of a run lies; None for a run.
         all_rows: train on all rows, with nothing left to validate or test on.
+        goes_on: whether a forecast follows the test, and ends with what the test showed.
     """
 
     name: str | None = flag(None, NAME, "short name of the run's folders, in place of the long one of its flags")
@@ -141,6 +142,10 @@ class RuntimeOptions:
         "also forecast sums, with intervals of their own: sum (over all columns), day, week, month, quarter, year "
         "(over time), or both: sum,month",
     )  # fmt: skip
+    backtest: int | None = flag(
+        None, whole(high=1000), "keep so many forecasts of the test, over the end of the file: backtest.csv, a picture"
+    )
+    verbose: bool = flag(False, PRESENCE, "of a file of your own, too, print all tables of a test")
     adaptive: int = flag(
         0, SWITCH, "1: intervals follow what they missed lately (adaptive conformal inference), for series that drift"
     )
@@ -176,6 +181,7 @@ class RuntimeOptions:
     loaded_from: str | None = None
     part_of: str | None = None
     all_rows: bool = False
+    goes_on: bool = False
 
     @property
     def compile_mode(self) -> str | None:

@@ -1,11 +1,12 @@
 """Forecast what comes after the end of a run's data file (``--do_predict``)."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from data_provider.reading import Frame, Known, Reading, counted, read_frame, re
 from exp.bands import Wanted
 from exp.config import REFIT, RunConfig
 from exp.forecaster import CSV, Forecast, Forecaster
+from utils.answer import answer_lines
 from utils.device import pick_device
 from utils.errors import UserError, shown_path
 from utils.files import alone_in
@@ -47,9 +49,11 @@ def forecast_future(folder: Path, config: RunConfig, refit: bool = True) -> None
         own = find_dataset(config.data.data).named_by_user
         ahead = _future(config, forecaster, frame.location and frame.location.decimal)
         forecast = forecaster.forecast(frame, runtime.predict_len, Wanted.of(runtime), own, ahead)
-    logger.info("")
-    for line in skill_lines(folder):
-        logger.info(line)
+    answered = own and forecaster.answer is not None
+    if not answered:
+        logger.info("")
+        for line in skill_lines(folder):
+            logger.info(line)
     with alone_in(config.results):
         forecast.save(config.results)
         pictures = _draw(config, frame, forecast)
@@ -57,8 +61,33 @@ def forecast_future(folder: Path, config: RunConfig, refit: bool = True) -> None
     logger.info(weights_line(forecaster))
     for line in (*_lines(frame, forecast), *(f"  note: {note}" for note in (*frame.notes, *forecast.notes))):
         logger.info(line)
-    logger.info("forecast: %s", config.results / CSV)
-    logger.info("pictures: %s", ", ".join(str(path) for path in pictures))
+    files = {"forecast": config.results / CSV, "pictures": ", ".join(str(path) for path in pictures)}
+    for line in closing_lines(config, forecaster, files, answered):
+        logger.info(line)
+
+
+def closing_lines(config: RunConfig, forecaster: Forecaster, files: Mapping[str, Any], answered: bool) -> Iterator[str]:
+    """Yield what ends a forecast: what the test showed and what was decided, for a file of the user's; the files."""
+    if answered:
+        yield from ("", *answer_lines(forecaster.answer))
+        yield f"  decided: {', '.join(decisions(config, forecaster))}"
+    if forecaster.model.config.chooses and (config.results / "candidates.csv").exists():
+        files = {**files, "candidates": config.results / "candidates.csv"}
+    for name, place in files.items():
+        yield f"{name}: {shown_path(place)}"
+
+
+def decisions(config: RunConfig, forecaster: Forecaster) -> list[str]:
+    """Return what a run decided or was told: model, columns, season, look-back, horizon."""
+    model, data = forecaster.model, config.data
+    columns = forecaster.series.columns
+    labels = list(dict.fromkeys(model.labels)) if model.config.chooses else [config.model]
+    return [
+        f"model {', '.join(labels)}",
+        f"{len(columns)} column(s) ({data.features}), target {columns[-1]}",
+        f"season of {model.config.season}",
+        f"look-back of {model.config.seq_len}, horizon of {model.config.pred_len} steps",
+    ]
 
 
 def weights_line(forecaster: Forecaster) -> str:
@@ -120,14 +149,22 @@ def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:
         config.results,
         counted(frame.dates[-tail:].append(forecast.dates), frame.form),
         frame.values[-tail:, order],
-        forecast.values,
+        {"forecast": forecast.values} | ({} if forecast.reference is None else {"reference": forecast.reference}),
         forecast.bands,
         forecast.columns,
-        f"{title}{written_dates(frame.dates[-1:], None, frame.form)[0]}{rolled}",
+        f"{title}{written_dates(frame.dates[-1:], None, frame.form)[0]}{rolled}{warning_of(forecast)}",
     )
     for stale in set(config.results.glob("forecast_*.png")) - set(pages):
         stale.unlink()
     return pages
+
+
+def warning_of(forecast: Any) -> str:
+    """Return what a picture has to say of intervals that did not hold in the test; empty where they did."""
+    far = [
+        f"{level * 100:g} % held {min(columns.values()):.0%}" for level, columns in forecast.coverage.items() if columns
+    ]
+    return f"; CARE: in the test {', '.join(far)} of the truth" if far else ""
 
 
 def _lines(frame: Frame, forecast: Forecast) -> Iterator[str]:

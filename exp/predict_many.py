@@ -14,7 +14,7 @@ from exp.bands import Wanted
 from exp.config import RunConfig
 from exp.forecaster import CSV
 from exp.many_forecaster import ManyForecast, ManySeriesForecaster, first_lines
-from exp.predict import TAIL, check_known, one_thread, weights_line
+from exp.predict import TAIL, check_known, closing_lines, one_thread, warning_of, weights_line
 from utils.files import alone_in
 from utils.plots import plot_series
 from utils.results import skill_lines
@@ -41,9 +41,11 @@ def forecast_many_future(folder: Path, config: RunConfig, forecaster: ManySeries
         ahead = future_in(Path(runtime.future_path), replace(reading, usual_mark=panel.grid.location.decimal))
     with one_thread():
         forecast = forecaster.forecast_many(panel, runtime.predict_len, Wanted.of(runtime), data.fill, ahead)
-    logger.info("")
-    for line in skill_lines(folder):
-        logger.info(line)
+    answered = forecaster.answer is not None
+    if not answered:
+        logger.info("")
+        for line in skill_lines(folder):
+            logger.info(line)
     picture = config.results / "forecast.png"
     with alone_in(config.results):
         forecast.save(config.results)
@@ -57,8 +59,9 @@ def forecast_many_future(folder: Path, config: RunConfig, forecaster: ManySeries
     notes = (f"  note: {note}" for note in (*panel.notes, *forecast.notes))
     for line in (*first_lines(forecast, FIRST_SERIES, FIRST_STEPS), *notes):
         logger.info(line)
-    logger.info("forecast: %s", config.results / CSV)
-    logger.info("picture: %s", picture)
+    files = {"forecast": config.results / CSV, "picture": picture}
+    for line in closing_lines(config, forecaster, files, answered):
+        logger.info(line)
 
 
 def _draw(config: RunConfig, forecast: ManyForecast, path: Path) -> None:
@@ -72,7 +75,9 @@ def _draw(config: RunConfig, forecast: ManyForecast, path: Path) -> None:
         [panel.ids[i] for i in chosen],
         [panel.values[start:end, -1] for start, end in zip(starts, ends, strict=True)],
         None,
-        {"forecast": forecast.values[chosen, :, -1]},
-        f"{config.model} on {Path(panel.grid.source).name}, {forecast.columns[-1]}: {steps} steps ahead",
+        {"forecast": forecast.values[chosen, :, -1]}
+        | ({} if forecast.reference is None else {"reference": forecast.reference[chosen, :, -1]}),
+        f"{config.model} on {Path(panel.grid.source).name}, {forecast.columns[-1]}: {steps} steps ahead"
+        f"{warning_of(forecast)}",
         {level: (lower[chosen, :, -1], upper[chosen, :, -1]) for level, (lower, upper) in forecast.bands.items()},
     )

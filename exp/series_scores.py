@@ -17,6 +17,7 @@ from data_provider.many import ManyData
 from data_provider.windows import Split
 from exp.evaluation import Predictor, baselines, scored_targets, seen_by
 from models.base import Model, check_finite
+from utils.answer import TargetErrors
 from utils.coverage import Coverage
 from utils.files import writing_array
 from utils.metrics import ErrorSums, window_errors
@@ -67,6 +68,7 @@ def score_series(
     folder: Path,
     arrays: bool,
     inverse: bool,
+    target_errors: TargetErrors,
 ) -> tuple[dict[str, Any], dict[str, Any], pd.DataFrame]:
     """Score the model on every test window, beside simple forecasts on the same windows.
 
@@ -75,6 +77,7 @@ def score_series(
         coverage: counts how often prediction intervals hold; None where there are none.
         folder: where the errors of each window are streamed to, and with ``arrays`` forecasts and truth.
         inverse: write forecasts and truth in the units of the series.
+        target_errors: collects the errors of the target in each window.
 
     Returns:
         reports over all by forecaster, standardized; ``Coverage.report``; and a row for each series and channel. All
@@ -102,6 +105,8 @@ def score_series(
             for name, one in forecasts.items():
                 sums[name].add(one, truth, observed)
                 by_series[name].add(which, one, truth, observed)
+            scale_and_mean = (part[which.numpy()][:, data.scored] for part in (data.scale, data.mean))
+            target_errors.add(forecasts, truth, observed, *scale_and_mean)
             keep(window_errors(forecast, truth, observed).numpy())
             if coverage is not None:
                 coverage.add(seen_by(batch, predictor.model.config.seq_len, data.scored), forecast, truth, observed)

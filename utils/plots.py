@@ -70,12 +70,12 @@ def plot_future(
     folder: Path,
     dates: pd.DatetimeIndex,
     history: np.ndarray,
-    forecast: np.ndarray,
+    ahead: Mapping[str, np.ndarray],
     bands: Bands,
     columns: Sequence[str],
     title: str,
 ) -> list[Path]:
-    """Draw history (L, C), forecast (H, C) and bands as :func:`plot_forecast` does; return the files.
+    """Draw history (L, C), forecast (H, C), a simple one perhaps, and bands as :func:`plot_forecast` does; return the files.
 
     A file shows eight columns; there are eight at most: ``forecast.png`` in ``folder``, ``forecast_2.png`` and so on.
     """
@@ -84,7 +84,7 @@ def plot_future(
     for first in range(0, len(names), ON_A_PAGE):
         pages.append(folder / (f"forecast_{len(pages) + 1}.png" if pages else "forecast.png"))
         shown = dict(names[first : first + ON_A_PAGE])
-        plot_forecast(pages[-1], dates, history, {"forecast": forecast}, shown, title, bands)
+        plot_forecast(pages[-1], dates, history, ahead, shown, title, bands)
     return pages
 
 
@@ -116,6 +116,27 @@ def plot_series(
             axis.set_visible(False)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=4, frameon=False)
         figure.supxlabel("steps after the last one that is seen")
+
+
+def plot_backtest(
+    path: Path,
+    dates: pd.DatetimeIndex,
+    series: np.ndarray,
+    parts: Sequence[tuple[pd.DatetimeIndex, np.ndarray, np.ndarray, np.ndarray]],
+    name: str,
+    title: str,
+) -> None:
+    """Draw a series (T,) over its dates, and forecasts made at several origins: dates, values, lower and upper (H,)."""
+    with _figure(path, title, {"fontsize": "medium"}, figsize=(11, 4), layout="constrained") as figure:
+        axis = figure.subplots()
+        axis.plot(dates, series, color=TRUTH, linewidth=1, label="truth")
+        for i, (times, values, lower, upper) in enumerate(parts):
+            label = {"label": "forecast"} if i == 0 else {}
+            axis.plot(times, values, color=FORECAST, linewidth=1.4, **label)
+            axis.fill_between(times, lower, upper, color=FORECAST, alpha=0.2, linewidth=0)
+            axis.axvline(times[0], color=INK, linewidth=0.6, linestyle=":")
+        _label(axis, name)
+        axis.legend(frameon=False, ncols=2, loc="upper left")
 
 
 Bounded = tuple[float, float | None, float | None]
@@ -222,7 +243,7 @@ def _draw_lines(
             axis.vlines(future, *bounds, alpha=0.4, linewidth=4, **style)
         else:
             axis.fill_between(future, *bounds, alpha=0.2, linewidth=0, **style)
-    colors = (TRUTH, FORECAST, SIMPLE) if "truth" in ahead else (FORECAST,)
+    colors = (TRUTH, FORECAST, SIMPLE) if "truth" in ahead else (FORECAST, SIMPLE)
     for (label, values), color in zip(ahead.items(), colors, strict=False):
         axis.plot(times[end - 1 :], [history[-1], *values], color=color, linewidth=1.4, label=label)
 

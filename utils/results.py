@@ -182,12 +182,13 @@ def _lost(reports: Mapping[str, Mapping[str, Any]], model: str, simple: Sequence
                 yield f"{column} ({SIMPLE[best][0].removesuffix(' forecast')})"
 
 
-def save_skill(folder: Path, record: Mapping[str, Any]) -> None:
-    """Save the metrics of a test next to its checkpoint, so that a later forecast can show them."""
+def save_skill(folder: Path, record: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    """Save the metrics of a test and its answer next to its checkpoint, so that a later forecast can show them."""
     model, record_scores = record["model"]["name"], record["scores"]
     scores = record_scores["metrics"]
     reports = {name: {"standardised": report["standardised"]} for name, report in scores.items()}
     record = {"model": model, "windows": scores[model]["windows"], "metrics": reports}
+    record["answer"] = dict(answer)
     write_json(folder / TEST, record | {"coverage": _coverage_of_columns(record_scores.get("intervals", {}))})
 
 
