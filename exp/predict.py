@@ -161,9 +161,8 @@ def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:
 
 def warning_of(forecast: Any) -> str:
     """Return what a picture has to say of intervals that did not hold in the test; empty where they did."""
-    far = [
-        f"{level * 100:g} % held {min(columns.values()):.0%}" for level, columns in forecast.coverage.items() if columns
-    ]
+    coverage = {level: columns.values() for level, columns in forecast.coverage.items() if columns}
+    far = [f"{level * 100:g} % held {min(shares):.0%}" for level, shares in coverage.items()]
     return f"; CARE: in the test {', '.join(far)} of the truth" if far else ""
 
 

@@ -75,7 +75,7 @@ def plot_future(
     columns: Sequence[str],
     title: str,
 ) -> list[Path]:
-    """Draw history (L, C), forecast (H, C), a simple one perhaps, and bands as :func:`plot_forecast` does; return the files.
+    """Draw history (L, C), lines (H, C) and bands as :func:`plot_forecast` does; return the files.
 
     A file shows eight columns; there are eight at most: ``forecast.png`` in ``folder``, ``forecast_2.png`` and so on.
     """
