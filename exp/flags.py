@@ -14,7 +14,7 @@ from exp.experiments import TASKS
 from exp.flag_file import flags_in, read_values
 from exp.flag_names import did_you_mean
 from exp.options import OF_A_FORECAST, Command, RuntimeOptions, TrainingOptions
-from models import MODELS, find_config
+from models import CHOICES, MODELS, find_config
 from utils.command import INSTALLED, Parser, add_flags, is_installed_command, processes
 from utils.flags import convert, flags_of, idle_flags
 from utils.schedule import Schedule
@@ -86,7 +86,7 @@ def _early(argv: Sequence[str]) -> argparse.Namespace:
 
 def build_parser(model: object = None) -> tuple[Parser, dict[str, Field]]:
     """Return the parser and the fields of its flags, those of the chosen model before those of the others."""
-    model = model if isinstance(model, str) and model in MODELS else RunConfig.model
+    model = model if isinstance(model, str) and model in MODELS | CHOICES else RunConfig.model
     program, command = (INSTALLED, INSTALLED) if is_installed_command() else ("run.py", "python run.py")
     parser = Parser(program, usage=USAGE.format(command=command), allow_abbrev=False)
     known: dict[str, Field] = {}
@@ -94,7 +94,7 @@ def build_parser(model: object = None) -> tuple[Parser, dict[str, Field]]:
     for title, config in groups.items():
         add_flags(parser.add_argument_group(title), flags_of(config), known)
     hidden = parser.add_argument_group()
-    for other in MODELS:
+    for other in MODELS | CHOICES:
         add_flags(hidden, flags_of(find_config(other)), known, hide=True)
     unread = [name for name in OF_RELEASE if name not in known]
     for name in unread:  # some of them are switches, one has several values

@@ -57,11 +57,13 @@ def forecast_future(folder: Path, config: RunConfig, refit: bool = True) -> None
     with alone_in(config.results):
         forecast.save(config.results)
         pictures = _draw(config, frame, forecast)
+        decided = decisions(config, forecaster)
+        page = resolve_name("exp.report:report_on_one")(config, frame, forecast, forecaster.answer, decided)
     logger.info("")
     logger.info(weights_line(forecaster))
     for line in (*_lines(frame, forecast), *(f"  note: {note}" for note in (*frame.notes, *forecast.notes))):
         logger.info(line)
-    files = {"forecast": config.results / CSV, "pictures": ", ".join(str(path) for path in pictures)}
+    files = {"forecast": config.results / CSV, "pictures": ", ".join(str(path) for path in pictures), "report": page}
     for line in closing_lines(config, forecaster, files, answered):
         logger.info(line)
 
@@ -83,10 +85,13 @@ def decisions(config: RunConfig, forecaster: Forecaster) -> list[str]:
     columns = forecaster.series.columns
     labels = list(dict.fromkeys(model.labels)) if model.config.chooses else [config.model]
     return [
-        f"model {', '.join(labels)}",
-        f"{len(columns)} column(s) ({data.features}), target {columns[-1]}",
-        f"season of {model.config.season}",
-        f"look-back of {model.config.seq_len}, horizon of {model.config.pred_len} steps",
+        f"model: {', '.join(labels)}",
+        f"columns: {len(columns)} ({data.features})",
+        f"target: {columns[-1]}",
+        f"season: {model.config.season} steps",
+        f"look-back: {model.config.seq_len} steps",
+        f"horizon: {model.config.pred_len} steps",
+        f"weights: {'of the test' if model.stored.folder.name != REFIT else 'trained once more on all rows'}",
     ]
 
 

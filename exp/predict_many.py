@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from exp.bands import Wanted
 from exp.config import RunConfig
 from exp.forecaster import CSV
 from exp.many_forecaster import ManyForecast, ManySeriesForecaster, first_lines
-from exp.predict import TAIL, check_known, closing_lines, one_thread, warning_of, weights_line
+from exp.predict import TAIL, check_known, closing_lines, decisions, one_thread, warning_of, weights_line
 from utils.files import alone_in
 from utils.plots import plot_series
 from utils.results import skill_lines
@@ -50,6 +51,8 @@ def forecast_many_future(folder: Path, config: RunConfig, forecaster: ManySeries
     with alone_in(config.results):
         forecast.save(config.results)
         _draw(config, forecast, picture)
+        decided = decisions(config, forecaster)
+        page = resolve_name("exp.report:report_on_series")(config, forecast, forecaster.answer, decided)
     panel, steps = forecast.panel, forecast.values.shape[1]
     logger.info("")
     logger.info(weights_line(forecaster))
@@ -59,7 +62,7 @@ def forecast_many_future(folder: Path, config: RunConfig, forecaster: ManySeries
     notes = (f"  note: {note}" for note in (*panel.notes, *forecast.notes))
     for line in (*first_lines(forecast, FIRST_SERIES, FIRST_STEPS), *notes):
         logger.info(line)
-    files = {"forecast": config.results / CSV, "picture": picture}
+    files = {"forecast": config.results / CSV, "picture": picture, "report": page}
     for line in closing_lines(config, forecaster, files, answered):
         logger.info(line)
 

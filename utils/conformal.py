@@ -193,6 +193,6 @@ def few_windows(intervals: Intervals, level: float, bounds: Bounds) -> str:
     )
 
 
-def far_from_nominal(coverage: float | None, level: float, apart: float = 0.05) -> bool:
-    """Return whether a measured coverage is so far from its level that people have to know."""
-    return coverage is not None and abs(coverage - level) > apart
+def far_from_nominal(coverage: float | None, level: float) -> bool:
+    """Return whether a measured coverage is so far from its level that people have to know: 0.05 from 0.9."""
+    return coverage is not None and abs(coverage - level) > math.sqrt(level * (1 - level)) / 6

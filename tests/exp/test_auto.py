@@ -1,0 +1,199 @@
+"""Choosing among forecasters: ties, columns, averages, limits, and what a run leaves."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import models
+import run
+from exp.auto import compared, pick
+from exp.forecaster import Forecaster
+from tests.conftest import WriteCsv
+from tests.helpers.commands import refused, succeed
+
+Flags = Callable[..., list[str]]
+
+
+def two_kinds(rows: int = 400) -> pd.DataFrame:
+    """A column that repeats each week, and one that goes on with its last value."""
+    random = np.random.default_rng(0)
+    days = np.arange(rows)
+    weekly = 100 + 30 * np.sin(2 * np.pi * days / 7) + random.normal(0, 1, rows)
+    walk = 50 + np.cumsum(random.normal(0, 1, rows))
+    dates = pd.date_range("2022-01-01", periods=rows)
+    return pd.DataFrame({"date": dates, "walk": walk, "weekly": weekly})
+
+
+@pytest.fixture
+def flags(write_csv: WriteCsv, workplace: Path) -> Flags:
+    """Flags of a short run on the two columns."""
+
+    def build(model: str = "auto", table: pd.DataFrame | None = None, **more: object) -> list[str]:
+        values = {
+            "model": model, "data_path": write_csv(two_kinds() if table is None else table, "two.csv"),
+            "seq_len": 14, "pred_len": 7, "candidates": "Naive,SeasonalNaive,DLinear", "train_epochs": 1,
+            "device": "cpu", "log": "none", "llm": "gpt2-tiny", "llm_init": "random", **more,
+        }  # fmt: skip
+        return [part for flag, value in values.items() if value is not None for part in (f"--{flag}", str(value))]
+
+    return build
+
+
+def chosen_in(record: dict) -> pd.DataFrame:
+    """The table of candidates of a run."""
+    return pd.read_csv(Path("results") / record["run"]["setting"] / "candidates.csv", index_col="candidate")
+
+
+def test_the_best_on_the_target_is_chosen_and_forecasts(flags: Flags, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        (record,) = succeed(flags())
+    table = chosen_in(record)
+    assert table["chosen for weekly"].idxmax() == "SeasonalNaive" == table["validation_mae"].idxmin()
+    simple = record["scores"]["metrics"]["seasonal_naive"]["standardised"]
+    assert record["scores"]["mse"] == pytest.approx(simple["mse"], rel=1e-6)
+    assert "SeasonalNaive" in caplog.text and "<- chosen" in caplog.text
+    forecast = pd.read_csv(Path("results") / record["run"]["setting"] / "forecast.csv")
+    last = two_kinds()["weekly"].to_numpy()[-7:]
+    np.testing.assert_allclose(forecast[forecast["column"] == "weekly"]["forecast"], last, rtol=1e-5)
+    assert "model" not in forecast
+
+
+def test_each_column_can_have_a_model_of_its_own(flags: Flags) -> None:
+    (record,) = succeed(flags(auto_per="column", candidates="Naive,SeasonalNaive"))
+    forecast = pd.read_csv(Path("results") / record["run"]["setting"] / "forecast.csv")
+    named = forecast.groupby("column")["model"].unique()
+    assert list(named["weekly"]) == ["SeasonalNaive"]
+    assert list(named["walk"]) in (["Naive"], ["Naive + SeasonalNaive"])
+    last = two_kinds()["weekly"].to_numpy()[-7:]
+    np.testing.assert_allclose(forecast[forecast["column"] == "weekly"]["forecast"], last, rtol=1e-5)
+
+
+def test_an_ensemble_is_the_mean_of_the_best(flags: Flags) -> None:
+    (record,) = succeed(flags("ensemble", candidates="Naive,SeasonalNaive", refit=0))
+    folder = Path("checkpoints") / record["run"]["setting"]
+    model = models.load(folder)
+    assert [member["label"] for member in model.origin["members"]] == ["Naive", "SeasonalNaive"]
+    forecast = Forecaster.load(folder).predict(two_kinds()).query("column == 'weekly'")["forecast"]
+    values = two_kinds()["weekly"].to_numpy()
+    np.testing.assert_allclose(forecast, (values[-7:] + values[-1]) / 2, rtol=1e-5)
+
+
+def test_all_plausible_seasons_are_tried(flags: Flags) -> None:
+    hours = np.arange(1200)
+    random = np.random.default_rng(0)
+    values = 10 * (hours % 168 >= 120) + np.sin(2 * np.pi * hours / 24) + random.normal(0, 0.1, 1200)
+    table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=1200, freq="h"), "load": values})
+    (record,) = succeed(flags(table=table, seq_len=24, pred_len=24, candidates="Naive,SeasonalNaive"))
+    found = chosen_in(record)
+    assert list(found.index) == ["Naive", "SeasonalNaive", "SeasonalNaive-168", "ensemble"]
+    assert found["chosen for load"].idxmax() == "SeasonalNaive-168"
+
+
+def test_what_was_chosen_is_loaded_in_full(flags: Flags) -> None:
+    (record,) = succeed(flags("ensemble", refit=0))
+    folder = Path("checkpoints") / record["run"]["setting"]
+    written = pd.read_csv(Path("results") / record["run"]["setting"] / "forecast.csv")
+    again = Forecaster.load(folder).predict(two_kinds())
+    np.testing.assert_allclose(again["forecast"], written["forecast"], rtol=1e-6)
+
+
+def test_a_refit_trains_the_members_on_all_rows(flags: Flags) -> None:
+    (record,) = succeed(flags("ensemble"))
+    folder = Path("checkpoints") / record["run"]["setting"]
+    tested, refit = (models.load(one) for one in (folder, folder / "refit"))
+    labels = [member["label"] for member in tested.origin["members"]]
+    assert labels == [member["label"] for member in refit.origin["members"]] and "DLinear" in labels
+    place = labels.index("DLinear")
+    assert not (tested.members[place].trend.weight == refit.members[place].trend.weight).all()
+
+
+def test_a_finished_choice_is_not_made_again(flags: Flags, caplog: pytest.LogCaptureFixture) -> None:
+    succeed(flags())
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        succeed(flags())
+    assert "is finished" in caplog.text and "candidate:" not in caplog.text
+
+
+def test_a_choice_that_was_stopped_keeps_the_candidates_that_are_trained(
+    flags: Flags, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as replaced:
+        replaced.setattr("exp.auto.Choosing._choose", stop)
+        assert run.main(flags()) == 130
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        succeed(flags())
+    assert "epoch 1/1" not in caplog.text.split("refit:")[0]
+
+
+def test_columns_known_in_advance_reach_those_that_can_read_them(flags: Flags) -> None:
+    table = two_kinds().assign(promo=lambda one: (np.arange(len(one)) % 5 == 0).astype(int))
+    table["weekly"] += 40 * table["promo"]
+    later = pd.DataFrame({"date": pd.date_range("2023-02-05", periods=7), "promo": [1, 0, 0, 0, 0, 1, 0]})
+    (record,) = succeed(
+        flags(
+            table=pd.concat([table, later]), future_cols="promo", candidates="SeasonalNaive,DLinear,iTransformer",
+            train_epochs=15, learning_rate=0.002,
+        )
+    )  # fmt: skip
+    found = chosen_in(record)["validation_mae"]
+    assert found["iTransformer"] < found["DLinear"]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"candidates": "Naive,Prophet"}, "--candidates Prophet: no such model"),
+        ({"candidates": "auto"}, "--candidates auto: no such model"),
+        ({"data": "ETTh1,ETTh2", "data_path": None}, "--model auto chooses for one file"),
+    ],
+)
+def test_what_cannot_be_chosen_from_is_refused(
+    flags: Flags, capsys: pytest.CaptureFixture[str], more: dict[str, object], message: str
+) -> None:
+    assert run.main(flags(**more)) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_damaged_member_is_refused_by_name(flags: Flags, capsys: pytest.CaptureFixture[str]) -> None:
+    (record,) = succeed(flags(refit=0))
+    folder = Path("checkpoints") / record["run"]["setting"]
+    (folder / "members" / "0" / "config.json").write_text("{")
+    assert "members/0/config.json is damaged" in refused(
+        ["--is_training", "0", "--do_predict", "--load", str(folder), "--device", "cpu"], capsys
+    )
+    content = json.loads((folder / "config.json").read_text())
+    content["model"]["origin"]["members"] = []
+    (folder / "config.json").write_text(json.dumps(content))
+    assert "it does not name its members" in refused(
+        ["--is_training", "0", "--do_predict", "--load", str(folder), "--device", "cpu"], capsys
+    )
+
+
+# --- the rule ---
+
+
+def test_the_simpler_one_wins_a_tie_and_only_a_tie() -> None:
+    random = np.random.default_rng(0)
+    noise = random.normal(0, 0.3, size=(3, 40))
+    simple, better, best = 1.01 + noise[0], 1.0 + noise[1], 0.5 + noise[2]
+    assert pick(np.stack([simple, better]), overlap=1) == 0
+    assert pick(np.stack([simple, better, best]), overlap=1) == 2
+    certain = np.full(40, 1.0)
+    assert pick(np.stack([certain + 0.01, certain]), overlap=1) == 1  # small, but without any doubt
+    assert pick(np.stack([certain * 2 + noise[0] * 9, certain]), overlap=40) == 1  # in doubt, but large
+
+
+def test_windows_that_overlap_count_less() -> None:
+    errors = np.random.default_rng(0).normal(size=(2, 64))
+    alone, shared = (compared(*errors, overlap)[1] for overlap in (1, 16))
+    assert shared == pytest.approx(4 * alone)
