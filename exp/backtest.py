@@ -21,11 +21,12 @@ CSV, SCORES, PICTURE = "backtest.csv", "backtest_scores.csv", "backtest.png"
 class Backtest:
     """Collects the forecasts of some test windows: the last ones, a horizon apart where there is room for that."""
 
-    def __init__(self, data: ForecastData, origins: int) -> None:
+    def __init__(self, data: ForecastData, origins: int, least: np.ndarray, most: float) -> None:
+        """Choose the windows; no value is kept below ``least`` (C,) or above ``most``, in the data's units."""
         windows = data.windows[Split.TEST]
         apart = max(1, min(windows.pred_len // windows.every, (len(windows) - 1) // max(1, origins - 1)))
         last = len(windows) - 1
-        self.data = data
+        self.data, self._limits = data, (least, most)
         self.chosen = sorted({last - apart * i for i in range(origins) if last - apart * i >= 0})
         self._parts: list[pd.DataFrame] = []
         self._seen = 0
@@ -48,11 +49,11 @@ class Backtest:
     def _keep(self, origin: int, forecast: np.ndarray, truth: np.ndarray, bands: Mapping[float, np.ndarray]) -> None:
         data = self.data
         mean, scale = data.scaler.mean_[data.scored], data.scaler.scale_[data.scored]
-        values, actual = forecast * scale + mean, truth * scale + mean
+        values, actual = np.clip(forecast * scale + mean, *self._limits), truth * scale + mean
         dates = data.dates[origin - 1 : origin + len(values)]
         none = np.full((2, *values.shape), np.nan)
         for level, band in (bands or {None: none}).items():
-            lower, upper = band * scale + mean
+            lower, upper = np.clip(band * scale + mean, *self._limits)
             for c, column in enumerate(data.scored_columns):
                 part = pd.DataFrame({
                     "origin": dates[0], "date": dates[1:], "column": column, "forecast": values[:, c],

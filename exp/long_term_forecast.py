@@ -15,6 +15,7 @@ from data_provider.factory import ForecastData, load_data
 from data_provider.reading import written_dates
 from data_provider.windows import Split, WindowDataset, make_loader
 from exp.backtest import Backtest
+from exp.bands import Wanted
 from exp.base import Experiment
 from exp.evaluation import (
     Predictor,
@@ -168,7 +169,9 @@ class LongTermForecast(Experiment):
             results, pictures = (below(folder, target) for folder in (results, pictures))
         others = references(data, config.data, config.pred_len, name)
         arrays = bool(runtime.save_arrays)
-        errors, backtest = TargetErrors(), Backtest(data, runtime.backtest) if runtime.backtest else None
+        errors, backtest = TargetErrors(), None
+        if runtime.backtest:
+            backtest = Backtest(data, runtime.backtest, *Wanted.of(runtime).limits(data.lowest[data.scored]))
         reports, inside = score_windows(
             predictor, data, name, others, coverage, results, arrays, runtime.inverse, errors, backtest
         )
