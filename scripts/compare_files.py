@@ -2,8 +2,8 @@
 
     python -m scripts.compare_files --models Naive,SeasonalNaive,DLinear,CALF,auto -- --data_path sales.csv
 
-What follows the two dashes goes to run.py for every model; ``CALF:--llm gpt2 --llm_init random`` gives one model flags of
-its own. Errors are compared on the windows that all were scored on: slow models are scored on every k-th.
+What follows the two dashes goes to run.py for every model; ``CALF:--llm gpt2 --llm_init random`` gives one model flags
+of its own. Errors are compared on the windows that all were scored on: slow models are scored on every k-th.
 """
 
 import argparse
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _line(one: Tested, errors: dict[str, float]) -> str:
     coverage = "" if one.coverage is None else f"{one.coverage:.2f}"
-    return f"| {one.name}{one.chosen} | {errors[one.name]:.5g} | {coverage} | {one.seconds:.0f} |\n"
+    return f"| {one.name}{one.chosen} | {errors[one.name]:.5g} | {coverage} | {one.seconds:.0f} |"
 
 
 if __name__ == "__main__":
