@@ -107,7 +107,9 @@ def run_seed(config: RunConfig, command: Command) -> Records:
 
     if not command.is_training:
         return _use_trained(*find_trained(config), command)
-    records = _train_and_test(config, command)
+    from exp.train_and_test import train_and_test
+
+    records = train_and_test(config, command.dry_run, command.overwrite)
     if command.do_predict and not command.dry_run:
         if command.refit:
             from exp.refit import refit
@@ -149,31 +151,6 @@ def _forecast_future(folder: Path, config: RunConfig, refit: bool) -> None:
     if config.runtime.output:
         copy_whole(config.results / CSV, Path(config.runtime.output))
         logger.info("forecast: %s", shown_path(config.runtime.output))
-
-
-def _train_and_test(config: RunConfig, command: Command) -> Records:
-    """Train and test; of a finished run nothing is repeated, and a trained one is only tested."""
-    from exp.resume import clear_state
-    from exp.runs import finished, is_trained
-    from utils.files import clear_after_kill
-    from utils.results import run_figures, run_title
-
-    if not command.dry_run and is_main_process():
-        clear_after_kill(config.checkpoint, config.results, config.pictures)
-    if command.dry_run or command.overwrite:
-        return experiment_of(config).train_and_test(command.dry_run, command.overwrite)
-    if records := finished(config):
-        logger.info("%s is finished; --overwrite repeats it", config.setting)
-        for path, record in records.items():
-            title, figures = run_title(record), run_figures(record)
-            logger.info("  %s, seed %d: %s (%s)", title, config.seed, figures, shown_path(path))
-        return list(records.values())
-    if is_trained(config):
-        logger.info("%s is trained; --overwrite repeats it", config.setting)
-        if is_main_process():
-            clear_state(config.checkpoint)  # left by a kill just after the training's end
-        return experiment_of(config).test_stored(config.checkpoint)
-    return experiment_of(config).train_and_test()
 
 
 def _say_over_seeds(records: Sequence[Mapping[str, Any]], summary_file: Path) -> None:

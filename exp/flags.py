@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field
 from pkgutil import resolve_name
 from typing import Any
@@ -16,6 +16,7 @@ from exp.flag_names import did_you_mean
 from exp.options import OF_A_FORECAST, Command, RuntimeOptions, TrainingOptions
 from models import CHOICES, MODELS, find_config
 from utils.command import INSTALLED, Parser, add_flags, is_installed_command, processes
+from utils.errors import UserError
 from utils.flags import convert, flags_of, idle_flags
 from utils.schedule import Schedule
 
@@ -63,6 +64,19 @@ def parse(argv: Sequence[str] | None = None) -> dict[str, Any]:
     texts = vars(found)
     own = {name: convert(known[name], text) for name, text in texts.items() if isinstance(text, str) and name in known}
     return flags_in(stored, known, OF_RELEASE, early.config) | texts | own
+
+
+def parse_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return flags from their values by name, as :func:`parse` does from a command line; None leaves one out.
+
+    Raises:
+        UserError: a flag is unknown, or its value is not possible.
+    """
+    model = values.get("model", RunConfig.model)
+    _, known = build_parser(model if isinstance(model, str) and model in MODELS | CHOICES else RunConfig.model)
+    if unknown := [name for name in values if name not in known]:
+        raise UserError(f"--{unknown[0]}: there is no such option{did_you_mean([f'--{unknown[0]}'], known)}")
+    return {name: convert(known[name], str(value)) for name, value in values.items() if value is not None}
 
 
 def _with_negative_numbers(argv: Sequence[str]) -> list[str]:

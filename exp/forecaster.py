@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -164,6 +165,53 @@ class Forecaster:
         intervals = Intervals.load(model.stored.folder, (model.config.pred_len, len(series.columns[series.scored])))
         kind = cls if series.ids is None else resolve_name(FOR_MANY)
         return kind(model, series, intervals, pick_device(device) if isinstance(device, str) else device)
+
+    @staticmethod
+    def fit(table: pd.DataFrame, **options: Any) -> "Forecaster":
+        """Train a forecaster on a table, with the flags of ``run.py`` as arguments: ``model="auto"``, ``pred_len=14``.
+
+        What is left out is chosen as for a file of the user's. The checkpoint lies in ``checkpoints/``, the figures of
+        the test in ``results/`` and in ``answer``.
+
+        Raises:
+            UserError: the table cannot be used, or an option is unknown or not possible.
+        """
+        return resolve_name("exp.fitting:fit")(table, **options)
+
+    def backtest(self, table: pd.DataFrame, origins: int = 5, **options: Any) -> pd.DataFrame:
+        """Forecast the end of a table from some origins in it, a horizon apart, beside what came.
+
+        The weights are those that were tested, not those that saw all rows; on the table of training, origins within
+        its last 20 % are such that these weights never saw what came. Options are those of :meth:`predict`.
+
+        Returns:
+            the columns of :meth:`predict`, with ``origin``, the last date that was known, before and ``actual`` after.
+
+        Raises:
+            UserError: the table has too few rows for the origins, or cannot be used.
+        """
+        honest = self
+        if self.model.stored and best_to_forecast(self.model.stored.folder.parent) == self.model.stored.folder:
+            honest = type(self).load(self.model.stored.folder.parent, self.device, refit=False)
+        steps, parts = self.model.config.pred_len, []
+        rows = len(table) - steps * np.arange(origins, 0, -1)
+        if origins < 1 or rows[0] < self.least_lookback:
+            raise UserError(
+                f"{len(table)} rows are too few for {origins} origins of {steps} steps and {self.least_lookback} rows "
+                "to look back on: choose fewer origins."
+            )
+        name = self.series.date_column
+        for end in rows:
+            part = honest.predict(table.iloc[:end], **options)
+            later = table.iloc[end : end + steps]
+            dates = part["date"].drop_duplicates().to_numpy()[: len(later)]
+            came = (
+                pd.DataFrame({"date": dates, "column": one, "actual": later[one].to_numpy()}) for one in honest.columns
+            )
+            known = table[name].iloc[end - 1] if name in table else table.index[end - 1]
+            parts.append(part.assign(origin=known).merge(pd.concat(came), on=["date", "column"], how="left"))
+        found = pd.concat(parts, ignore_index=True)
+        return found[["origin", *(column for column in found if column != "origin")]]
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -169,6 +170,14 @@ class ManySeriesForecaster(Forecaster):
         for note in (*forecast.panel.notes, *forecast.notes):
             logger.warning(note)
         return forecast.table()
+
+    def backtest(self, table: pd.DataFrame, origins: int = 5, **options: Any) -> pd.DataFrame:
+        """Refuse: past forecasts of many series are not kept.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError("backtest is for one series; of many, series_scores.csv has the scores of each.")
 
     def forecast_many(
         self,

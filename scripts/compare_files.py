@@ -6,7 +6,6 @@ What follows the two dashes goes to run.py for every model; ``CALF:--llm gpt2 --
 of its own. Errors are compared on the windows that all were scored on: slow models are scored on every k-th.
 """
 
-import argparse
 import json
 import resource
 import shlex
@@ -18,6 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from utils.command import Parser, run_command, typed
+from utils.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 USUAL = "Naive,SeasonalNaive,AutoTheta,AutoETS,MSTL,DLinear,CALF,auto,ensemble"
@@ -36,14 +38,14 @@ class Tested(NamedTuple):
 
 
 def test(named: str, flags: Sequence[str]) -> Tested:
-    """Run one model; raise SystemExit where the run fails."""
+    """Run one model; raise UserError where the run fails."""
     model, _, own = named.partition(":")
     command = [sys.executable, str(ROOT / "run.py"), *flags, "--model", model, *shlex.split(own)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([*command, "--inverse", "--overwrite"], capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
-        raise SystemExit(f"{shlex.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise UserError(f"{shlex.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     folder = Path("results/latest").resolve()
     record: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
     inside = record["scores"].get("intervals", {}).get("0.9", {}).get("per_channel", {})
@@ -62,7 +64,7 @@ def common(tested: Sequence[Tested]) -> dict[str, float]:
     places = {len(one.truth): np.arange(len(one.truth)) * -(-most // len(one.truth)) for one in tested}
     shared = sorted(set.intersection(*(set(one.tolist()) for one in places.values())))
     if len(shared) < fewest / 10:
-        raise SystemExit("the models were scored on windows that hardly overlap")
+        raise UserError("the models were scored on windows that hardly overlap")
     found = {}
     for one in tested:
         rows = np.searchsorted(places[len(one.truth)], shared)
@@ -70,9 +72,9 @@ def common(tested: Sequence[Tested]) -> dict[str, float]:
     return found
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def compare(argv: Sequence[str] | None) -> None:
     """Print a table in Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.compare_files", description=__doc__.splitlines()[0])
+    parser = Parser("python -m scripts.compare_files", description=__doc__.splitlines()[0])
     parser.add_argument("--models", default=USUAL, help=f"with commas between (default: {USUAL})")
     parser.add_argument("flags", nargs="*", help="of run.py, after --")
     args = parser.parse_args(argv)
@@ -91,5 +93,10 @@ def _line(one: Tested, errors: dict[str, float]) -> str:
     return f"| {one.name}{one.chosen} | {errors[one.name]:.5g} | {coverage} | {one.seconds:.0f} |"
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Return exit code 0, 2 with one message when a run fails, or 130 and 143 when stopped."""
+    return run_command(lambda: compare(argv), typed("-m scripts.compare_files", argv))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -113,7 +113,7 @@ def test_only_commands_parse_flags() -> None:
 def test_every_command_ends_by_way_of_one_function() -> None:
     commands = {name for name in SOURCES if has_main(name)}
     tables = {"utils.tables.__main__", "utils.tables.ablation", "utils.tables.cross_domain", "exp.alignment"}
-    assert commands == {"run", "pca", "data_provider.download", "scripts.benchmark", *tables}
+    assert commands == {"run", "pca", "data_provider.download", "scripts.benchmark", "scripts.compare_files", *tables}
     assert not {name for name in commands if "utils.command" not in IMPORTS[name]}
 
 
