@@ -26,7 +26,7 @@ USUAL = "Naive,SeasonalNaive,AutoTheta,AutoETS,MSTL,DLinear,CALF,auto,ensemble"
 CHOICE = "candidates.csv"
 
 
-class Tested(NamedTuple):
+class Result(NamedTuple):
     """One model on the file: forecasts and truth of the target (W, H) in its units, its coverage, and what it took."""
 
     name: str
@@ -37,7 +37,7 @@ class Tested(NamedTuple):
     chosen: str
 
 
-def test(named: str, flags: Sequence[str]) -> Tested:
+def test(named: str, flags: Sequence[str]) -> Result:
     """Run one model; raise UserError where the run fails."""
     model, _, own = named.partition(":")
     command = [sys.executable, str(ROOT / "run.py"), *flags, "--model", model, *shlex.split(own)]
@@ -55,10 +55,10 @@ def test(named: str, flags: Sequence[str]) -> Tested:
         chosen = f" ({table.iloc[:, -1].idxmax()})"
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     arrays = (np.load(folder / f"{name}.npy")[..., -1] for name in ("pred", "true"))
-    return Tested(named, *arrays, list(inside.values())[-1]["coverage"] if inside else None, seconds, chosen)
+    return Result(named, *arrays, list(inside.values())[-1]["coverage"] if inside else None, seconds, chosen)
 
 
-def common(tested: Sequence[Tested]) -> dict[str, float]:
+def common(tested: Sequence[Result]) -> dict[str, float]:
     """Return the mean absolute error of each model on the windows that all were scored on."""
     most, fewest = max(len(one.truth) for one in tested), min(len(one.truth) for one in tested)
     places = {len(one.truth): np.arange(len(one.truth)) * -(-most // len(one.truth)) for one in tested}
@@ -83,12 +83,12 @@ def compare(argv: Sequence[str] | None) -> None:
         tested.append(test(name, args.flags))
         print(f"{name}: done in {tested[-1].seconds:.0f} s of CPU", file=sys.stderr, flush=True)
     errors = common(tested)
-    print(
-        f"| model | MAE | coverage at 0.9 | CPU s |\n|---|---|---|---|\n{''.join(_line(one, errors) for one in tested)}"
-    )
+    print("| model | MAE | coverage at 0.9 | CPU s |\n|---|---|---|---|")
+    for one in tested:
+        print(_line(one, errors))
 
 
-def _line(one: Tested, errors: dict[str, float]) -> str:
+def _line(one: Result, errors: dict[str, float]) -> str:
     coverage = "" if one.coverage is None else f"{one.coverage:.2f}"
     return f"| {one.name}{one.chosen} | {errors[one.name]:.5g} | {coverage} | {one.seconds:.0f} |"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.compare_files import Tested, common, main
+from scripts.compare_files import Result, common, main
 from tests.conftest import WriteCsv
 from tests.exp.test_answer import noisy_weeks
 
@@ -29,6 +29,6 @@ def test_a_run_that_fails_is_named(workplace: Path, capfd: pytest.CaptureFixture
 
 def test_windows_of_a_slow_model_are_found_among_those_of_the_others() -> None:
     truth = np.arange(100.0)[:, None]
-    fast = Tested("fast", truth + np.where(truth % 5 == 0, 1.0, 9.0), truth, None, 0, "")
-    slow = Tested("slow", truth[::5] + 2, truth[::5], None, 0, "")
+    fast = Result("fast", truth + np.where(truth % 5 == 0, 1.0, 9.0), truth, None, 0, "")
+    slow = Result("slow", truth[::5] + 2, truth[::5], None, 0, "")
     assert common([fast, slow]) == {"fast": 1.0, "slow": 2.0}
