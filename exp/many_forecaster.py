@@ -29,12 +29,14 @@ from data_provider.reading import (
 )
 from data_provider.series import FlatSeries, last_windows
 from data_provider.windows import calendar_marks
-from exp.bands import Wanted, bounded, quantile_name
+from exp.bands import Bounded, Wanted, bounded, quantile_name
 from exp.evaluation import evaluation_batch_size
 from exp.forecast_files import keep_earlier
-from exp.forecaster import CSV, DIGITS, MOST_DIGITS, Forecaster, wanted_of
+from exp.forecaster import CSV, DIGITS, MOST_DIGITS, SUMS_CSV, Forecaster, wanted_of
 from exp.options import AUTO, NONE, check_steps
+from exp.totals import sums_of_series
 from models.base import check_finite
+from utils.conformal import OF_TOTAL, Intervals
 from utils.errors import UserError, naming_arguments
 from utils.files import replacing
 
@@ -54,6 +56,7 @@ class ManyForecast:
         scale: (N, C), standard deviation of each series in training.
         quantiles: value (N, H, C) by share, NaN where there is none.
         coverage: share of the truth that the intervals of a level held in the test by column, where it is far from it.
+        sums: sums over the series, over time or both, where they are asked for.
         reference: simple forecast (N, H, C) of columns on which one was at least as good in the test, NaN elsewhere.
         models: what forecasts each column, where that is not the same for all.
     """
@@ -67,6 +70,7 @@ class ManyForecast:
     notes: tuple[str, ...] = ()
     quantiles: Mapping[float, np.ndarray] = field(default_factory=dict)
     coverage: Mapping[float, Mapping[str, float]] = field(default_factory=dict)
+    sums: pd.DataFrame | None = None
     reference: np.ndarray | None = None
     models: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,12 +85,16 @@ class ManyForecast:
         return self._tidy(counted(self.stamps, self.panel.grid.form))
 
     def save(self, folder: Path) -> None:
-        """Write ``forecast.csv``, whole or not at all."""
+        """Write ``forecast.csv`` and, where asked for, ``forecast_sums.csv``, each whole or not at all."""
         grid = self.panel.grid
         with replacing(folder / CSV) as temporary:
             dates = pd.Index(written_dates(self.stamps, grid.offset, grid.form))
             self._tidy(dates, rounded=True).to_csv(temporary, index=False)
             keep_earlier(folder / CSV, temporary)
+
+        if self.sums is not None:
+            with replacing(folder / SUMS_CSV) as temporary:
+                self.sums.to_csv(temporary, index=False, float_format="%.10g")
 
     def _tidy(self, dates: pd.Index, rounded: bool = False) -> pd.DataFrame:
         count, steps, channels = self.values.shape
@@ -219,6 +227,7 @@ class ManySeriesForecaster(Forecaster):
         forecast = rolled.numpy() * scale[:, None] + mean[:, None]
         unit = self._unit(windows[..., series.scored].numpy()) * scale
         columns = series.columns[series.scored]
+        shape = (config.pred_len, len(columns))
         past = last_windows(FlatSeries(panel.values, panel.offsets, np.float64), max(1, config.season), 0)
         reference = self._reference(past[..., series.scored].numpy(), steps)
         found = bounded(forecast, unit, self._intervals, wanted, self._lowest(panel)[:, series.scored], columns)
@@ -233,6 +242,7 @@ class ManySeriesForecaster(Forecaster):
             notes=(*unseen, *found.notes, *self._notes(steps, found, wanted)),
             quantiles=found.quantiles,
             coverage=self._far_coverage(wanted),
+            sums=self._sums(found, unit, wanted, panel, dates[places.ravel()], shape) if wanted.aggregate else None,
             reference=reference,
             models=self._models(),
         )
@@ -273,6 +283,20 @@ class ManySeriesForecaster(Forecaster):
             return mean, scale, ()
         names = [name for name, known in zip(panel.ids, seen, strict=True) if not known]
         return mean, scale, (f"{len(names):,} series were not in training (zero-shot): {listing(names)}",)
+
+    def _sums(
+        self,
+        found: Bounded,
+        units: np.ndarray,
+        wanted: Wanted,
+        panel: Panel,
+        dates: pd.DatetimeIndex,
+        shape: tuple[int, int],
+    ) -> pd.DataFrame:
+        """Return the sums that are asked for, with intervals from errors of sums."""
+        total = Intervals.load(self.model.stored.folder, shape, OF_TOTAL) if self.model.stored else None
+        columns, counted = self.series.columns[self.series.scored], panel.grid.is_counted
+        return sums_of_series(found, units, self._intervals, total, wanted, panel.ids, columns, dates, counted)
 
     def _lowest(self, panel: Panel) -> np.ndarray:
         """Return the lowest value (N, C) of each series: in training and in the table."""

@@ -16,7 +16,9 @@ from exp.evaluation import Predictor
 from exp.long_term_forecast import LongTermForecast
 from exp.series_scores import in_units, references, score_series, wins
 from exp.targets import shuffle_folder
+from exp.totals import TotalErrors
 from utils.answer import TargetErrors, answer_of
+from utils.conformal import OF_TOTAL
 from utils.device import peak_memory
 from utils.errors import shown_path
 from utils.files import replacing
@@ -89,10 +91,10 @@ class ManySeriesForecast(LongTermForecast):
         shuffle, predictor = config.shuffle_input, self.shuffled_predictor(len(data.columns))
         coverage = self._coverage()
         results, pictures = (shuffle_folder(at, shuffle) for at in (config.results, config.pictures))
-        errors = TargetErrors()
+        errors, totals = TargetErrors(), TotalErrors()
         reports, inside, table = score_series(
             predictor, data, name, references(data, config.data.pred_len, name), coverage, results,
-            bool(runtime.save_arrays), runtime.inverse, errors,
+            bool(runtime.save_arrays), runtime.inverse, errors, totals,
         )  # fmt: skip
         if not reports:
             return []
@@ -109,6 +111,8 @@ class ManySeriesForecast(LongTermForecast):
         if self._on_own_data and shuffle == "none":
             self._keep(lambda: save_skill(self.folder, record, answer))
             self._keep_intervals(coverage)
+            if (of_total := totals.intervals()) is not None:
+                self._keep(lambda: of_total.save(self.folder, OF_TOTAL))
         save_metrics(results, own)
         with replacing(results / SCORES) as temporary:
             table.to_csv(temporary, index=False, float_format="%.10g")

@@ -16,6 +16,7 @@ from torch import Tensor
 from data_provider.many import ManyData
 from data_provider.windows import Split
 from exp.evaluation import Predictor, baselines, scored_targets, seen_by
+from exp.totals import TotalErrors
 from models.base import Model, check_finite
 from utils.answer import TargetErrors
 from utils.coverage import Coverage
@@ -69,6 +70,7 @@ def score_series(
     arrays: bool,
     inverse: bool,
     target_errors: TargetErrors,
+    totals: TotalErrors,
 ) -> tuple[dict[str, Any], dict[str, Any], pd.DataFrame]:
     """Score the model on every test window, beside simple forecasts on the same windows.
 
@@ -78,6 +80,7 @@ def score_series(
         folder: where the errors of each window are streamed to, and with ``arrays`` forecasts and truth.
         inverse: write forecasts and truth in the units of the series.
         target_errors: collects the errors of the target in each window.
+        totals: collects the errors of sums over all series.
 
     Returns:
         reports over all by forecaster, standardized; ``Coverage.report``; and a row for each series and channel. All
@@ -105,11 +108,16 @@ def score_series(
             for name, one in forecasts.items():
                 sums[name].add(one, truth, observed)
                 by_series[name].add(which, one, truth, observed)
-            scale_and_mean = (part[which.numpy()][:, data.scored] for part in (data.scale, data.mean))
-            target_errors.add(forecasts, truth, observed, *scale_and_mean)
+            units, mean = (part[which.numpy()][:, data.scored] for part in (data.scale, data.mean))
+            target_errors.add(forecasts, truth, observed, units, mean)
+            seen = seen_by(batch, predictor.model.config.seq_len, data.scored)
+            if coverage is not None:
+                errors = (truth if observed is None else truth.masked_fill(~observed, torch.nan)) - forecast
+                windows_units = coverage.intervals.scale(seen.double().numpy()) * units
+                totals.add(_places(data, which, batch.origins), errors.numpy() * units[:, None], windows_units)
             keep(window_errors(forecast, truth, observed).numpy())
             if coverage is not None:
-                coverage.add(seen_by(batch, predictor.model.config.seq_len, data.scored), forecast, truth, observed)
+                coverage.add(seen, forecast, truth, observed)
             for append, values in zip(files, (forecast, truth), strict=False):
                 append(in_units(values.numpy(), data, which.numpy()) if inverse else values.numpy())
     if not predictor.compute.is_main_process:
@@ -120,6 +128,12 @@ def score_series(
         for name, one in sums.items()
     }
     return reports, {} if coverage is None else coverage.report(columns, ones), _table(data, by_series, scale)
+
+
+def _places(data: ManyData, which: Tensor, origins: Tensor) -> np.ndarray:
+    """Return the places (B,) among the dates at which forecasts of series ``which`` (B,) begin, from their rows."""
+    series = which.numpy()
+    return data.panel.first[series] + origins.numpy() - data.panel.offsets[series]
 
 
 def in_units(values: np.ndarray, data: ManyData, which: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from layers.hub import fetch, first_line
 from models.tensors import MOST_BYTES, check_fit
-from utils.conformal import INTERVALS
+from utils.conformal import INTERVALS, OF_TOTAL
 from utils.errors import UserError, shown_path
 from utils.files import check_regular, read_json, replacing, save_tensors, write_json
 from utils.results import TEST
@@ -29,7 +29,7 @@ from utils.results import TEST
 logger = logging.getLogger(__name__)
 
 WEIGHTS, CONFIG, TRAINING = "model.safetensors", "config.json", "training.json"
-SIDE_FILES = (INTERVALS, TEST, TRAINING)
+SIDE_FILES = (INTERVALS, OF_TOTAL, TEST, TRAINING)
 FORMAT = 2
 BEST = "best"
 REMEDY = "train anew or restore the folder"

@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from utils.errors import UserError, shown_path
 from utils.files import check_regular, save_tensors
 
-INTERVALS = "intervals.safetensors"
+INTERVALS, OF_TOTAL = "intervals.safetensors", "intervals_of_total.safetensors"
 FEWEST, MOST = 40, 1000  # paths that are kept where there are enough windows
 MOST_NUMBERS = 4_000_000  # of all paths, where that leaves the fewest: 16 MB
 FLOOR = 0.1  # of the mean variance of a window, added to the variance of each
@@ -95,21 +95,21 @@ class Intervals:
     def _counts(self) -> np.ndarray:
         return (~np.isnan(self.paths)).sum(axis=0)  # (H, C)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, name: str = INTERVALS) -> None:
         """Write the intervals into a checkpoint folder, whole or not at all."""
         content = {"paths": self.paths, "floor": self.floor, "windows": np.array([self.windows])}
         content |= {f"{MISSED}{level:.17g}": share for level, share in self.missed.items()}
         tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in content.items()}
-        save_tensors(folder / INTERVALS, tensors, {})
+        save_tensors(folder / name, tensors, {})
 
     @classmethod
-    def load(cls, folder: Path, shape: tuple[int, int]) -> "Intervals | None":
+    def load(cls, folder: Path, shape: tuple[int, int], name: str = INTERVALS) -> "Intervals | None":
         """Read the intervals in a checkpoint folder, ``shape`` being (H, C); return None without a file.
 
         Raises:
             UserError: the file is damaged or does not fit the checkpoint.
         """
-        path = folder / INTERVALS
+        path = folder / name
         if not path.exists():
             return None
         try:

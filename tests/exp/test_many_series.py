@@ -318,3 +318,23 @@ def test_a_series_that_ended_long_ago_without_known_columns_keeps_no_other_from_
     forecast = pd.read_csv(workplace / "results" / record["run"]["setting"] / "forecast.csv")
     assert list(forecast["id"].unique()) == list(LENGTHS)
     assert "not forecast (ended long ago, and their columns known in advance do not go on): closed" in caplog.text
+
+
+def test_sums_over_series_have_intervals_of_their_own(flags: Flags) -> None:
+    random = np.random.default_rng(0)
+    dates = pd.date_range("2024-01-01", periods=200)
+    noise = random.normal(0, 5, 200)  # what one series has more, the other has less
+    level = 100 + 10 * np.sin(2 * np.pi * np.arange(200) / 7)
+    table = pd.concat(
+        pd.DataFrame({"id": name, "date": dates, "y": level + sign * noise}) for name, sign in (("a", 1), ("b", -1))
+    )
+    (record,) = succeed(flags("SeasonalNaive", table=table, aggregate="sum,week"))
+    folder = Path("results") / record["run"]["setting"]
+    forecast, sums = pd.read_csv(folder / "forecast.csv"), pd.read_csv(folder / "forecast_sums.csv")
+    assert sums["forecast"].sum() == pytest.approx(forecast["forecast"].sum())
+    width = (forecast["upper"] - forecast["lower"]).groupby(forecast["id"]).mean().sum()
+    assert (sums["upper"] - sums["lower"]).max() < width / 10
+    succeed(flags("SeasonalNaive", table=table, aggregate="week"))
+    of_series = pd.read_csv(folder / "forecast_sums.csv")
+    assert list(of_series["id"].unique()) == ["a", "b"]
+    assert (of_series["upper"] - of_series["lower"] > 10).all()
