@@ -18,6 +18,7 @@ from exp import export_graph as graphs
 from exp import export_json
 from exp.export import MOST_BYTES, PACKAGES, _check_size, main
 from exp.forecaster import Forecaster
+from models.timesnet import TimesBlock
 from tests.conftest import hourly_table
 from tests.helpers.commands import model_in, small
 from tests.helpers.exports import build, data_of, described, forecast_of, stored
@@ -187,6 +188,21 @@ def test_the_graph_of_timesnet_folds_each_window_at_its_own_periods(store: Store
     together = forecast({"x": torch.from_numpy(windows)})
     alone = np.concatenate([forecast({"x": torch.from_numpy(window[None])}) for window in windows])
     np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+class Strengths(torch.nn.Module):
+    """What TimesNet weighs periods by."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return TimesBlock(16, 1, 1, 5, False)._periods(x)[1]
+
+
+def test_the_strengths_of_periods_are_exact_in_onnx(tmp_path: Path) -> None:
+    need_onnx()
+    x = 10 * torch.randn(2, 192, 16, generator=torch.Generator().manual_seed(0))
+    graphs.save_onnx(torch.export.export(Strengths(), (), {"x": x}), str(tmp_path / "onnx"))
+    exact = np.sort(np.abs(np.fft.rfft(x.double().numpy(), axis=1)).mean(-1)[:, 1:])[:, :-6:-1]
+    np.testing.assert_allclose(graphs.run_onnx(str(tmp_path / "onnx"))({"x": x}), exact, rtol=1e-6)
 
 
 ALONE = """
