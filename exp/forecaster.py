@@ -146,7 +146,7 @@ class Forecaster:
 
     def __init__(self, model: Model, series: TrainedSeries, intervals: Intervals | None, device: torch.device) -> None:
         self.model, self.device = model.to(device).eval(), device
-        self.series, self._intervals = series, intervals
+        self.series, self.intervals = series, intervals
         self.answer = read_answer(model.stored.folder) if model.stored else None
 
     @classmethod
@@ -343,14 +343,14 @@ class Forecaster:
         forecast = (rolled.numpy() * series.scale + series.mean)[:, series.scored]  # (H, C)
         unit = self._unit(rows[None, :, series.scored])[0] * series.scale[series.scored]
         lowest = np.minimum(frame.values.min(axis=0), series.lowest)[series.scored]
-        found = bounded(forecast, unit, self._intervals, wanted, lowest, series.columns[series.scored])
+        found = bounded(forecast, unit, self.intervals, wanted, lowest, series.columns[series.scored])
         reference = self._reference(frame.values[None, :, series.scored], steps)
         stamps = aware_dates(dates, frame.offset, frame.zone, frame.frequency)
         sums = None
         if wanted.aggregate:
             shown = counted(stamps, frame.form)
             sums = sums_of(
-                found, unit, self._intervals, wanted, series.columns[series.scored], dates, shown, frame.is_counted
+                found, unit, self.intervals, wanted, series.columns[series.scored], dates, shown, frame.is_counted
             )
         return Forecast(
             dates=dates,
@@ -429,9 +429,9 @@ class Forecaster:
 
     def _unit(self, rows: np.ndarray) -> np.ndarray:
         """Return the scale (B, C) of the last windows in standardized rows (B, T, C); 1 without intervals."""
-        if self._intervals is None:
+        if self.intervals is None:
             return np.ones((len(rows), rows.shape[2]))
-        return self._intervals.scale(rows[:, -self.model.config.seq_len :])
+        return self.intervals.scale(rows[:, -self.model.config.seq_len :])
 
     def _reference(self, rows: np.ndarray, steps: int) -> np.ndarray | None:
         """Return simple forecasts (B, H, C) of columns that they are better for, from all known rows (B, T, C)."""
@@ -460,13 +460,13 @@ class Forecaster:
                 "forward on its own output, and gets less sure than its test says"
                 + (f"; no interval is shown beyond step {pred_len}" if asked else "")
             )
-        if asked and self._intervals is None:
+        if asked and self.intervals is None:
             yield (
                 "the checkpoint holds no prediction intervals: test it on the file it was trained on to make them "
                 "(--is_training 0 without --do_predict)"
             )
-        for level in found.bands if self._intervals else ():
-            if note := few_windows(self._intervals, level, self._intervals.bounds(level)):
+        for level in found.bands if self.intervals else ():
+            if note := few_windows(self.intervals, level, self.intervals.bounds(level)):
                 yield note
         for column, name in ({} if self.answer is None else better_simple(self.answer)).items():
             yield (

@@ -230,7 +230,7 @@ class ManySeriesForecaster(Forecaster):
         shape = (config.pred_len, len(columns))
         past = last_windows(FlatSeries(panel.values, panel.offsets, np.float64), max(1, config.season), 0)
         reference = self._reference(past[..., series.scored].numpy(), steps)
-        found = bounded(forecast, unit, self._intervals, wanted, self._lowest(panel)[:, series.scored], columns)
+        found = bounded(forecast, unit, self.intervals, wanted, self._lowest(panel)[:, series.scored], columns)
         places = panel.last[:, None] + np.arange(1, steps + 1)  # (N, H)
         return ManyForecast(
             panel=panel,
@@ -296,7 +296,7 @@ class ManySeriesForecaster(Forecaster):
         """Return the sums that are asked for, with intervals from errors of sums."""
         total = Intervals.load(self.model.stored.folder, shape, OF_TOTAL) if self.model.stored else None
         columns, counted = self.series.columns[self.series.scored], panel.grid.is_counted
-        return sums_of_series(found, units, self._intervals, total, wanted, panel.ids, columns, dates, counted)
+        return sums_of_series(found, units, self.intervals, total, wanted, panel.ids, columns, dates, counted)
 
     def _lowest(self, panel: Panel) -> np.ndarray:
         """Return the lowest value (N, C) of each series: in training and in the table."""

@@ -112,6 +112,9 @@ class Model(StorableModel):
         """Fold adapters into the weights within the block, so that a forecast pays nothing for them."""
         return nullcontext()
 
+    def drop_training_parts(self) -> None:
+        """Drop what no forecast needs, for good: of a model that will be exported."""
+
     def recompute_activations(self) -> None:
         """Keep fewer activations while training, and compute the others again in the backward pass."""
 

@@ -400,6 +400,10 @@ class CALF(OnBackbone):
         fill_model(model, state, shown_path(checkpoint))
         return model.eval()
 
+    def drop_training_parts(self) -> None:
+        """Drop the text branch and the projections of the feature loss."""
+        self.match = self.text_gpt2 = self.time_projections = self.text_projections = None
+
     def recompute_activations(self) -> None:
         """Keep only the inputs of encoder layer and blocks while training: less memory, another forward pass a step."""
         for part in (self.embedding.encoder, *self._blocks()):

@@ -73,7 +73,7 @@ class GPT4TS(OnBackbone):
         tokens = self._embed(normal)
         states = self.gpt2(inputs_embeds=tokens, use_cache=False).last_hidden_state
         steps = self.head(rearrange(states, "s n d -> s (n d)"))  # (B·C, H)
-        return Output(denormalize(rearrange(steps, "(b c) h -> b h c", b=len(x)), statistics))
+        return Output(denormalize(rearrange(steps, "(b c) h -> b h c", c=x.shape[-1]), statistics))
 
     def branch_inputs(self, x: Tensor) -> dict[str, tuple[PreTrainedModel, Tensor]]:
         """Return the language model with the tokens (B·C, N, D) of all patches."""

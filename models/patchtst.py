@@ -50,7 +50,7 @@ class PatchTST(Model):
         tokens = self.encoder(self.dropout(self.embedding(patches) + self.positions))  # (B·C, N, D)
         features = self.norm(rearrange(tokens, "s n d -> s d n"))  # over all windows, channels and patches
         steps = self.head(self.dropout(rearrange(features, "s d n -> s (d n)")))  # (B·C, H)
-        return Output(denormalize(rearrange(steps, "(b c) h -> b h c", b=len(x)), statistics))
+        return Output(denormalize(rearrange(steps, "(b c) h -> b h c", c=x.shape[-1]), statistics))
 
     @classmethod
     def translate_public(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

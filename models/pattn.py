@@ -45,7 +45,7 @@ class PAttn(Model):
         tokens = self.embedding(cut_patches(normal, self.config.patch_len, self.stride))  # (B·C, N, D)
         features = self.attention(tokens)
         steps = self.head(rearrange(features, "s n d -> s (n d)"))  # (B·C, H)
-        return Output(denormalize(rearrange(steps, "(b c) h -> b h c", b=len(x)), statistics))
+        return Output(denormalize(rearrange(steps, "(b c) h -> b h c", c=x.shape[-1]), statistics))
 
     @classmethod
     def translate_public(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -39,13 +39,28 @@ class Inception(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x`` (B, D, rows, columns)."""
-        reach = len(self.kernels) - 1
-        weight = torch.stack([F.pad(k.weight, [reach - i] * 4) for i, k in enumerate(self.kernels)]).mean(0)
-        bias = torch.stack([k.bias for k in self.kernels]).mean(0)
-        # Beyond the other end of a small image there is only padding.
-        down, across = (min(reach, edge - 1) for edge in x.shape[2:])
+        weight, bias = self._mean()
+        reach = weight.shape[-1] // 2
+        # Beyond the other end of a small image there is only padding. A graph has one kernel for images of all sizes.
+        down, across = (reach if torch.compiler.is_exporting() else min(reach, edge - 1) for edge in x.shape[2:])
         weight = weight[:, :, reach - down : reach + down + 1, reach - across : reach + across + 1]
         return F.conv2d(x, weight, bias, padding=(down, across))
+
+    def merge(self) -> None:
+        """Put one kernel in the place of all, for good: their mean."""
+        largest = self.kernels[-1]
+        with torch.no_grad():
+            for parameter, mean in zip((largest.weight, largest.bias), self._mean(), strict=True):
+                parameter.copy_(mean)
+        self.kernels = nn.ModuleList([largest])
+
+    def _mean(self) -> tuple[Tensor, Tensor]:
+        """Return the mean of the kernels, and of their biases."""
+        if len(self.kernels) == 1:
+            return self.kernels[0].weight, self.kernels[0].bias
+        reach = len(self.kernels) - 1
+        weight = torch.stack([F.pad(k.weight, [reach - i] * 4) for i, k in enumerate(self.kernels)]).mean(0)
+        return weight, torch.stack([k.bias for k in self.kernels]).mean(0)
 
 
 class TimesBlock(nn.Module):
@@ -67,6 +82,8 @@ class TimesBlock(nn.Module):
         """Map ``x`` (B, T, D) to (B, T, D)."""
         periods, strengths = self._periods(x)
         weights = strengths.softmax(dim=-1)  # (B, k)
+        if torch.compiler.is_exporting():
+            return self._over_all_periods(x, periods, weights)
         total = torch.zeros_like(x)
         for period in periods.unique().tolist():
             share = (weights * (periods == period)).sum(-1)  # (B,): of a period that two frequencies have, both
@@ -75,15 +92,28 @@ class TimesBlock(nn.Module):
             total = total.index_add(0, rows, (share[rows, None, None] * folded).to(total.dtype))
         return total + x
 
+    def _over_all_periods(self, x: Tensor, periods: Tensor, weights: Tensor) -> Tensor:
+        """Fold every window at every period that there can be, those it has not with weight 0: no values decide.
+
+        An exported graph has no branches. It costs about 2 · sqrt(T) convolutions in place of k.
+        """
+        total, steps = torch.zeros_like(x), x.shape[1]
+        possible = sorted({steps // frequency for frequency in range(1, steps // 2 + 1)})
+        mine = periods[:, None] == torch.tensor(possible)[:, None]  # (B, P, k)
+        for period, share in zip(possible, (weights[:, None] * mine).sum(-1).unbind(1), strict=True):
+            total = total + share[:, None, None] * self._fold(x, period)
+        return total + x
+
     def _periods(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the periods (B, k) of the strongest frequencies in steps, and their amplitudes (B, k)."""
-        amplitudes = torch.fft.rfft(x.float(), dim=1).abs().mean(-1)  # (B, T // 2 + 1)
+        x = x.double() if torch.compiler.is_exporting() else x.float()  # others sum the waves up less exactly
+        amplitudes = torch.fft.rfft(x, dim=1).abs().mean(-1).float()  # (B, T // 2 + 1)
         ranked = amplitudes.detach().clone()
         ranked[:, 0] = 0  # the mean has no period
         if self.batch_periods:
             ranked = ranked.mean(0, keepdim=True).expand_as(ranked)
         frequencies = ranked[:, 1:].topk(self.top_k, dim=-1).indices + 1
-        return x.shape[1] // frequencies, amplitudes.gather(1, frequencies)
+        return torch.full_like(frequencies, x.shape[1]) // frequencies, amplitudes.gather(1, frequencies)
 
     def _fold(self, x: Tensor, period: int) -> Tensor:
         """Convolve ``x`` (B, T, D) as an image of whole periods, one a row."""
@@ -153,6 +183,13 @@ class TimesNet(Model):
         for block in self.blocks:
             steps = self.norm(block(steps))  # one norm for all blocks
         return Output(denormalize(self.head(steps)[:, -self.config.pred_len :], statistics))
+
+    def drop_training_parts(self) -> None:
+        """Merge the kernels of each convolution."""
+        for block in self.blocks:
+            for part in block.convolutions:
+                if isinstance(part, Inception):
+                    part.merge()
 
     @classmethod
     def from_public(cls, sizes: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "TimesNet":

@@ -1,6 +1,6 @@
 """Find the step between the rows of a series, with certainty, and every date on its grid."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -109,6 +109,16 @@ def check_frequency(name: str) -> str:
             "Mon-Sat, rows (consecutive rows), 1 (counted rows), … or leave it out."
         )
     return step.name
+
+
+def date_rule(frequency: str) -> dict[str, Any]:
+    """Return how dates go on, for a program without pandas.
+
+    ``kind`` is ``fixed`` (``seconds`` on the file's clock), ``count`` (whole numbers, ``count`` apart) or ``calendar``:
+    ``count`` times pandas' ``unit`` (MS, ME, QS, B …) with its ``anchor`` (JAN …), on one ``day`` of the month, or on
+    ``weekdays``, of which Monday is 0.
+    """
+    return {"frequency": frequency, **_known(frequency).rule}
 
 
 def season_length(frequency: str) -> int:

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,11 @@ class Step(ABC):
         """Return the name under which :func:`step_of` finds the step again."""
 
     @property
+    @abstractmethod
+    def rule(self) -> dict[str, Any]:
+        """Return what a program without pandas needs to count on: see :func:`frequency.date_rule`."""
+
+    @property
     def season(self) -> int:
         """Return the steps of a season, at least 1."""
         return season_of(self.offset)
@@ -69,6 +75,14 @@ class OfPandas(Step):
     def name(self) -> str:
         return self.offset.freqstr
 
+    @property
+    def rule(self) -> dict[str, Any]:
+        unit, _, anchor = self.offset.rule_code.partition("-")
+        weeks = 7 * DAY * self.offset.n if unit == "W" else None
+        if length := self.length or weeks:
+            return {"kind": "fixed", "seconds": length.total_seconds()}
+        return {"kind": "calendar", "unit": unit, "count": self.offset.n, **({"anchor": anchor} if anchor else {})}
+
 
 @dataclass(frozen=True)
 class DayOfMonth(Step):
@@ -80,6 +94,10 @@ class DayOfMonth(Step):
     @property
     def name(self) -> str:
         return f"{self.months if self.months > 1 else ''}MS-{self.day}"
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        return {"kind": "calendar", "unit": "MS", "count": self.months, "day": self.day}
 
     @property
     def offset(self) -> pd.DateOffset:
@@ -112,6 +130,10 @@ class OnWeekdays(Step):
         return f"{names[0]}-{names[-1]}" if all(gaps) and len(names) > 2 else ",".join(names)
 
     @property
+    def rule(self) -> dict[str, Any]:
+        return {"kind": "calendar", "unit": "weekdays", "count": 1, "weekdays": sorted(self.days)}
+
+    @property
     def season(self) -> int:
         return len(self.days)
 
@@ -129,6 +151,10 @@ class Consecutive(Step):
     @property
     def name(self) -> str:
         return f"{ROWS}:{self.step.name}"
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        return self.step.rule
 
     @property
     def season(self) -> int:
@@ -151,6 +177,10 @@ class Counted(Step):
     @property
     def name(self) -> str:
         return str(self.count)
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        return {"kind": "count", "count": self.count}
 
     @property
     def season(self) -> int:

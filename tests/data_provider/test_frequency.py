@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_provider.reading import check_frequency, infer_frequency, season_length
+from data_provider.reading import check_frequency, date_rule, infer_frequency, season_length
 from utils.errors import UserError
 
 SEASONS = {
@@ -72,3 +72,27 @@ def test_frequencies_are_spelled_as_pandas_spells_them(name: str, spelled: str) 
 def test_what_is_no_step_from_one_row_to_the_next_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=f"--freq {name}: no step from one row to the next; write h, 15min"):
         check_frequency(name)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "rule"),
+    [
+        ("h", {"kind": "fixed", "seconds": 3600}),
+        ("15min", {"kind": "fixed", "seconds": 900}),
+        ("2D", {"kind": "fixed", "seconds": 172800}),
+        ("W-SUN", {"kind": "fixed", "seconds": 604800}),
+        ("2W-TUE", {"kind": "fixed", "seconds": 1209600}),
+        ("rows:h", {"kind": "fixed", "seconds": 3600}),
+        ("3", {"kind": "count", "count": 3}),
+        ("MS", {"kind": "calendar", "unit": "MS", "count": 1}),
+        ("2ME", {"kind": "calendar", "unit": "ME", "count": 2}),
+        ("MS-15", {"kind": "calendar", "unit": "MS", "count": 1, "day": 15}),
+        ("QS-JAN", {"kind": "calendar", "unit": "QS", "count": 1, "anchor": "JAN"}),
+        ("YS-APR", {"kind": "calendar", "unit": "YS", "count": 1, "anchor": "APR"}),
+        ("B", {"kind": "calendar", "unit": "B", "count": 1}),
+        ("rows:B", {"kind": "calendar", "unit": "B", "count": 1}),
+        ("Sun-Thu", {"kind": "calendar", "unit": "weekdays", "count": 1, "weekdays": [0, 1, 2, 3, 6]}),
+    ],
+)
+def test_how_dates_go_on_is_said_without_pandas(frequency: str, rule: dict[str, object]) -> None:
+    assert date_rule(frequency) == {"frequency": frequency, **rule}

@@ -1,0 +1,22 @@
+#!/bin/sh
+# For cron: forecasts from a checkpoint with the newest CSV file of a folder, and writes forecasts/<date>.csv.
+# 0 6 1 * *  sh /path/to/calf/scripts/monthly.sh checkpoints/<setting> /path/to/folder
+# Extra flags go to run.py. Nothing is written where the forecast fails.
+set -eu
+[ $# -ge 2 ] || { echo "usage: sh scripts/monthly.sh CHECKPOINT FOLDER" >&2; exit 2; }
+checkpoint=$1 folder=$(CDPATH= cd -- "$2" && pwd)
+shift 2
+CDPATH= cd -- "$(dirname -- "$0")/.."
+
+. scripts/environment.sh
+choose_python
+
+newest=$(ls -t -- "$folder"/*.csv 2>/dev/null | head -n 1)
+[ -n "$newest" ] || { echo "no CSV file in $folder" >&2; exit 2; }
+said=$("$python" run.py --is_training 0 --load "$checkpoint" --data_path "$newest" --do_predict "$@")
+echo "$said"
+mkdir -p forecasts
+today=$(date +%Y-%m-%d)
+cp -- "$(echo "$said" | sed -n 's/^forecast: //p')" "forecasts/.$today.tmp"
+mv -- "forecasts/.$today.tmp" "forecasts/$today.csv"
+echo "written: forecasts/$today.csv"

@@ -1,0 +1,96 @@
+"""``scripts/serve.py``: a checkpoint that answers over HTTP, on this machine alone."""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import HTTPServer
+from pathlib import Path
+
+import pytest
+
+from scripts import serve
+from tests.helpers.shell import ROOT
+
+DEADLINE = 60  # seconds
+
+
+@pytest.fixture(scope="module")
+def server(trained: Path) -> Iterator[HTTPServer]:
+    (checkpoint,) = (trained / "checkpoints").iterdir()
+    with serve.make_server(str(checkpoint), 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
+
+
+def post(port: int, body: bytes, **headers: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+    connection.request("POST", "/", body, {name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def test_a_posted_table_comes_back_as_its_forecast_csv(server: HTTPServer, trained: Path, forecast_csv: Path) -> None:
+    for _ in range(2):
+        status, text = post(server.server_port, (trained / "data.csv").read_bytes())
+        assert (status, text) == (200, forecast_csv.read_text())
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "data.csv"),
+        (b"date,c0,c1\n2024-01-01,1,2\n2024-01-02,1,2\n2024-01-03,1,2\n", "data.csv lacks the column 'OT'"),
+        (b"\xff\xfe\x00not a table", "data.csv"),
+    ],
+)
+def test_wrong_input_is_answered_with_its_message(server: HTTPServer, body: bytes, message: str) -> None:
+    status, text = post(server.server_port, body)
+    assert status == 400
+    assert text.startswith(message) and text.count("\n") == 1
+    assert "/tmp" not in text and "Traceback" not in text
+
+
+@pytest.mark.parametrize("length", [str(serve.MOST_BYTES + 1), "-1", "many"])
+def test_a_table_of_no_possible_length_is_not_read(server: HTTPServer, length: str) -> None:
+    assert post(server.server_port, b"", Content_Length=length)[0] == 400
+
+
+def test_the_command_says_its_address_and_ends_when_told_to(checkpoint: Path, trained: Path) -> None:
+    command = [sys.executable, "-m", "scripts.serve", str(checkpoint), "0"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    killer = threading.Timer(2 * DEADLINE, process.kill)
+    killer.start()
+    try:
+        port = re.fullmatch(r"http://127.0.0.1:(\d+)\n", process.stdout.readline())[1]
+        assert post(int(port), (trained / "data.csv").read_bytes())[0] == 200
+        os.kill(process.pid, signal.SIGTERM)
+        _, error = process.communicate(timeout=DEADLINE)
+        assert process.returncode == 143
+        assert "Traceback" not in error
+    finally:
+        killer.cancel()
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [([], "name a checkpoint"), (["any", "port"], "name a checkpoint"), (["./nosuch", "0"], "There is no checkpoint")],
+)
+def test_a_wrong_command_ends_with_one_message(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["serve.py", *arguments])
+    assert serve.main() == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}")
