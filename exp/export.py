@@ -26,8 +26,14 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         formatter_class=ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--load", required=True, help="checkpoint folder of a trained model")
-    parser.add_argument("--format", choices=SUFFIXES, required=True, help="onnx, or torch (a file of torch.export)")
+    parser.add_argument("--load", required=True, default=argparse.SUPPRESS, help="checkpoint folder of a trained model")
+    parser.add_argument(
+        "--format",
+        choices=SUFFIXES,
+        required=True,
+        default=argparse.SUPPRESS,
+        help="onnx, or torch (a file of torch.export)",
+    )
     parser.add_argument(
         "--output", default="exports", help="folder for <checkpoint>.onnx or .pt2, and <checkpoint>.json"
     )
