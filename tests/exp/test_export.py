@@ -26,8 +26,9 @@ from tests.helpers.shell import ROOT
 from utils.conformal import Intervals
 from utils.errors import UserError
 
-FAMILIES = ("bert", "llama")  # learned positions without a causal mask, rotary positions
-CASES = [*models.MODELS, *(f"CALF on {family}" for family in FAMILIES)]
+FAMILIES = ("llama",)  # rotary positions
+SLOW = [name for name in models.MODELS if models.find_config(name).slow]
+CASES = [*(name for name in models.MODELS if name not in SLOW), *(f"CALF on {family}" for family in FAMILIES)]
 FEW = {"TimesNet": {"num_kernels": 2, "top_k": 2}}  # kernels and periods: each period is a part of the graph
 KNOWN = [name for name in CASES if models.find_config(model_in(name)).takes_known]
 MARKS = [name for name in CASES if hasattr(models.find_config(model_in(name)), "marks")]
@@ -393,3 +394,10 @@ def test_help_answers_without_pytorch() -> None:
         "assert not {'torch', 'pandas', 'transformers'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+
+
+def test_a_model_that_a_package_fits_anew_is_refused(store: Store) -> None:
+    pytest.importorskip("statsforecast", reason="statsforecast is not installed")
+    graph = graphs.ForecastGraph(Forecaster.load(store(SLOW[0])))
+    with pytest.raises(UserError, match=f"{SLOW[0]} is fitted on each window anew"):
+        graphs.trace(graph)
