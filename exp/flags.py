@@ -156,6 +156,8 @@ def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterat
     yield f"with --task_name {config.task_name}", TASKS[config.task_name].unread
     if not config.model_config.trains:
         yield f"on {config.model}, which does not train", (config.training_flags - {"model_id", "des"}) | NOT_IN_A_TEST
+    if config.holds_many:
+        yield "with many series", {"adaptive", "backtest"}
     for part in parts:
         yield from idle_flags(part, given).items()
     if command.load:

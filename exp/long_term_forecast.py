@@ -267,7 +267,8 @@ class LongTermForecast(Experiment):
 
     def _counting(self, calibration: Calibration, data: ForecastData) -> Coverage:
         runtime = self.config.runtime
-        return Coverage(calibration, runtime.levels, len(data.windows[Split.TEST]), bool(runtime.adaptive))
+        adaptive = bool(runtime.adaptive) and not self.config.holds_many  # whose windows are in no order of time
+        return Coverage(calibration, runtime.levels, len(data.windows[Split.TEST]), adaptive)
 
     def _keep(self, save: Callable[[], None]) -> None:
         """Save beside the checkpoint; where its folder cannot be written to, say so and go on."""

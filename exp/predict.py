@@ -102,7 +102,8 @@ def weights_line(forecaster: Forecaster) -> str:
         return "The model has nothing to train."
     if folder.name == REFIT:
         epochs = forecaster.model.stored.best.get("epoch")
-        return f"Weights: trained once more on all rows ({epochs} epochs), the test's figures are of those before."
+        count = "" if forecaster.model.config.chooses else f" ({epochs} epochs)"
+        return f"Weights: trained once more on all rows{count}, the test's figures are of those before."
     return "Weights: those of the test, which never saw the rows of validation and test (--refit 1 trains on all)."
 
 

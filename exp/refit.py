@@ -26,7 +26,8 @@ def refit(config: RunConfig) -> None:
     again = config.for_refit(epochs)
     if not config.model_config.trains:
         return
-    logger.info("\nrefit: %d epoch(s) on all rows, as the test run chose; its figures stay those above", epochs)
+    what = "what was chosen" if config.model_config.chooses else f"{epochs} epoch(s), as the test run chose,"
+    logger.info("\nrefit: %s on all rows; the figures of the test stay those above", what)
     experiment = experiment_of(again)
     experiment.refit()
     if is_main_process():

@@ -13,10 +13,5 @@ choose_python
 
 newest=$(ls -t -- "$folder"/*.csv 2>/dev/null | head -n 1)
 [ -n "$newest" ] || { echo "no CSV file in $folder" >&2; exit 2; }
-said=$("$python" run.py --is_training 0 --load "$checkpoint" --data_path "$newest" --do_predict "$@")
-echo "$said"
-mkdir -p forecasts
-today=$(date +%Y-%m-%d)
-cp -- "$(echo "$said" | sed -n 's/^forecast: //p')" "forecasts/.$today.tmp"
-mv -- "forecasts/.$today.tmp" "forecasts/$today.csv"
-echo "written: forecasts/$today.csv"
+"$python" run.py --is_training 0 --load "$checkpoint" --data_path "$newest" --do_predict \
+    --output "forecasts/$(date +%Y-%m-%d).csv" "$@"
