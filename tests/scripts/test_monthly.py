@@ -46,7 +46,7 @@ def test_the_newest_file_is_forecast_into_a_file_of_today(
     (written,) = (house / "forecasts").iterdir()
     assert written.name in {f"{day}.csv" for day in (before, date.today())}
     assert written.read_text() == forecast_csv.read_text()
-    assert f"forecast: forecasts/{written.name}" in done.stdout
+    assert f"forecast: {written}" in done.stdout
 
 
 def test_nothing_is_written_where_the_forecast_fails(house: Path, checkpoint: Path, tmp_path: Path) -> None:
