@@ -38,10 +38,10 @@ logger = logging.getLogger(__name__)
 TABLE = "candidates.csv"
 SIMPLE_FIRST = ("Naive", "SeasonalNaive", "AutoTheta", "AutoETS", "MSTL", "DLinear", "iTransformer", "CALF")
 STATISTICAL = ("AutoTheta", "AutoETS", "MSTL")
-FITS, FEWEST, MOST = 150, 8, 60  # series that slow candidates are fitted on; windows at least and at most
+FITS, FEWEST, MOST = 300, 8, 60  # series that slow candidates are fitted on; windows at least and at most
 SIZE_OF_ITRANSFORMER = {"d_model": 128, "d_ff": 128}
 TIE = 0.02  # a larger difference of errors is no tie, however uncertain
-AVERAGED = 3  # of the best candidates in an ensemble
+IN_ENSEMBLE = 3  # of the best candidates, whose median it is
 ENSEMBLE = "ensemble"
 
 
@@ -64,6 +64,8 @@ class Trial(NamedTuple):
     Attributes:
         forecasts: (W, H, C), standardized.
         errors: (W, C), mean absolute errors of windows; NaN where no truth is known.
+        earlier: likewise, of windows over the newer half of all rows before the test; None for a model that trains on
+            some of these rows.
     """
 
     candidate: Candidate
@@ -71,6 +73,7 @@ class Trial(NamedTuple):
     forecasts: np.ndarray
     errors: np.ndarray
     seconds: float
+    earlier: np.ndarray | None = None
 
 
 def choosing(base: type[Experiment]) -> type[Experiment]:
@@ -162,7 +165,7 @@ class Choosing(LongTermForecast):
         """Train every candidate in turn, as long as there is time, and forecast the same windows with each."""
         candidates, trials = self._candidates(), []
         windows = self._windows()
-        self.truth, self.observed = self._truth(windows)
+        earlier = self._earlier_windows()
         training = [candidate for candidate in candidates if models.find_config(candidate.model).trains]
         for candidate in candidates:
             left = self.config.training.seconds - (time.monotonic() - started)
@@ -173,8 +176,21 @@ class Choosing(LongTermForecast):
             if candidate in training:
                 training.remove(candidate)
             logger.info("\ncandidate: %s", candidate.label)
-            trials.append(self._try(candidate, share, windows))
+            trials.append(self._try(candidate, share, windows, earlier))
         return trials
+
+    def _earlier_windows(self) -> Any:
+        """Return windows over the newer half of all rows before the test, to compare what trains on none of them.
+
+        None for many series.
+        """
+        if self.config.holds_many:
+            return None
+        windows = self.data.windows[Split.VAL]
+        longest = max(windows.seq_len, max(plausible_seasons(self.sizes()["season"]), default=1))
+        first = max(windows.last // 2, min(longest, windows.first + windows.seq_len)) - windows.seq_len
+        whole = replace(windows, first=min(windows.first, first), every=1)
+        return whole.thinned(int(np.clip(FITS // len(self.data.scored_columns), FEWEST, MOST)))
 
     def _windows(self) -> Any:
         """Return the validation windows to compare on: all that there is time for."""
@@ -188,14 +204,21 @@ class Choosing(LongTermForecast):
         observed = scored_targets(batch, self.data)
         return truth.double().numpy(), np.ones(truth.shape, bool) if observed is None else observed.numpy()
 
-    def _try(self, candidate: Candidate, seconds: float, windows: Any) -> Trial:
+    def _try(self, candidate: Candidate, seconds: float, windows: Any, earlier: Any) -> Trial:
         started = time.monotonic()
         model = self._trained(candidate, seconds)
+        forecasts = self._forecasts(model, windows, candidate.label)
+        errors, before = self._errors(forecasts, windows), None
+        if earlier is not None and not model.config.trains:
+            before = self._errors(self._forecasts(model, earlier, candidate.label), earlier)
+        return Trial(candidate, model, forecasts, errors, time.monotonic() - started, before)
+
+    def _forecasts(self, model: Model, windows: Any, name: str) -> np.ndarray:
+        """Return the forecasts of a candidate, (W, H, C)."""
         alone = Combination(self.model.config, [model]).eval()  # which knows what a member cannot read
         predictor = Predictor(alone, self.compute, self.eval_batch_size(len(self.data.columns)))
-        parts = [forecast.double().numpy() for _, forecast in predictor.batches(self.data, windows, candidate.label)]
-        forecasts = np.concatenate(parts)
-        return Trial(candidate, model, forecasts, self._errors(forecasts), time.monotonic() - started)
+        parts = [forecast.double().numpy() for _, forecast in predictor.batches(self.data, windows, name)]
+        return np.concatenate(parts)
 
     def _trained(self, candidate: Candidate, seconds: float, epochs: int | None = None) -> Model:
         """Return the model of a candidate, trained; a training that was finished before is not repeated."""
@@ -213,10 +236,11 @@ class Choosing(LongTermForecast):
             own.fit()
         return models.load(config.checkpoint).to(self.device)
 
-    def _errors(self, forecasts: np.ndarray) -> np.ndarray:
+    def _errors(self, forecasts: np.ndarray, windows: Any) -> np.ndarray:
         """Return the mean absolute error of each window and channel, (W, C)."""
-        errors = np.where(self.observed, np.abs(forecasts - self.truth), 0).sum(axis=1)
-        count = self.observed.sum(axis=1)
+        truth, observed = self._truth(windows)
+        errors = np.where(observed, np.abs(forecasts - truth), 0).sum(axis=1)
+        count = observed.sum(axis=1)
         return np.where(count > 0, errors / np.maximum(count, 1), np.nan)
 
     # --- the choice ---
@@ -224,38 +248,51 @@ class Choosing(LongTermForecast):
     def _choose(self, trials: list[Trial]) -> None:
         """Take the best trials as the model, and say how they compare."""
         target = np.stack([trial.errors[:, -1] for trial in trials])  # (trials, W)
-        order = np.argsort(np.nanmean(target, axis=1), kind="stable")[:AVERAGED]
-        average = [trials[i] for i in sorted(order)]
-        mean = self._errors(np.mean([trial.forecasts for trial in average], axis=0))
-        averaged = len(average) > 1
-        errors = np.stack([*(trial.errors for trial in trials), *([mean] if averaged else [])])  # (trials + 1, W, C)
+        order = [i for i in np.argsort(np.nanmean(target, axis=1), kind="stable") if not _is_twin(trials, i)]
+        order = order[:IN_ENSEMBLE]
+        averaged = len(order) > 1
+        median = self._errors(np.median([trials[i].forecasts for i in order], axis=0), self._windows())
+        errors = np.stack([*(trial.errors for trial in trials), *([median] if averaged else [])])  # (trials + 1, W, C)
         labels = [*(trial.candidate.label for trial in trials), *([ENSEMBLE] if averaged else [])]
-        overlap = self._overlap()
+        overlap = self._overlap(errors.shape[1])
         channels, scored = len(self.data.columns), range(errors.shape[2])
         if self.config.model == ENSEMBLE and averaged:
             chosen = dict.fromkeys(scored, len(trials))
         elif self.config.network.get("auto_per") == "column":
-            chosen = {c: pick(errors[..., c], overlap) for c in scored}
+            chosen = {c: self._pick(trials, errors, c, overlap) for c in scored}
         else:
-            chosen = dict.fromkeys(scored, pick(errors[..., -1], overlap))
-        weights = np.zeros((len(trials), channels))
+            chosen = dict.fromkeys(scored, self._pick(trials, errors, -1, overlap))
+        used = np.zeros((len(trials), channels))
         for c in range(channels):
             place = chosen.get(c - (channels - len(scored)), next(iter(chosen.values())))
-            used = order if place == len(trials) else [place]
-            weights[used, c] = 1 / len(used)
+            used[order if place == len(trials) else [place], c] = 1
         self._say(trials, labels, errors, overlap, chosen)
-        kept = np.flatnonzero(weights.any(axis=1))
-        self._combine([trials[i].candidate for i in kept], [trials[i].model for i in kept], weights[kept])
+        kept = np.flatnonzero(used.any(axis=1))
+        self._combine([trials[i].candidate for i in kept], [trials[i].model for i in kept], used[kept])
         target_choice = chosen[max(chosen)]
         self.best = {"epoch": 1, self.score.key: float(np.nanmean(errors[target_choice, :, -1]))}
 
-    def _overlap(self) -> float:
-        """Return how many windows to compare on share a step of truth with each other, about."""
-        windows = self.data.windows[Split.VAL]
-        return max(1.0, self.config.data.pred_len / max(1, len(windows) / len(self.truth)))
+    def _pick(self, trials: Sequence[Trial], errors: np.ndarray, column: int, overlap: float) -> int:
+        """Return the place of the forecaster to use for a column, given the errors (trials + 1, W, C).
 
-    def _combine(self, candidates: Sequence[Candidate], members: Sequence[Model], weights: np.ndarray) -> None:
-        self.model = type(self.model)(self.model.config, members, torch.tensor(weights, dtype=torch.float32))
+        Of those that need no training the one that is the best over the longer span stands for all: it has more windows
+        to show that on than validation has.
+        """
+        untrained = [i for i, trial in enumerate(trials) if trial.earlier is not None]
+        open_to = list(range(len(errors)))
+        if len(untrained) > 1:
+            before = np.stack([trials[i].earlier[:, column] for i in untrained])
+            best = untrained[pick(before, self._overlap(before.shape[1], self.data.windows[Split.VAL].last / 2))]
+            open_to = [i for i in open_to if i not in untrained or i == best]
+        return open_to[pick(errors[open_to, :, column], overlap)]
+
+    def _overlap(self, count: int, rows: float | None = None) -> float:
+        """Return how many of ``count`` windows over some rows, those of validation, share a step, about."""
+        rows = len(self.data.windows[Split.VAL]) if rows is None else rows
+        return max(1.0, self.config.data.pred_len / max(1, rows / count))
+
+    def _combine(self, candidates: Sequence[Candidate], members: Sequence[Model], used: np.ndarray) -> None:
+        self.model = type(self.model)(self.model.config, members, torch.tensor(used, dtype=torch.float32))
         self.model.origin = {
             MEMBERS: [
                 {"label": candidate.label, "model": candidate.model, "season": candidate.season,
@@ -307,7 +344,12 @@ class Choosing(LongTermForecast):
         candidates = [Candidate(one["model"], one["season"]) for one in tested.origin[MEMBERS]]
         epochs = [one["epochs"] for one in tested.origin[MEMBERS]]
         members = [self._trained(*one) for one in zip(candidates, [math.inf] * len(candidates), epochs, strict=True)]
-        self._combine(candidates, members, tested.weights.numpy())
+        self._combine(candidates, members, tested.used.numpy())
+
+
+def _is_twin(trials: Sequence[Trial], i: int) -> bool:
+    """Return whether an earlier candidate made the same forecasts, as two names of one method do."""
+    return any(np.allclose(trials[i].forecasts, earlier.forecasts) for earlier in trials[:i])
 
 
 def compared(errors: np.ndarray, best: np.ndarray, overlap: float) -> tuple[float, float]:

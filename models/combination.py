@@ -1,4 +1,4 @@
-"""Combine trained forecasters: one for all columns, one for each column, or the average of several.
+"""Combine trained forecasters: one for all columns, one for each column, or the median of several.
 
 Shapes: B batch, L seq_len, H pred_len, C channels, M members.
 """
@@ -24,11 +24,11 @@ MEMBERS = "members"  # folder of a checkpoint: a checkpoint of each member
 
 
 class Combination(Model):
-    """Add up the forecasts of members, each times its weight for a channel.
+    """Take for each channel the median of the forecasts of some members, step by step.
 
     Attributes:
         members: models of the same windows; they may look back further than each other.
-        weights: (M, C).
+        used: (M, C), 1 where a member takes part in the forecast of a channel, else 0.
     """
 
     @dataclass(frozen=True)
@@ -42,16 +42,12 @@ class Combination(Model):
             None, TEXT, "models to compare, with commas between: Naive,DLinear,CALF; those that fit if left out"
         )
 
-    def __init__(
-        self, config: ModelConfig, members: Sequence[Model] | None = None, weights: Tensor | None = None
-    ) -> None:
+    def __init__(self, config: ModelConfig, members: Sequence[Model] | None = None, used: Tensor | None = None) -> None:
         super().__init__(config)
         if members is None:  # before there is a choice: the last value
             members = [Naive(Naive.Config(config.seq_len, config.pred_len, config.channels, config.season))]
         self.members = torch.nn.ModuleList(members)
-        if weights is None:
-            weights = torch.ones(len(members), config.channels) / len(members)
-        self.register_buffer("weights", weights)
+        self.register_buffer("used", torch.ones(len(members), config.channels) if used is None else used)
 
     @property
     def lookback(self) -> int:
@@ -71,7 +67,14 @@ class Combination(Model):
             if known is not None and member.config.known:
                 covariates["known"] = known[:, -(member.config.seq_len + self.config.pred_len) :]
             parts.append(member(x[:, -seen:], **covariates).forecast.to(x.dtype))
-        return Output(torch.einsum("mbhc,mc->bhc", torch.stack(parts), self.weights.to(x.dtype)))
+        if len(parts) == 1:
+            return Output(parts[0])
+        # Members that are not used come last, beyond all others.
+        forecasts = torch.stack(parts, dim=-1).masked_fill(self.used.T == 0, torch.finfo(x.dtype).max)  # (B, H, C, M)
+        ranked, count = forecasts.sort(dim=-1).values, self.used.sum(dim=0).long()  # (C,)
+        middle = [place.expand(ranked.shape[:-1])[..., None] for place in ((count - 1) // 2, count // 2)]
+        low, high = (ranked.gather(-1, place)[..., 0] for place in middle)
+        return Output(low + (high - low) / 2)
 
     def parameter_groups(self) -> list[Any]:
         """Return nothing: members are trained before they are combined."""
@@ -93,22 +96,22 @@ class Combination(Model):
     def labels(self) -> list[str]:
         """Return the name of what forecasts each channel, (C,)."""
         names = [member["label"] for member in self.origin.get(MEMBERS, [])] or ["Naive"]
-        used = self.weights > 0
+        used = self.used > 0
         return [
             " + ".join(name for name, one in zip(names, used[:, c], strict=True) if one) for c in range(used.shape[1])
         ]
 
     def stored_state(self) -> dict[str, Tensor]:
-        """Return the weights; the members have checkpoints of their own within."""
-        return {"weights": self.weights}
+        """Return who is used for what; the members have checkpoints of their own within."""
+        return {"used": self.used}
 
     @classmethod
     def remake(cls, config: ModelConfig, origin: Mapping[str, Any], weights: bool = True) -> "Combination":
-        """Make a combination with room for the weights of the members that ``origin`` names."""
+        """Make a combination with room for the members that ``origin`` names."""
         named = origin.get(MEMBERS)
         if not isinstance(named, list) or not named or not all(isinstance(one.get("label"), str) for one in named):
             raise UserError("it does not name its members")
-        model = cls(config, weights=torch.zeros(len(named), config.channels))
+        model = cls(config, used=torch.zeros(len(named), config.channels))
         model.origin = dict(origin)
         return model
 
@@ -142,7 +145,7 @@ class auto(Combination):
 
 
 class ensemble(Combination):
-    """The average of the models that forecast best on the validation windows."""
+    """The median of the three models that forecast best on the validation windows."""
 
     @dataclass(frozen=True)
     class Config(Combination.Config):

@@ -8,11 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from torch import Tensor
 
 import models
 import run
 from exp.auto import compared, pick
 from exp.forecaster import Forecaster
+from models.base import Output
+from models.combination import auto
+from models.naive import Naive, SeasonalNaive
 from tests.conftest import WriteCsv
 from tests.helpers.commands import refused, succeed
 
@@ -73,7 +78,7 @@ def test_each_column_can_have_a_model_of_its_own(flags: Flags) -> None:
     np.testing.assert_allclose(forecast[forecast["column"] == "weekly"]["forecast"], last, rtol=1e-5)
 
 
-def test_an_ensemble_is_the_mean_of_the_best(flags: Flags) -> None:
+def test_an_ensemble_is_the_median_of_the_best(flags: Flags) -> None:
     (record,) = succeed(flags("ensemble", candidates="Naive,SeasonalNaive", refit=0))
     folder = Path("checkpoints") / record["run"]["setting"]
     model = models.load(folder)
@@ -197,3 +202,36 @@ def test_windows_that_overlap_count_less() -> None:
     errors = np.random.default_rng(0).normal(size=(2, 64))
     alone, shared = (compared(*errors, overlap)[1] for overlap in (1, 16))
     assert shared == pytest.approx(4 * alone)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_combination_takes_the_median_of_those_that_are_used(count: int) -> None:
+    class Constant(Naive):
+        def __init__(self, value: float) -> None:
+            super().__init__(Naive.Config(4, 2, 2))
+            self.value = value
+
+        def forward(self, x: Tensor) -> Output:
+            return Output(torch.full((len(x), 2, 2), self.value))
+
+    values = [5.0, -3.0, 9.0, 1.0][:count]
+    used = torch.ones(count, 2)
+    used[0, 1] = 1.0 if count == 1 else 0.0
+    model = auto(auto.Config(4, 2, 2), [Constant(value) for value in values], used)
+    forecast = model(torch.zeros(3, 4, 2)).forecast
+    assert (forecast[..., 0] == np.median(values)).all()
+    assert (forecast[..., 1] == np.median(values[1:] or values)).all()
+
+
+def test_two_names_of_one_method_are_one_in_an_ensemble(flags: Flags, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.MODELS", {**models.MODELS, "Twin": "tests.exp.test_auto:Twin"})
+    (record,) = succeed(flags("ensemble", candidates="SeasonalNaive,Twin,Naive,DLinear", refit=0))
+    members = models.load(Path("checkpoints") / record["run"]["setting"]).origin["members"]
+    assert [member["label"] for member in members] == ["Naive", "SeasonalNaive", "DLinear"]
+    assert issubclass(Twin, SeasonalNaive)
+
+
+class Twin(SeasonalNaive):
+    """Another name of a method."""
+
+    Config = SeasonalNaive.Config
