@@ -120,7 +120,7 @@ def reference_of(
     for c, column in enumerate(columns):
         model = models.get(better.get(column, ""))
         if model is not None and model.lookback <= rows.shape[1]:
-            found[..., c] = model(torch.from_numpy(rows)).forecast[..., c].numpy()
+            found[..., c] = model(torch.tensor(rows)).forecast[..., c].numpy()
     return None if np.isnan(found).all() else found
 
 

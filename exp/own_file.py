@@ -54,7 +54,7 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     chosen, said = (_lengths_of_many if found else _lengths)({**given, "data": "custom"})
     if config.trains:
         chosen |= _training(chosen, hasattr(config, "llm"))
-    if hasattr(config, "output_w"):
+    if hasattr(config, "output_w") and "learning_rate" not in given:
         chosen["output_w"] = 0.0  # with the output loss, so few steps leave a model far from trained
     new = {name: value for name, value in chosen.items() if name not in given and name != "windows"}
     if new:

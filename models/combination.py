@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,10 +15,10 @@ from torch import Tensor
 import models
 from models.base import Model, Output
 from models.checkpoint import Stored
-from models.config import BackboneConfig, ModelConfig
+from models.config import ChoiceConfig, ModelConfig
 from models.naive import Naive
 from utils.errors import UserError
-from utils.flags import TEXT, choice, flag
+from utils.flags import choice, flag
 
 MEMBERS = "members"  # folder of a checkpoint: a checkpoint of each member
 
@@ -31,16 +31,7 @@ class Combination(Model):
         used: (M, C), 1 where a member takes part in the forecast of a channel, else 0.
     """
 
-    @dataclass(frozen=True)
-    class Config(BackboneConfig):
-        """What to choose from; the language model is that of candidates that stand on one."""
-
-        chooses: ClassVar[bool] = True
-        takes_known: ClassVar[bool] = True
-
-        candidates: str | None = flag(
-            None, TEXT, "models to compare, with commas between: Naive,DLinear,CALF; those that fit if left out"
-        )
+    Config = ChoiceConfig
 
     def __init__(self, config: ModelConfig, members: Sequence[Model] | None = None, used: Tensor | None = None) -> None:
         super().__init__(config)
@@ -136,7 +127,7 @@ class auto(Combination):
     """The model that forecasts best on the validation windows: one for all columns, or one for each."""
 
     @dataclass(frozen=True)
-    class Config(Combination.Config):
+    class Config(ChoiceConfig):
         """Candidates, and what to choose for."""
 
         auto_per: str = flag(
@@ -148,5 +139,5 @@ class ensemble(Combination):
     """The median of the three models that forecast best on the validation windows."""
 
     @dataclass(frozen=True)
-    class Config(Combination.Config):
+    class Config(ChoiceConfig):
         """Candidates."""

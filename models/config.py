@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from utils.errors import UserError
-from utils.flags import MODEL_NAME, SHARE, SWITCH, Kind, choice, flag, whole
+from utils.flags import MODEL_NAME, SHARE, SWITCH, TEXT, Kind, choice, flag, whole
 
 FEATURE_LOSSES = ("l1", "smooth_l1", "mse")
 FORECAST_LOSSES = (*FEATURE_LOSSES, "smape", "mape", "mase")
@@ -115,6 +115,18 @@ class BackboneConfig(ModelConfig):
     @property
     def slug(self) -> str:
         return f"{Path(self.llm).name}-{self.llm_init}{self.gpt_layers}"
+
+
+@dataclass(frozen=True)
+class ChoiceConfig(BackboneConfig):
+    """What to choose from; the language model is that of candidates that stand on one."""
+
+    chooses: ClassVar[bool] = True
+    takes_known: ClassVar[bool] = True
+
+    candidates: str | None = flag(
+        None, TEXT, "models to compare, with commas between: Naive,DLinear,CALF; those that fit if left out"
+    )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from data_provider.reading import Reading, read_frame
+from exp.bands import Wanted
 from exp.forecaster import CSV, Forecaster
 from exp.predict import one_thread
 from utils.command import run_command, typed
@@ -53,7 +54,7 @@ def forecast(forecaster: Forecaster, table: bytes) -> bytes:
         path.write_bytes(table)
         try:
             frame = read_frame(path, forecaster.reading(Reading()))
-            forecaster.forecast(frame, levels=(0.9,)).save(path.parent)
+            forecaster.forecast(frame, wanted=Wanted((0.9,))).save(path.parent)
         except UserError as error:
             raise UserError(str(error).replace(f"{folder}/", "")) from error
         return (path.parent / CSV).read_bytes()

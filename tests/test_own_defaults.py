@@ -85,7 +85,7 @@ def test_one_flag_leads_from_a_file_to_a_forecast(
 ) -> None:
     path = write_csv(daily(80))
     (record,) = succeed(["--data_path", str(path), "--device", "cpu", "--train_epochs", "1"])
-    assert "chosen from 80 rows, a step of D: --seq_len 18 --pred_len 4" in caplog.text
+    assert "chosen from 80 rows, a step of D: --seq_len 13 --pred_len 14" in caplog.text
     assert record["model"]["origin"]["backbone"]["name"] == "gpt2-tiny"
     assert len(list(Path("results").glob("*/forecast.csv"))) == 1
 
@@ -94,7 +94,7 @@ def test_the_report_uses_the_lengths_of_a_run(
     write_csv: WriteCsv, workplace: Path, no_cache: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert run.main(["--data_path", str(write_csv(daily(80))), "--check_data"]) == 0
-    assert "windows of 18 -> 4" in caplog.text
+    assert "windows of 13 -> 14" in caplog.text
     assert caplog.messages[-1] == "The file can be used as it is."
 
 

@@ -248,6 +248,7 @@ def test_every_flag_the_guides_name_exists() -> None:
         known |= set(re.findall(r"^#   (--\w+)", (ROOT / "scripts" / script).read_text(), re.MULTILINE))
     known |= {f"--{name}" for name in flags_of(Options)}
     known |= {
+        "--format",  # of exp.export
         "--lf",
         "--no",  # of pip: --no-deps
         "--ff",

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from matplotlib.image import imread
 from safetensors import safe_open
 
@@ -46,6 +47,10 @@ def check_that_everything_loads(folder: Path) -> None:
             assert np.load(path).size
         elif path.suffix == ".png":
             assert imread(path).size
+        elif path.suffix == ".yaml":
+            assert yaml.safe_load(path.read_text())
+        elif path.suffix == ".html":
+            assert path.read_text().rstrip().endswith("</html>")
         elif path.suffix == ".csv":
             assert len({len(row) for row in csv.reader(path.read_text().splitlines())}) == 1
         else:
@@ -203,7 +208,7 @@ class StopsWhenCollected:
 
 @pytest.mark.parametrize("number", STOPS)
 @pytest.mark.parametrize(
-    "place", ["exp.base.return_freed", "exp.base.Experiment.batch_loss", "exp.predict.skill_lines"]
+    "place", ["exp.base.return_freed", "exp.base.Experiment.batch_loss", "exp.predict.closing_lines"]
 )
 def test_a_stop_within_the_garbage_collector_is_not_lost(
     place: str, number: signal.Signals, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -34,7 +34,7 @@ class TestWrongInput:
             ({"target": "revenue"}, "has no column 'revenue'.*c0, c1, OT"),
             ({"data_path": "nosuch.csv"}, "nosuch.csv does not exist"),
             ({"seq_len": 0}, "--seq_len 0: choose a whole number from 1 to "),
-            ({"pred_len": 100}, "the val split has 40 rows, a window takes 100"),
+            ({"pred_len": 110}, "the val split has 40 rows, a window takes 110"),
             ({"percent": 3}, "the train split has 31 rows .--percent 3.*larger --percent"),
             ({"percent": 0}, "--percent 0: choose a whole number from 1 to 100."),
             ({"llm": "./nosuch"}, "--llm ./nosuch: there is no such folder"),

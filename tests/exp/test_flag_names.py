@@ -29,7 +29,7 @@ def test_every_word_of_another_tool_stands_in_the_table_once() -> None:
     [
         ("horizon", "pred_len"), ("h", "pred_len"), ("lookback", "seq_len"), ("context_length", "seq_len"),
         ("max_epochs", "train_epochs"), ("lr", "learning_rate"), ("csv", "data_path"), ("frequency", "freq"),
-        ("season_length", "season"), ("quantiles", "interval"), ("confidence", "interval"), ("gpu_id", "gpu"),
+        ("season_length", "season"), ("confidence", "interval"), ("gpu_id", "gpu"),
         ("country", "holidays"), ("output_dir", "checkpoints"), ("Pred-Len", "pred_len"), ("pred-len", "pred_len"),
         ("learning_rte", "learning_rate"), ("bacth_size", "batch_size"), ("overwrit", "overwrite"), ("modle", "model"),
         ("x", None), ("zzzzzz", None), ("", None),

@@ -39,7 +39,7 @@ def forecaster(checkpoint: Path) -> Forecaster:
 def test_it_goes_on_with_a_table_in_its_units_and_dates(forecaster: Forecaster) -> None:
     table = hourly_table(100)
     future = forecaster.predict(table)
-    assert list(future) == ["date", "column", "forecast", "lower", "upper"]
+    assert list(future)[:5] == ["date", "column", "forecast", "lower", "upper"]
     assert list(future["column"].unique()) == ["c0", "c1", "OT"] == list(forecaster.columns)
     assert list(future["date"].unique()) == list(pd.date_range("2024-01-05 04:00", periods=8, freq="h"))
     assert future["forecast"].between(8, 12).all()
@@ -157,8 +157,8 @@ def test_longer_forecasts_are_rolled_on_their_own_output(
     assert len(rolled) == 20
     np.testing.assert_allclose(rolled.iloc[8:16], second, rtol=1e-5)
     assert long.groupby("column")["lower"].count().eq(8).all()
-    (record,) = [r for r in caplog.records if r.levelno == logging.WARNING]
-    assert "20 steps are more than the 8" in record.message
+    warned = [r.message for r in caplog.records if r.levelno == logging.WARNING]
+    assert any("20 steps are more than the 8" in message for message in warned)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class TestARun:
         setting = record["run"]["setting"]
         assert set(written(workplace)) == {
             *(f"checkpoints/{setting}/{name}" for name in ("config.json", "model.safetensors", "training.json")),
-            *(f"results/{setting}/{name}" for name in ("metrics.json", "log.csv", "loss.png")),
+            *(f"results/{setting}/{name}" for name in ("metrics.json", "log.csv", "loss.png", "run.yaml")),
             f"results/{setting}/Yearly_forecast.csv",
             f"test_results/{setting}/series.png",
             "m4_results/CALF/Yearly_forecast.csv",

@@ -146,7 +146,7 @@ class Run:
     def __init__(self, folder: Path, flags: list[str]) -> None:
         self.folder, self.flags = folder, flags
         folder.mkdir(exist_ok=True)
-        (self.record,) = self.repeat("--do_predict")
+        (self.record,) = self.repeat("--do_predict", "--refit", "0")
 
     def repeat(self, *flags: str) -> list[dict[str, Any]]:
         with pytest.MonkeyPatch.context() as patch:

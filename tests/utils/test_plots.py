@@ -113,7 +113,7 @@ def test_the_future_has_a_panel_for_each_column_up_to_as_many_pages_as_there_may
     none = np.full_like(forecast, np.nan)
     names = [f"c{i}" for i in range(channels)]
     bands = {0.5: (forecast - 1, forecast + 1), 0.9: (none, none)}
-    files = plot_future(tmp_path, dates, np.zeros((8, channels)), forecast, bands, names, "title")
+    files = plot_future(tmp_path, dates, np.zeros((8, channels)), {"forecast": forecast}, bands, names, "title")
     assert [path.name for path in files] == ["forecast.png", *(f"forecast_{page}.png" for page in range(2, pages + 1))]
     assert all(path.stat().st_size for path in files)
     assert panels == names[:6]

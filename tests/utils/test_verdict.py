@@ -112,7 +112,7 @@ def keep_test(folder: Path) -> dict[str, Any]:
     record = long_term()
     for values in record["scores"]["metrics"].values():
         values["standardised"]["per_channel"] = {"a": {"mse": values["standardised"]["mse"]}}
-    save_skill(folder, record)
+    save_skill(folder, record, {})
     return json.loads((folder / TEST).read_text())
 
 
