@@ -194,7 +194,8 @@ def shorter_windows(borders: Borders, seq_len: int, pred_len: int) -> str:
     shorter = min(pred_len, sizes[0] - 1, *sizes[1:])
     if shorter < 1:
         return "the file has too few rows to be split"
-    return f"--seq_len {min(seq_len, sizes[0] - shorter)} --pred_len {shorter} would fit"
+    longest = min(sizes[0], max(shorter + 1, borders.test // 2)) - shorter  # of a short file half is left to train on
+    return f"--seq_len {min(seq_len, longest)} --pred_len {shorter} would fit"
 
 
 def _start_worker(number: int) -> None:
