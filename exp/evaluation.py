@@ -196,7 +196,7 @@ def score_windows(
             bands = {}
             if coverage is not None:
                 seen = seen_by(batch, predictor.model.config.seq_len, data.scored)
-                bands = coverage.add(seen, forecast, truth, known, batch.origins)
+                bands = coverage.add(seen, forecast, truth, known, batch.origins, keep=backtest is not None)
             if backtest is not None:
                 actual = truth if known is None else truth.masked_fill(~known, torch.nan)
                 backtest.add(batch, forecast.double().numpy(), actual.double().numpy(), bands)

@@ -119,17 +119,26 @@ class Coverage:
         self.intervals = calibration.known_at(NEVER)
 
     def add(
-        self, x: Tensor, forecast: Tensor, target: Tensor, observed: Tensor | None = None, origins: Tensor | None = None
+        self,
+        x: Tensor,
+        forecast: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        origins: Tensor | None = None,
+        keep: bool = False,
     ) -> dict[float, np.ndarray]:
-        """Count windows, keep their errors, and return the bands (2, B, H, C) by level.
+        """Count windows and keep their errors.
 
         The arguments are those of ``Calibration.add``; without origins the bounds stay those of the beginning.
+
+        Args:
+            keep: return the bands (2, B, H, C) by level; else nothing is returned.
         """
-        scales = self.intervals.scale(x.double().numpy())[:, None]  # (B, 1, C)
-        values, truth = forecast.double().numpy(), target.double().numpy()
+        scales = self.intervals.scale(x.double().numpy()).astype(np.float32)[:, None]  # (B, 1, C)
+        values, truth = forecast.numpy(), target.numpy()
         counted = np.ones(truth.shape, bool) if observed is None else observed.numpy()
         self._calibration.add(x, forecast, target, observed, origins)
-        bands = {level: np.empty((2, *values.shape)) for level in self._missed}
+        kept: dict[float, list[np.ndarray]] = {level: [] for level in self._missed}
         first = 0
         while first < len(values):
             if self._seen >= self._next:
@@ -137,13 +146,15 @@ class Coverage:
             rows = slice(first, min(len(values), first + self._next - self._seen))
             block = self._blocks[-1]
             for level, bounds in self._bounds.items():
-                band = bands[level][:, rows] = np.stack([values[rows] + bound * scales[rows] for bound in bounds])
+                band = np.stack([values[rows] + bound.astype(values.dtype) * scales[rows] for bound in bounds])
                 block.counts[level] += self._count(level, band, truth[rows], counted[rows])
+                if keep:
+                    kept[level].append(band)
             if origins is not None:
                 block.known_from = int(origins[rows.stop - 1]) + values.shape[1]
             self._seen += rows.stop - first
             first = rows.stop
-        return bands
+        return {level: np.concatenate(bands, axis=1) for level, bands in kept.items() if bands}
 
     def _count(self, level: float, band: np.ndarray, truth: np.ndarray, counted: np.ndarray) -> np.ndarray:
         """Count windows in their bands (2, B, H, C); return how much lies outside, and how much counts (2, C)."""

@@ -26,9 +26,8 @@ from tests.helpers.shell import ROOT
 from utils.conformal import Intervals
 from utils.errors import UserError
 
-FAMILIES = ("llama",)  # rotary positions
 SLOW = [name for name in models.MODELS if models.find_config(name).slow]
-CASES = [*(name for name in models.MODELS if name not in SLOW), *(f"CALF on {family}" for family in FAMILIES)]
+CASES = [name for name in models.MODELS if name not in SLOW]
 FEW = {"TimesNet": {"num_kernels": 2, "top_k": 2}}  # kernels and periods: each period is a part of the graph
 KNOWN = [name for name in CASES if models.find_config(model_in(name)).takes_known]
 MARKS = [name for name in CASES if hasattr(models.find_config(model_in(name)), "marks")]

@@ -55,7 +55,7 @@ def test_intervals_follow_the_scale_of_each_window() -> None:
     calibration.add(x, torch.zeros_like(errors), errors, origins=torch.zeros(1000))
     coverage = Coverage(calibration, (0.9,), 2000, adaptive=False)
     x, errors = draw(2000)
-    lower, upper = coverage.add(x, torch.zeros_like(errors), errors)[0.9]
+    lower, upper = coverage.add(x, torch.zeros_like(errors), errors, keep=True)[0.9]
     wild = x.numpy().std(axis=(1, 2)) > 5
     for part in (wild, ~wild):
         held = (lower <= errors.numpy()) & (errors.numpy() <= upper)
@@ -75,7 +75,7 @@ def test_bounds_of_a_test_are_renewed_from_what_became_known() -> None:
     before = np.random.default_rng(0).normal(size=(60, 3, 1))
     truth = torch.full((400, 3, 1), 50.0)
     coverage = Coverage(calibrated(before, 400), (0.8,), 400, adaptive=False)
-    _, upper = coverage.add(flat(truth), torch.zeros_like(truth), truth, origins=torch.arange(400))[0.8]
+    _, upper = coverage.add(flat(truth), torch.zeros_like(truth), truth, origins=torch.arange(400), keep=True)[0.8]
     assert upper[:20].max() < 10  # nothing of the test is known yet
     assert upper[-1].min() >= 50
     assert 0.5 < coverage.report(["a"], np.ones(1))["0.8"]["coverage"] < 1
@@ -91,7 +91,9 @@ def test_bounds_do_not_depend_on_the_batches(sizes: list[int]) -> None:
         for size in parts:
             rows = slice(first, first + size)
             part = truth[rows]
-            found.append(coverage.add(flat(part), part * 0, part, origins=torch.arange(first, first + size))[0.8])
+            found.append(
+                coverage.add(flat(part), part * 0, part, origins=torch.arange(first, first + size), keep=True)[0.8]
+            )
             first += size
         return np.concatenate(found, axis=1)
 
@@ -148,7 +150,7 @@ def test_intervals_of_a_checkpoint_are_where_a_test_on_other_data_begins() -> No
     calibration = Calibration(100, 2, 1, before)
     coverage = Coverage(calibration, (0.8,), 100, adaptive=False)
     truth = torch.ones(100, 2, 1)
-    _, upper = coverage.add(flat(truth), truth * 0, truth, origins=torch.arange(100))[0.8]
+    _, upper = coverage.add(flat(truth), truth * 0, truth, origins=torch.arange(100), keep=True)[0.8]
     assert upper[0].max() == 6.0  # 3 times the root of the floor
     finished = coverage.finish()
     assert (len(finished.paths), finished.windows) == (150, 600)
