@@ -169,7 +169,7 @@ class LongTermForecast(Experiment):
             results, pictures = (below(folder, target) for folder in (results, pictures))
         others = references(data, config.data, config.pred_len, name)
         arrays = bool(runtime.save_arrays)
-        errors, backtest = TargetErrors(), None
+        errors, backtest = TargetErrors(len(data.windows[Split.TEST])), None
         if runtime.backtest:
             backtest = Backtest(data, runtime.backtest, *Wanted.of(runtime).limits(data.lowest[data.scored]))
         reports, inside = score_windows(

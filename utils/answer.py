@@ -22,8 +22,10 @@ MOST_LOST = 8  # columns named
 class TargetErrors:
     """Mean absolute errors of each window on the last column, the target, by forecaster; and the size of the truth."""
 
-    def __init__(self) -> None:
-        self._errors: dict[str, list[np.ndarray]] = {}
+    def __init__(self, windows: int) -> None:
+        # Made at once: small arrays kept between large ones would scatter the memory of a long test.
+        self._windows, self._seen = windows, 0
+        self._errors: dict[str, np.ndarray] = {}
         self._size = np.zeros(2)  # sum of the absolute truth, count
 
     def add(
@@ -35,7 +37,10 @@ class TargetErrors:
         for name, forecast in forecasts.items():
             errors = (forecast[..., -1] - truth[..., -1]).double().abs()
             of_windows = torch.where(counted, errors, 0.0).sum(dim=1) / count
-            self._errors.setdefault(name, []).append(of_windows.numpy())
+            if name not in self._errors:
+                self._errors[name] = np.full(self._windows, np.nan)
+            self._errors[name][self._seen : self._seen + len(truth)] = of_windows.numpy()
+        self._seen += len(truth)
         scale, mean = (torch.as_tensor(part)[..., -1:] for part in (scale, mean))
         size = (truth[..., -1].double() * scale + mean).abs()
         self._size += [float(size[counted].sum()), float(counted.sum())]
@@ -47,12 +52,11 @@ class TargetErrors:
 
     def won(self, model: str) -> dict[str, float]:
         """Return by forecaster in which share of the windows the model has the smaller error."""
-        errors = {name: np.concatenate(parts) for name, parts in self._errors.items()}
-        own = errors.pop(model)
+        own = self._errors[model]
         return {
             name: float((own[known] < other[known]).mean())
-            for name, other in errors.items()
-            if (known := ~np.isnan(own) & ~np.isnan(other)).any()
+            for name, other in self._errors.items()
+            if name != model and (known := ~np.isnan(own) & ~np.isnan(other)).any()
         }
 
 

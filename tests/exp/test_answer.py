@@ -161,7 +161,7 @@ def test_a_tie_counts_for_the_simple_forecast() -> None:
 def test_windows_are_won_by_the_smaller_error_of_the_target() -> None:
     import torch
 
-    errors = TargetErrors()
+    errors = TargetErrors(4)
     truth = torch.zeros(4, 2, 1)
     own, other = torch.tensor([1.0, 1, 1, 5]), torch.tensor([2.0, 2, 0.5, 6])
     observed = torch.ones(4, 2, 1, dtype=torch.bool)

@@ -147,7 +147,7 @@ def test_columns_known_in_advance_reach_those_that_can_read_them(flags: Flags) -
     (record,) = succeed(
         flags(
             table=pd.concat([table, later]), future_cols="promo", candidates="SeasonalNaive,DLinear,iTransformer",
-            train_epochs=8, learning_rate=0.004,
+            train_epochs=15, learning_rate=0.002,
         )
     )  # fmt: skip
     found = chosen_in(record)["validation_mae"]
