@@ -142,8 +142,9 @@ def _leave_track(config: RunConfig, command: Command, folder: Path) -> None:
 
 
 def _forecast_future(folder: Path, config: RunConfig, refit: bool) -> None:
+    from exp.forecast import CSV
     from exp.forecast_files import copy_whole
-    from exp.predict import CSV, forecast_future
+    from exp.predict import forecast_future
 
     if not is_main_process():
         return

@@ -5,20 +5,15 @@ Shapes: N series, H steps, C columns; … is nothing for one series and N for ma
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 
 from data_provider.reading import listing
 from exp.evaluation import baselines
 from exp.options import AUTO, NONE, RuntimeOptions
 from utils.conformal import Intervals
-from utils.errors import UserError
-
-PERIODS = {"day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
-SUM = "sum"
 
 
 @dataclass(frozen=True)
@@ -30,7 +25,7 @@ class Wanted:
         quantiles: shares of the future that are to lie below a value.
         minimum: least value: a number, ``none``, or ``auto`` for 0 where a column was never negative.
         maximum: largest value, or ``none``.
-        aggregate: sums to form: over columns (``sum``), over time (one of ``PERIODS``), or both.
+        aggregate: sums to form: over columns (``sum``), over time (a period), or both.
     """
 
     levels: tuple[float, ...] = ()
@@ -60,11 +55,15 @@ class Bounded(NamedTuple):
     Attributes:
         bands: lower and upper bound by level.
         quantiles: value by share.
+        least: (…, C), the least value that is possible.
+        most: the largest one.
     """
 
     values: np.ndarray
     bands: dict[float, tuple[np.ndarray, np.ndarray]]
     quantiles: dict[float, np.ndarray]
+    least: np.ndarray
+    most: np.ndarray | float
     notes: tuple[str, ...] = ()
 
 
@@ -84,23 +83,40 @@ def bounded(
         columns: C names.
     """
     least, most = wanted.limits(lowest)
-    least = least[..., None, :]
+    floor = least[..., None, :]
+    bands, quantiles = around(values, unit[..., None, :], intervals, wanted, floor, most)
+    kept = np.clip(values, floor, most)
+    notes = _notes_on_limits(values, bands, kept, floor, wanted, columns)
+    return Bounded(kept, bands, quantiles, least, most, tuple(notes))
+
+
+def around(
+    values: np.ndarray,
+    unit: np.ndarray | float,
+    intervals: Intervals | None,
+    wanted: Wanted,
+    least: np.ndarray,
+    most: np.ndarray | float,
+) -> tuple[dict[float, tuple[np.ndarray, np.ndarray]], dict[float, np.ndarray]]:
+    """Return the bands and quantiles around values (…, H, C), NaN beyond the steps that the intervals have.
+
+    Args:
+        unit: what the errors of the intervals are multiplied by; like ``least`` and ``most`` it fits (…, H, C).
+    """
 
     def place(offset: np.ndarray | None) -> np.ndarray:
-        found = np.full(values.shape, np.nan)
+        reach = np.full(values.shape[-2:], np.nan)
         if offset is not None:
-            steps = min(len(offset), values.shape[-2])
-            found[..., :steps, :] = values[..., :steps, :] + offset[:steps] * unit[..., None, :]
-        return np.clip(found, least, most)
+            steps = min(len(offset), len(reach))
+            reach[:steps] = offset[:steps]
+        return np.clip(values + reach * unit, least, most)
 
     bands = {}
     for level in wanted.levels:
         lower, upper = (None, None) if intervals is None else intervals.bounds(level)
         bands[level] = place(lower), place(upper)
     quantiles = {share: place(None if intervals is None else intervals.quantile(share)) for share in wanted.quantiles}
-    kept = np.clip(values, least, most)
-    notes = _notes_on_limits(values, bands, kept, least, wanted, columns)
-    return Bounded(kept, bands, quantiles, tuple(notes))
+    return bands, quantiles
 
 
 def reference_of(
@@ -140,74 +156,6 @@ def _notes_on_limits(
     names = [name for name, one in zip(columns, touched.reshape(-1, len(columns)).any(axis=0), strict=True) if one]
     if names:
         yield f"never negative so far, and kept at 0 or above: {listing(names)} (--minimum none leaves them so)"
-
-
-def sums_of(
-    bounded: Bounded,
-    unit: np.ndarray,
-    intervals: Intervals | None,
-    wanted: Wanted,
-    columns: Sequence[str],
-    dates: pd.DatetimeIndex,
-    shown_dates: Sequence[Any],
-    counted: bool,
-) -> pd.DataFrame:
-    """Return sums over columns or time with intervals from the sums of whole error paths.
-
-    Args:
-        bounded: of one series, (H, C).
-        unit: (C,), the scale of the last window in the units of the data.
-        dates: H dates.
-        shown_dates: as they are written, for sums over columns alone.
-        counted: whether the rows are counted, so that they have no dates.
-
-    Returns:
-        A row for each sum: ``date`` or the name of the period, ``column``, ``steps``, ``forecast``, ``lower``,
-        ``upper``, with several intervals also ``level``, and a column for each quantile.
-
-    Raises:
-        UserError: there are no dates to sum over.
-    """
-    period = next((name for name in wanted.aggregate if name != SUM), None)
-    if period and counted:
-        raise UserError(
-            f"--aggregate {period}: the rows are counted and have no dates: name their column (--date_col)."
-        )
-    labels = pd.Index(shown_dates) if period is None else dates.to_period(PERIODS[period]).astype(str)
-    names = pd.unique(labels)
-    groups = np.array([labels == name for name in names], dtype=float)  # (G, H)
-    over_columns = SUM in wanted.aggregate
-    values = groups @ bounded.values  # (G, C)
-    if over_columns:
-        values, columns = values.sum(axis=1, keepdims=True), [SUM]
-    found = None
-    if intervals is not None:
-        steps = intervals.paths.shape[1]
-        found = intervals.summed(_within(groups, steps), unit, over_columns)
-        beyond = groups[:, steps:].any(axis=1)
-        values_or_none = np.where(beyond[:, None], np.nan, values)
-    parts = []
-    for level in wanted.levels or (None,):
-        lower, upper = (None, None) if found is None or level is None else found.bounds(level)
-        for c, column in enumerate(columns):
-            row = {"column": column, "steps": groups.sum(axis=1).astype(int), "forecast": values[:, c]}
-            row |= {
-                name: np.nan if one is None else values_or_none[:, c] + one[:, c]
-                for name, one in (("lower", lower), ("upper", upper))
-            }
-            if len(wanted.levels) > 1:
-                row["level"] = level
-            for share in wanted.quantiles:
-                row[quantile_name(share)] = (
-                    np.nan if found is None else values_or_none[:, c] + found.quantile(share)[:, c]
-                )
-            parts.append(pd.DataFrame({period or "date": names, **row}))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _within(groups: np.ndarray, steps: int) -> np.ndarray:
-    """Return groups (G, H) over the steps that error paths have."""
-    return np.pad(groups[:, :steps], ((0, 0), (0, max(0, steps - groups.shape[1]))))
 
 
 def quantile_name(share: float) -> str:

@@ -10,7 +10,7 @@ Shapes: L seq_len, H steps, C columns.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from pkgutil import resolve_name
@@ -28,7 +28,6 @@ from data_provider.reading import (
     Known,
     Reading,
     aware_dates,
-    counted,
     frame_from,
     future_dates,
     known_from,
@@ -37,10 +36,11 @@ from data_provider.reading import (
     written_dates,
 )
 from data_provider.windows import calendar_marks
-from exp.bands import Bounded, Wanted, bounded, quantile_name, reference_of, sums_of
-from exp.forecast_files import keep_earlier
+from exp.bands import Bounded, Wanted, bounded, reference_of
+from exp.forecast import Forecast
 from exp.options import AUTO, NONE, check_steps, is_limit
 from exp.runs import best_to_forecast
+from exp.sums import sums_of
 from exp.trained_series import TrainedSeries
 from models.base import Model, check_finite
 from models.checkpoint import find_checkpoint
@@ -48,93 +48,11 @@ from utils.answer import better_simple, read_answer
 from utils.conformal import Intervals, check_levels, far_from_nominal, few_windows
 from utils.device import pick_device
 from utils.errors import UserError, naming_arguments
-from utils.files import replacing
 from utils.results import SIMPLE, coverage_in_test
 
 logger = logging.getLogger(__name__)
 
-CSV, ARRAY, SUMS_CSV = "forecast.csv", "forecast.npy", "forecast_sums.csv"
 FOR_MANY = "exp.many_forecaster:ManySeriesForecaster"  # which extends the class here
-DIGITS = 8  # below a column's standard deviation: more than a float32 model knows
-MOST_DIGITS = 200  # more would overflow while rounding
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What comes next.
-
-    Attributes:
-        dates: H dates as the clock of ``offset`` shows them.
-        offset: from UTC, like +02:00; None if the file does not tell.
-        form: how the file writes its dates, where they are no ISO dates.
-        stamps: H dates in the time zone of the table.
-        values: (H, C).
-        bands: lower and upper bound (H, C) by nominal coverage, NaN where there is none.
-        scale: (C,), standard deviation of each column in training.
-        quantiles: value (H, C) by share, NaN where there is none.
-        coverage: share of the truth that the intervals of a level held in the test by column, where it is far from it.
-        sums: sums over columns or time, where they are asked for.
-        reference: simple forecast (H, C) of columns on which one was at least as good in the test, NaN elsewhere.
-        models: what forecasts each column, where that is not the same for all.
-    """
-
-    dates: pd.DatetimeIndex
-    offset: str | None
-    form: str | None
-    stamps: pd.DatetimeIndex
-    columns: tuple[str, ...]
-    values: np.ndarray
-    bands: Mapping[float, tuple[np.ndarray, np.ndarray]]
-    scale: np.ndarray
-    notes: tuple[str, ...] = ()
-    quantiles: Mapping[float, np.ndarray] = field(default_factory=dict)
-    coverage: Mapping[float, Mapping[str, float]] = field(default_factory=dict)
-    sums: pd.DataFrame | None = None
-    reference: np.ndarray | None = None
-    models: Mapping[str, str] = field(default_factory=dict)
-
-    def table(self) -> pd.DataFrame:
-        """Return a row for each date, column and band.
-
-        Its columns are date, column, forecast, lower, upper; one for each quantile; of several intervals level;
-        coverage where that of the test was far from nominal; reference where a simple forecast was better; model where
-        there are several.
-        """
-        return self._tidy(counted(self.stamps, self.form))
-
-    def save(self, folder: Path) -> None:
-        """Write ``forecast.csv``, ``forecast.npy``, (H, C), and ``forecast_sums.csv``, each whole or not at all."""
-        with replacing(folder / ARRAY) as temporary, temporary.open("wb") as file:
-            np.save(file, self.values)
-        with replacing(folder / CSV) as temporary:
-            self._tidy(written_dates(self.stamps, self.offset, self.form), rounded=True).to_csv(temporary, index=False)
-            keep_earlier(folder / CSV, temporary)
-
-        if self.sums is not None:
-            with replacing(folder / SUMS_CSV) as temporary:
-                self.sums.to_csv(temporary, index=False, float_format="%.10g")
-
-    def _tidy(self, dates: pd.Index, rounded: bool = False) -> pd.DataFrame:
-        none = np.full_like(self.values, np.nan)
-        parts = []
-        for level, (lower, upper) in (self.bands or {None: (none, none)}).items():
-            for c, column in enumerate(self.columns):
-                numbers = {"forecast": self.values[:, c], "lower": lower[:, c], "upper": upper[:, c]}
-                numbers |= {quantile_name(share): values[:, c] for share, values in self.quantiles.items()}
-                if rounded:
-                    digits = min(MOST_DIGITS, DIGITS - int(np.floor(np.log10(self.scale[c]))))
-                    numbers = {name: np.round(values, digits) for name, values in numbers.items()}
-                part = pd.DataFrame({"date": dates, "column": column, **numbers})
-                if len(self.bands) > 1:
-                    part["level"] = level
-                if any(self.coverage.values()):
-                    part["coverage"] = self.coverage.get(level, {}).get(column)
-                if self.reference is not None:
-                    part["reference"] = self.reference[:, c]
-                if self.models:
-                    part["model"] = self.models[column]
-                parts.append(part)
-        return pd.concat(parts, ignore_index=True)
 
 
 class Forecaster:
@@ -179,7 +97,7 @@ class Forecaster:
         return resolve_name("exp.fitting:fit")(table, **options)
 
     def backtest(self, table: pd.DataFrame, origins: int = 5, **options: Any) -> pd.DataFrame:
-        """Forecast the end of a table from some origins in it, a horizon apart, beside what came.
+        """Forecast the end of a table, sorted by time, from some origins in it, a horizon apart, beside what came.
 
         The weights are those that were tested, not those that saw all rows; on the table of training, origins within
         its last 20 % are such that these weights never saw what came. Options are those of :meth:`predict`.
@@ -345,13 +263,10 @@ class Forecaster:
         lowest = np.minimum(frame.values.min(axis=0), series.lowest)[series.scored]
         found = bounded(forecast, unit, self.intervals, wanted, lowest, series.columns[series.scored])
         reference = self._reference(frame.values[None, :, series.scored], steps)
-        stamps = aware_dates(dates, frame.offset, frame.zone, frame.frequency)
-        sums = None
+        stamps, sums = aware_dates(dates, frame.offset, frame.zone, frame.frequency), None
         if wanted.aggregate:
-            shown = counted(stamps, frame.form)
-            sums = sums_of(
-                found, unit, self.intervals, wanted, series.columns[series.scored], dates, shown, frame.is_counted
-            )
+            shown, columns = written_dates(stamps, frame.offset, frame.form), series.columns[series.scored]
+            sums = sums_of(found, unit, self.intervals, wanted, columns, dates, shown, frame.is_counted)
         return Forecast(
             dates=dates,
             offset=frame.offset,

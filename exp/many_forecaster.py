@@ -4,9 +4,8 @@ Shapes: N series, L seq_len, H steps, C scored channels, F columns known in adva
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from data_provider.reading import (
     Panel,
     Reading,
     aware_dates,
-    counted,
     filled,
     future_dates,
     listing,
@@ -29,105 +27,17 @@ from data_provider.reading import (
 )
 from data_provider.series import FlatSeries, last_windows
 from data_provider.windows import calendar_marks
-from exp.bands import Bounded, Wanted, bounded, quantile_name
+from exp.bands import Bounded, Wanted, bounded
 from exp.evaluation import evaluation_batch_size
-from exp.forecast_files import keep_earlier
-from exp.forecaster import CSV, DIGITS, MOST_DIGITS, SUMS_CSV, Forecaster, wanted_of
+from exp.forecast import ManyForecast
+from exp.forecaster import Forecaster, wanted_of
 from exp.options import AUTO, NONE, check_steps
-from exp.totals import sums_of_series
+from exp.sums import SUM, sums_of_series
 from models.base import check_finite
 from utils.conformal import OF_TOTAL, Intervals
 from utils.errors import UserError, naming_arguments
-from utils.files import replacing
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ManyForecast:
-    """What comes next in each of N series.
-
-    Attributes:
-        panel: the series.
-        columns: C names.
-        dates: N · H dates, those of one series after those of another.
-        values: (N, H, C), in the units of each series.
-        bands: lower and upper bound (N, H, C) by nominal coverage, NaN where there is none.
-        scale: (N, C), standard deviation of each series in training.
-        quantiles: value (N, H, C) by share, NaN where there is none.
-        coverage: share of the truth that the intervals of a level held in the test by column, where it is far from it.
-        sums: sums over the series, over time or both, where they are asked for.
-        reference: simple forecast (N, H, C) of columns on which one was at least as good in the test, NaN elsewhere.
-        models: what forecasts each column, where that is not the same for all.
-    """
-
-    panel: Panel
-    columns: tuple[str, ...]
-    dates: pd.DatetimeIndex
-    values: np.ndarray
-    bands: Mapping[float, tuple[np.ndarray, np.ndarray]]
-    scale: np.ndarray
-    notes: tuple[str, ...] = ()
-    quantiles: Mapping[float, np.ndarray] = field(default_factory=dict)
-    coverage: Mapping[float, Mapping[str, float]] = field(default_factory=dict)
-    sums: pd.DataFrame | None = None
-    reference: np.ndarray | None = None
-    models: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def stamps(self) -> pd.DatetimeIndex:
-        """Return the dates in the time zone of the table."""
-        grid = self.panel.grid
-        return aware_dates(self.dates, grid.offset, grid.zone, grid.frequency)
-
-    def table(self) -> pd.DataFrame:
-        """Return a row for each series, column, band and date: id, date, column, forecast, lower, upper (and level)."""
-        return self._tidy(counted(self.stamps, self.panel.grid.form))
-
-    def save(self, folder: Path) -> None:
-        """Write ``forecast.csv`` and, where asked for, ``forecast_sums.csv``, each whole or not at all."""
-        grid = self.panel.grid
-        with replacing(folder / CSV) as temporary:
-            dates = pd.Index(written_dates(self.stamps, grid.offset, grid.form))
-            self._tidy(dates, rounded=True).to_csv(temporary, index=False)
-            keep_earlier(folder / CSV, temporary)
-
-        if self.sums is not None:
-            with replacing(folder / SUMS_CSV) as temporary:
-                self.sums.to_csv(temporary, index=False, float_format="%.10g")
-
-    def _tidy(self, dates: pd.Index, rounded: bool = False) -> pd.DataFrame:
-        count, steps, channels = self.values.shape
-        none = np.full_like(self.values, np.nan)
-        # A row for each series, column and step, in this order.
-        index = {
-            "id": np.repeat(np.array(self.panel.ids, dtype=object), channels * steps),
-            "date": np.repeat(np.asarray(dates, dtype=object).reshape(count, 1, steps), channels, axis=1).ravel(),
-            "column": np.tile(np.repeat(np.array(self.columns, dtype=object), steps), count),
-        }
-        digits = np.clip(DIGITS - np.floor(np.log10(self.scale)), -MOST_DIGITS, MOST_DIGITS)
-        unit = 10.0 ** digits[:, None]
-        parts = []
-        for level, (lower, upper) in (self.bands or {None: (none, none)}).items():
-            numbers = {"forecast": self.values, "lower": lower, "upper": upper}
-            numbers |= {quantile_name(share): values for share, values in self.quantiles.items()}
-            if rounded:
-                numbers = {name: np.round(values * unit) / unit for name, values in numbers.items()}
-            flat = {name: values.transpose(0, 2, 1).ravel() for name, values in numbers.items()}
-            part = pd.DataFrame(index | flat)
-            if len(self.bands) > 1:
-                part["level"] = level
-            if any(self.coverage.values()):
-                part["coverage"] = part["column"].map(self.coverage.get(level, {}))
-            if self.reference is not None:
-                part["reference"] = self.reference.transpose(0, 2, 1).ravel()
-            if self.models:
-                part["model"] = part["column"].map(self.models)
-            parts.append(part)
-        table = pd.concat(parts, ignore_index=True)
-        if table["date"].map(type).eq(pd.Timestamp).all():
-            table["date"] = pd.DatetimeIndex(table["date"])
-        return table
 
 
 class ManySeriesForecaster(Forecaster):
@@ -227,7 +137,6 @@ class ManySeriesForecaster(Forecaster):
         forecast = rolled.numpy() * scale[:, None] + mean[:, None]
         unit = self._unit(windows[..., series.scored].numpy()) * scale
         columns = series.columns[series.scored]
-        shape = (config.pred_len, len(columns))
         past = last_windows(FlatSeries(panel.values, panel.offsets, np.float64), max(1, config.season), 0)
         reference = self._reference(past[..., series.scored].numpy(), steps)
         found = bounded(forecast, unit, self.intervals, wanted, self._lowest(panel)[:, series.scored], columns)
@@ -239,10 +148,10 @@ class ManySeriesForecaster(Forecaster):
             values=found.values,
             bands=found.bands,
             scale=scale,
-            notes=(*unseen, *found.notes, *self._notes(steps, found, wanted)),
+            notes=(*unseen, *found.notes, *_left_out_of_sums(panel, wanted), *self._notes(steps, found, wanted)),
             quantiles=found.quantiles,
             coverage=self._far_coverage(wanted),
-            sums=self._sums(found, unit, wanted, panel, dates[places.ravel()], shape) if wanted.aggregate else None,
+            sums=self._sums(found, unit, wanted, panel, dates[places.ravel()]) if wanted.aggregate else None,
             reference=reference,
             models=self._models(),
         )
@@ -285,18 +194,17 @@ class ManySeriesForecaster(Forecaster):
         return mean, scale, (f"{len(names):,} series were not in training (zero-shot): {listing(names)}",)
 
     def _sums(
-        self,
-        found: Bounded,
-        units: np.ndarray,
-        wanted: Wanted,
-        panel: Panel,
-        dates: pd.DatetimeIndex,
-        shape: tuple[int, int],
+        self, found: Bounded, units: np.ndarray, wanted: Wanted, panel: Panel, dates: pd.DatetimeIndex
     ) -> pd.DataFrame:
         """Return the sums that are asked for, with intervals from errors of sums."""
-        total = Intervals.load(self.model.stored.folder, shape, OF_TOTAL) if self.model.stored else None
-        columns, counted = self.series.columns[self.series.scored], panel.grid.is_counted
-        return sums_of_series(found, units, self.intervals, total, wanted, panel.ids, columns, dates, counted)
+        columns, grid = self.series.columns[self.series.scored], panel.grid
+        shape, folder = (self.model.config.pred_len, len(columns)), self.model.stored and self.model.stored.folder
+        total = Intervals.load(folder, shape, OF_TOTAL) if folder else None
+        stamps = aware_dates(dates, grid.offset, grid.zone, grid.frequency)
+        shown = written_dates(stamps, grid.offset, grid.form)
+        return sums_of_series(
+            found, units, self.intervals, total, wanted, panel.ids, columns, dates, shown, grid.is_counted
+        )
 
     def _lowest(self, panel: Panel) -> np.ndarray:
         """Return the lowest value (N, C) of each series: in training and in the table."""
@@ -320,6 +228,14 @@ class ManySeriesForecaster(Forecaster):
             flat = None if values is None else values.reshape(-1, len(known.columns))
             found["known"] = known.tensor(flat, when, panel.grid).reshape(*steps.shape, -1) * inside
         return {name: part.to(self.device) for name, part in found.items()}
+
+
+def _left_out_of_sums(panel: Panel, wanted: Wanted) -> Iterator[str]:
+    """Yield a note on series that end before the others, which a sum over series cannot have."""
+    names = [name for name, last in zip(panel.ids, panel.last, strict=True) if last < panel.last.max()]
+    if names and SUM in wanted.aggregate:
+        why = "since they end earlier, and without them it has no interval"
+        yield f"not in the sum over series, {why}: {listing(names)}"
 
 
 def first_lines(forecast: ManyForecast, series: int, shown: int) -> Iterator[str]:

@@ -15,8 +15,8 @@ from data_provider.windows import Split, make_loader
 from exp.evaluation import Predictor
 from exp.long_term_forecast import LongTermForecast
 from exp.series_scores import in_units, references, score_series, wins
+from exp.sums import TotalErrors
 from exp.targets import shuffle_folder
-from exp.totals import TotalErrors
 from utils.answer import TargetErrors, answer_of
 from utils.conformal import OF_TOTAL
 from utils.device import peak_memory

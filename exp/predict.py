@@ -16,7 +16,8 @@ from data_provider.datasets import DatasetSpec, find_dataset
 from data_provider.reading import Frame, Known, Reading, counted, read_frame, read_known, written_dates
 from exp.bands import Wanted
 from exp.config import REFIT, RunConfig
-from exp.forecaster import CSV, Forecast, Forecaster
+from exp.forecast import CSV, Forecast
+from exp.forecaster import Forecaster
 from utils.answer import answer_lines
 from utils.device import pick_device
 from utils.errors import UserError, shown_path

@@ -13,8 +13,8 @@ from data_provider.known_panel import future_in
 from data_provider.reading import Reading, read_panel
 from exp.bands import Wanted
 from exp.config import RunConfig
-from exp.forecaster import CSV
-from exp.many_forecaster import ManyForecast, ManySeriesForecaster, first_lines
+from exp.forecast import CSV, ManyForecast
+from exp.many_forecaster import ManySeriesForecaster, first_lines
 from exp.predict import TAIL, check_known, closing_lines, decisions, one_thread, warning_of, weights_line
 from utils.files import alone_in
 from utils.plots import plot_series

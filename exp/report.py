@@ -14,8 +14,7 @@ from data_provider.reading import Frame, written_dates
 from exp.backtest import CSV as BACKTEST
 from exp.backtest import SCORES as BACKTEST_SCORES
 from exp.config import RunConfig
-from exp.forecaster import Forecast
-from exp.many_forecaster import ManyForecast
+from exp.forecast import Forecast, ManyForecast
 from exp.many_series import SCORES
 from utils.answer import answer_lines
 from utils.errors import UserError, shown_path

@@ -16,7 +16,7 @@ from torch import Tensor
 from data_provider.many import ManyData
 from data_provider.windows import Split
 from exp.evaluation import Predictor, baselines, scored_targets, seen_by
-from exp.totals import TotalErrors
+from exp.sums import TotalErrors
 from models.base import Model, check_finite
 from utils.answer import TargetErrors
 from utils.coverage import Coverage
@@ -89,9 +89,8 @@ def score_series(
     windows, scale = data.windows[Split.TEST], data.scale[:, data.scored]
     shape = (len(windows), windows.pred_len, len(data.scored_columns))
     names = (model, *others)
-    sums, by_series = ({name: kind(*size) for name in names} for kind, size in (
-        (ErrorSums, shape[1:]), (SeriesSums, (len(data.panel.ids), shape[2]))
-    ))  # fmt: skip
+    sums = {name: ErrorSums(*shape[1:]) for name in names}
+    by_series = {name: SeriesSums(len(data.panel.ids), shape[2]) for name in names}
     done = 0
     with ExitStack() as stack:
         files = []
@@ -110,14 +109,13 @@ def score_series(
                 by_series[name].add(which, one, truth, observed)
             units, mean = (part[which.numpy()][:, data.scored] for part in (data.scale, data.mean))
             target_errors.add(forecasts, truth, observed, units, mean)
-            seen = seen_by(batch, predictor.model.config.seq_len, data.scored)
-            if coverage is not None:
-                errors = (truth if observed is None else truth.masked_fill(~observed, torch.nan)) - forecast
-                windows_units = coverage.intervals.scale(seen.double().numpy()) * units
-                totals.add(_places(data, which, batch.origins), errors.numpy() * units[:, None], windows_units)
             keep(window_errors(forecast, truth, observed).numpy())
             if coverage is not None:
+                seen = seen_by(batch, predictor.model.config.seq_len, data.scored)
                 coverage.add(seen, forecast, truth, observed)
+                errors = (truth if observed is None else truth.masked_fill(~observed, torch.nan)) - forecast
+                scales = coverage.intervals.scale(seen.double().numpy())
+                totals.add(_places(data, which, batch.origins), errors.numpy(), scales, units)
             for append, values in zip(files, (forecast, truth), strict=False):
                 append(in_units(values.numpy(), data, which.numpy()) if inverse else values.numpy())
     if not predictor.compute.is_main_process:

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 
 from data_provider.reading import Reading, read_frame
 from exp.bands import Wanted
-from exp.forecaster import CSV, Forecaster
+from exp.forecast import CSV
+from exp.forecaster import Forecaster
 from exp.predict import one_thread
 from utils.command import run_command, typed
 from utils.errors import UserError

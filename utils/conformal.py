@@ -79,13 +79,13 @@ class Intervals:
         """Return the intervals of sums, in the units of ``scale``: their own scale is 1.
 
         Args:
-            groups: (G, H), 1 where a step belongs to a sum.
+            groups: (G, H), 1 where a step belongs to a sum; NaN for a sum that is not known.
             scale: (C,), of the window in the units of the sums.
             columns: sum over the columns as well.
         """
         errors = np.einsum("nhc,gh,c->ngc", self.paths.astype(np.float64), groups, scale)
         paths = errors.sum(axis=2, keepdims=True) if columns else errors
-        return Intervals(paths[~np.isnan(paths).any((1, 2))], np.ones(paths.shape[2]), self.windows)
+        return Intervals(paths, np.ones(paths.shape[2]), self.windows)
 
     @cached_property
     def _sorted(self) -> np.ndarray:

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from exp.bands import Bounded, Wanted, bounded, sums_of
+from exp.bands import Bounded, Wanted, bounded
+from exp.sums import sums_of
 from utils.conformal import Intervals
 from utils.errors import UserError
 
@@ -68,6 +69,7 @@ DAYS = ["2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02"]
 def test_sums_over_columns_have_a_row_for_each_date() -> None:
     found = sums(("sum",), DAYS)
     assert list(found.columns) == ["date", "column", "steps", "forecast", "lower", "upper", "q0.5"]
+    assert (found["lower"] <= found["q0.5"]).all()
     assert list(found["forecast"]) == [101.0] * 4
     assert found["upper"].iloc[0] - 101 == pytest.approx(1.28 * np.hypot(1, 10), rel=0.1)
 
@@ -93,3 +95,13 @@ def test_a_sum_that_goes_beyond_the_horizon_has_no_interval() -> None:
 def test_counted_rows_have_no_months() -> None:
     with pytest.raises(UserError, match="--aggregate month: the rows are counted"):
         sums(("month",), DAYS, counted=True)
+
+
+def test_a_sum_of_columns_that_were_never_negative_is_not_negative_either() -> None:
+    dates = pd.DatetimeIndex(DAYS)
+    for aggregate in (("sum",), ("month",)):
+        wanted = Wanted((0.8,), (0.05,), aggregate=aggregate, maximum="3")
+        found = bounded(np.full((4, 2), 1.0), UNIT, INTERVALS, wanted, np.zeros(2), ("sales", "balance"))
+        table = sums_of(found, UNIT, INTERVALS, wanted, ("sales", "balance"), dates, dates, counted=False)
+        assert (table[["lower", "q0.05"]] >= 0).all(axis=None) and (table["lower"] == 0).any()
+        assert (table["upper"] == 6).any() and (table["upper"] <= 6).all()  # two columns or two days, 3 at most each
