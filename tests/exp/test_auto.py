@@ -141,17 +141,18 @@ def test_a_choice_that_was_stopped_keeps_the_candidates_that_are_trained(
 
 
 def test_columns_known_in_advance_reach_those_that_can_read_them(flags: Flags) -> None:
-    table = two_kinds().assign(promo=lambda one: (np.arange(len(one)) % 5 == 0).astype(int))
+    table = two_kinds()
+    table["promo"] = np.random.default_rng(0).integers(0, 2, len(table))  # nothing but itself foretells it
     table["weekly"] += 40 * table["promo"]
     later = pd.DataFrame({"date": pd.date_range("2023-02-05", periods=7), "promo": [1, 0, 0, 0, 0, 1, 0]})
     (record,) = succeed(
         flags(
             table=pd.concat([table, later]), future_cols="promo", candidates="SeasonalNaive,DLinear,iTransformer",
-            train_epochs=15, learning_rate=0.002,
+            train_epochs=5, learning_rate=0.002,
         )
     )  # fmt: skip
     found = chosen_in(record)["validation_mae"]
-    assert found["iTransformer"] < found["DLinear"]
+    assert found["iTransformer"] < 0.5 * found["DLinear"]
 
 
 @pytest.mark.parametrize(
