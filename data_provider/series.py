@@ -3,6 +3,7 @@
 Shapes: N series, S their values in all, B batch, L seq_len, H pred_len, C channels, F columns known in advance.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -158,8 +159,10 @@ class SeriesWindows(Dataset):
         return replace(self, lookback=max(steps, self.lookback))
 
     def thinned(self, most: int) -> "SeriesWindows":
-        """Return at most so many of the windows, evenly spaced."""
-        every = max(1, -(-len(self) // most))
+        """Return at most so many of the windows, evenly spaced, and not always the same ones of each series."""
+        every, usual = max(1, -(-len(self) // most)), int(torch.bincount(self.which).mode().values)
+        while math.gcd(every, usual) > 1 and every > 1:
+            every += 1
         return replace(self, which=self.which[::every], origins=self.origins[::every])
 
 

@@ -119,6 +119,11 @@ class WindowDataset(Dataset):
     def __len__(self) -> int:
         return max(0, -(-(self.last - self.first - self.seq_len - self.pred_len + 1) // self.every))
 
+    @property
+    def origins(self) -> Tensor:
+        """Return the row of each window's first step to forecast, (W,)."""
+        return torch.arange(len(self)) * self.every + (self.first + self.seq_len)
+
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         """Gather a whole batch at once."""
         origins = torch.as_tensor(indices) * self.every + (self.first + self.seq_len)

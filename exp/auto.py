@@ -1,16 +1,16 @@
 """Choose among forecasters by their error on the validation windows (``--model auto`` and ``--model ensemble``).
 
-Shapes: W validation windows, H pred_len, C scored channels.
+Shapes: W validation windows, D dates at which they begin to forecast, H pred_len, C scored channels.
 """
 
 import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ import torch
 import models
 from data_provider.windows import Split
 from exp.base import Experiment
+from exp.choice import HORIZONS, Candidate, Span, Trial, by_date, choose, compared, is_twin
 from exp.config import RunConfig
 from exp.evaluation import Predictor, scored_targets
 from exp.long_term_forecast import LongTermForecast
@@ -40,40 +41,8 @@ SIMPLE_FIRST = ("Naive", "SeasonalNaive", "AutoTheta", "AutoETS", "MSTL", "DLine
 STATISTICAL = ("AutoTheta", "AutoETS", "MSTL")
 FITS, FEWEST, MOST = 300, 8, 60  # series that slow candidates are fitted on; windows at least and at most
 SIZE_OF_ITRANSFORMER = {"d_model": 128, "d_ff": 128}
-TIE = 0.02  # a larger difference of errors is no tie, however uncertain
 IN_ENSEMBLE = 3  # of the best candidates, whose median it is
 ENSEMBLE = "ensemble"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One forecaster to try: a model, and its season where that is not the usual one."""
-
-    model: str
-    season: int | None = None
-
-    @property
-    def label(self) -> str:
-        """Return its name, with the season where that is not the usual one."""
-        return self.model if self.season is None else f"{self.model}-{self.season}"
-
-
-class Trial(NamedTuple):
-    """What a candidate forecast.
-
-    Attributes:
-        forecasts: (W, H, C), standardized.
-        errors: (W, C), mean absolute errors of windows; NaN where no truth is known.
-        earlier: likewise, of windows over the newer half of all rows before the test; None for a model that trains on
-            some of these rows.
-    """
-
-    candidate: Candidate
-    model: Model
-    forecasts: np.ndarray
-    errors: np.ndarray
-    seconds: float
-    earlier: np.ndarray | None = None
 
 
 def choosing(base: type[Experiment]) -> type[Experiment]:
@@ -131,7 +100,7 @@ class Choosing(LongTermForecast):
     def _rows_before(self) -> int:
         """Return how many rows lie before the first validation window's forecast."""
         windows = self.data.windows[Split.VAL]
-        return int(windows.__getitems__([0]).origins[0]) if len(windows) else 0
+        return int(windows.origins[0]) if len(windows) else 0
 
     def _config_of(self, candidate: Candidate, seconds: float) -> RunConfig:
         """Return the configuration to train a candidate with, in so many seconds."""
@@ -194,8 +163,16 @@ class Choosing(LongTermForecast):
 
     def _windows(self) -> Any:
         """Return the validation windows to compare on: all that there is time for."""
-        windows = self.data.windows[Split.VAL]
-        return windows.thinned(int(np.clip(FITS // len(self.data.scored_columns), FEWEST, MOST)))
+        windows, most = self.data.windows[Split.VAL], FITS // len(self.data.scored_columns)
+        return windows.thinned(max(FEWEST, most if self.config.holds_many else min(most, MOST)))
+
+    def _dates(self, windows: Any) -> np.ndarray:
+        """Return the date at which each window begins to forecast, as its place among all dates, (W,)."""
+        origins = windows.origins.numpy()
+        return self.data.panel.places[origins] if self.config.holds_many else origins
+
+    def _span(self, windows: Any) -> Span:
+        return Span.of(self._dates(windows), windows.pred_len)
 
     def _truth(self, windows: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the truth of windows (W, H, C), and where it is known."""
@@ -237,59 +214,60 @@ class Choosing(LongTermForecast):
         return models.load(config.checkpoint).to(self.device)
 
     def _errors(self, forecasts: np.ndarray, windows: Any) -> np.ndarray:
-        """Return the mean absolute error of each window and channel, (W, C)."""
+        """Return the mean absolute error of each date and channel, (D, C)."""
         truth, observed = self._truth(windows)
         errors = np.where(observed, np.abs(forecasts - truth), 0).sum(axis=1)
         count = observed.sum(axis=1)
-        return np.where(count > 0, errors / np.maximum(count, 1), np.nan)
+        return by_date(np.where(count > 0, errors / np.maximum(count, 1), np.nan), self._dates(windows))
 
     # --- the choice ---
 
     def _choose(self, trials: list[Trial]) -> None:
         """Take the best trials as the model, and say how they compare."""
-        target = np.stack([trial.errors[:, -1] for trial in trials])  # (trials, W)
-        order = [i for i in np.argsort(np.nanmean(target, axis=1), kind="stable") if not _is_twin(trials, i)]
-        order = order[:IN_ENSEMBLE]
-        averaged = len(order) > 1
-        median = self._errors(np.median([trials[i].forecasts for i in order], axis=0), self._windows())
-        errors = np.stack([*(trial.errors for trial in trials), *([median] if averaged else [])])  # (trials + 1, W, C)
+        span, earlier = self._span(self.data.windows[Split.VAL]), self._earlier_windows()
+        is_short = span.horizons < HORIZONS
+        members = self._in_ensemble(trials, all_of_them=is_short)
+        averaged = len(members) > 1
+        median = self._errors(np.median([trials[i].forecasts for i in members], axis=0), self._windows())
+        errors = np.stack([*(trial.errors for trial in trials), *([median] if averaged else [])])  # (trials + 1, D, C)
         labels = [*(trial.candidate.label for trial in trials), *([ENSEMBLE] if averaged else [])]
-        overlap = self._overlap(errors.shape[1])
         channels, scored = len(self.data.columns), range(errors.shape[2])
-        if self.config.model == ENSEMBLE and averaged:
+
+        def picked(column: int) -> int:
+            return choose(trials, errors, column, span, None if earlier is None else self._span(earlier))
+
+        if averaged and (is_short or self.config.model == ENSEMBLE):
             chosen = dict.fromkeys(scored, len(trials))
         elif self.config.network.get("auto_per") == "column":
-            chosen = {c: self._pick(trials, errors, c, overlap) for c in scored}
+            chosen = {c: picked(c) for c in scored}
         else:
-            chosen = dict.fromkeys(scored, self._pick(trials, errors, -1, overlap))
+            chosen = dict.fromkeys(scored, picked(-1))
         used = np.zeros((len(trials), channels))
         for c in range(channels):
             place = chosen.get(c - (channels - len(scored)), next(iter(chosen.values())))
-            used[order if place == len(trials) else [place], c] = 1
-        self._say(trials, labels, errors, overlap, chosen)
+            used[members if place == len(trials) else [place], c] = 1
+        self._say(trials, labels, errors, span, chosen)
+        if averaged and is_short:
+            logger.info(
+                "  validation spans %.1f horizons, too few to tell the best by: the median of all but Naive is taken",
+                span.horizons,
+            )
         kept = np.flatnonzero(used.any(axis=1))
         self._combine([trials[i].candidate for i in kept], [trials[i].model for i in kept], used[kept])
         target_choice = chosen[max(chosen)]
         self.best = {"epoch": 1, self.score.key: float(np.nanmean(errors[target_choice, :, -1]))}
 
-    def _pick(self, trials: Sequence[Trial], errors: np.ndarray, column: int, overlap: float) -> int:
-        """Return the place of the forecaster to use for a column, given the errors (trials + 1, W, C).
+    def _in_ensemble(self, trials: list[Trial], all_of_them: bool) -> list[int]:
+        """Return the places of the trials whose median is the ensemble: the best on the target, each method once.
 
-        Of those that need no training the one that is the best over the longer span stands for all: it has more windows
-        to show that on than validation has.
+        Args:
+            all_of_them: take all that forecast more than the last value, where there are any.
         """
-        untrained = [i for i, trial in enumerate(trials) if trial.earlier is not None]
-        open_to = list(range(len(errors)))
-        if len(untrained) > 1:
-            before = np.stack([trials[i].earlier[:, column] for i in untrained])
-            best = untrained[pick(before, self._overlap(before.shape[1], self.data.windows[Split.VAL].last / 2))]
-            open_to = [i for i in open_to if i not in untrained or i == best]
-        return open_to[pick(errors[open_to, :, column], overlap)]
-
-    def _overlap(self, count: int, rows: float | None = None) -> float:
-        """Return how many of ``count`` windows over some rows, those of validation, share a step, about."""
-        rows = len(self.data.windows[Split.VAL]) if rows is None else rows
-        return max(1.0, self.config.data.pred_len / max(1, rows / count))
+        means = [np.nanmean(trial.errors[:, -1]) for trial in trials]
+        order = [i for i in np.argsort(means, kind="stable") if not is_twin(trials, i)]
+        if not all_of_them:
+            return order[:IN_ENSEMBLE]
+        return [i for i in order if trials[i].candidate.model != "Naive"] or order
 
     def _combine(self, candidates: Sequence[Candidate], members: Sequence[Model], used: np.ndarray) -> None:
         self.model = type(self.model)(self.model.config, members, torch.tensor(used, dtype=torch.float32))
@@ -303,7 +281,7 @@ class Choosing(LongTermForecast):
         self._place()
 
     def _say(
-        self, trials: Sequence[Trial], labels: Sequence[str], errors: np.ndarray, overlap: float,
+        self, trials: Sequence[Trial], labels: Sequence[str], errors: np.ndarray, span: Span,
         chosen: Mapping[int, int],
     ) -> None:  # fmt: skip
         """Print how the candidates compare on the target, and keep the table."""
@@ -312,7 +290,7 @@ class Choosing(LongTermForecast):
         best = int(np.argmin(means))
         rows = []
         for i, label in enumerate(labels):
-            difference, uncertainty = compared(target[i], target[best], overlap)
+            difference, uncertainty = compared(target[i], target[best], span.overlap(target.shape[1]))
             seconds = round(trials[i].seconds, 1) if i < len(trials) else None
             rows.append((label, means[i] * unit, difference * unit, uncertainty * unit, seconds))
         columns = ["candidate", "validation_mae", "minus_best", "standard_error", "seconds"]
@@ -322,8 +300,8 @@ class Choosing(LongTermForecast):
         with replacing(self.config.results / TABLE) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
         name = self.data.scored_columns[-1]
-        logger.info("\n%s on %d validation windows, mean absolute error (difference to the best ± its error):", name,
-                    target.shape[1])  # fmt: skip
+        logger.info("\n%s from %d dates of validation on, mean absolute error (difference to the best ± its error):",
+                    name, target.shape[1])  # fmt: skip
         for i, (label, mean, difference, uncertainty, _) in enumerate(rows):
             mark = "  <- chosen" if chosen[max(chosen)] == i else ""
             logger.info("  %-18s %12.5g   %+.3g ± %.2g%s", label, mean, difference, uncertainty, mark)
@@ -345,37 +323,3 @@ class Choosing(LongTermForecast):
         epochs = [one["epochs"] for one in tested.origin[MEMBERS]]
         members = [self._trained(*one) for one in zip(candidates, [math.inf] * len(candidates), epochs, strict=True)]
         self._combine(candidates, members, tested.used.numpy())
-
-
-def _is_twin(trials: Sequence[Trial], i: int) -> bool:
-    """Return whether an earlier candidate made the same forecasts, as two names of one method do."""
-    return any(np.allclose(trials[i].forecasts, earlier.forecasts) for earlier in trials[:i])
-
-
-def compared(errors: np.ndarray, best: np.ndarray, overlap: float) -> tuple[float, float]:
-    """Return the mean difference of two forecasters' errors (W,) on the same windows, and its standard error.
-
-    Args:
-        overlap: how many neighbouring windows share a step, so that they count as one.
-    """
-    difference = errors - best
-    difference = difference[~np.isnan(difference)]
-    if len(difference) < 2:
-        return float(difference.mean()) if len(difference) else math.nan, math.inf
-    independent = max(1.0, len(difference) / overlap)
-    return float(difference.mean()), float(difference.std(ddof=1) / math.sqrt(independent))
-
-
-def pick(errors: np.ndarray, overlap: float) -> int:
-    """Return the index of the forecaster to use, given the errors (trials, W) of all, the simplest first.
-
-    The simplest wins among those that tie with the best: their difference is below its standard error, and below
-    ``TIE`` of the best one's error.
-    """
-    means = np.nanmean(errors, axis=1)
-    best = int(np.argmin(means))
-    for i in range(best):
-        difference, uncertainty = compared(errors[i], errors[best], overlap)
-        if difference <= min(uncertainty, TIE * means[best]):
-            return i
-    return best

@@ -127,6 +127,7 @@ class ChoiceConfig(BackboneConfig):
     candidates: str | None = flag(
         None, TEXT, "models to compare, with commas between: Naive,DLinear,CALF; those that fit if left out"
     )
+    task_loss: str = flag("l1", choice(*FORECAST_LOSSES), LOSS_HELP, training=True)  # what candidates are compared by
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Run several models on one file and print a line for each: error of the target, coverage at 0.9, CPU seconds.
 
-    python -m scripts.compare_files --models Naive,SeasonalNaive,DLinear,CALF,auto -- --data_path sales.csv
+    python -m scripts.compare_files --models Naive DLinear "CALF:--llm gpt2 --llm_init random" auto -- --data_path a.csv
 
-What follows the two dashes goes to run.py for every model; ``CALF:--llm gpt2 --llm_init random`` gives one model flags
-of its own. Errors are compared on the windows that all were scored on: slow models are scored on every k-th.
+What follows the two dashes goes to run.py for every model, what follows the colon of a model for this one. Errors are
+compared on the windows that all were scored on: slow models are scored on every k-th.
 """
 
 import json
@@ -22,7 +22,7 @@ from utils.command import Parser, run_command, typed
 from utils.errors import UserError
 
 ROOT = Path(__file__).parent.parent
-USUAL = "Naive,SeasonalNaive,AutoTheta,AutoETS,MSTL,DLinear,CALF,auto,ensemble"
+USUAL = ("Naive", "SeasonalNaive", "AutoTheta", "AutoETS", "MSTL", "DLinear", "CALF", "auto", "ensemble")
 CHOICE = "candidates.csv"
 
 
@@ -75,11 +75,11 @@ def common(tested: Sequence[Result]) -> dict[str, float]:
 def compare(argv: Sequence[str] | None) -> None:
     """Print a table in Markdown."""
     parser = Parser("python -m scripts.compare_files", description=__doc__.splitlines()[0])
-    parser.add_argument("--models", default=USUAL, help=f"with commas between (default: {USUAL})")
+    parser.add_argument("--models", nargs="+", default=USUAL, help=f"with blanks between (default: {' '.join(USUAL)})")
     parser.add_argument("flags", nargs="*", help="of run.py, after --")
     args = parser.parse_args(argv)
     tested = []
-    for name in args.models.split(","):
+    for name in args.models:
         tested.append(test(name, args.flags))
         print(f"{name}: done in {tested[-1].seconds:.0f} s of CPU", file=sys.stderr, flush=True)
     errors = common(tested)

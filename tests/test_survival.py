@@ -77,8 +77,8 @@ def figures(folder: Path) -> dict[str, object]:
 
 @pytest.fixture
 def flags(tiny: Tiny) -> list[str]:
-    """A run of six short epochs, with dropout everywhere."""
-    return tiny(train_epochs=6, patience=6, batch_size=16)
+    """A run of four short epochs, with dropout everywhere."""
+    return tiny(train_epochs=4, patience=4, batch_size=16)
 
 
 def test_killed_at_thirty_moments_it_ends_as_if_it_had_never_been_stopped(flags: list[str], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_provider.series import FlatSeries, M4Samples, last_windows
+from data_provider.series import FlatSeries, M4Samples, SeriesWindows, last_windows
 from data_provider.windows import Batch, make_loader
 from utils.m4.patterns import PATTERNS, Pattern
 
@@ -95,3 +95,12 @@ def test_the_last_windows_end_where_each_series_ends() -> None:
     earlier = last_windows(series, 8, 3)[..., 0]
     assert earlier[0].tolist() == [0, 0, 0, 0, 0, 0, 1, 2]
     assert earlier[1].tolist() == [1000 + value for value in range(20, 28)]
+
+
+def test_thinned_windows_do_not_always_begin_at_the_same_rows_of_their_series() -> None:
+    series = FlatSeries(np.arange(80.0), np.arange(0, 81, 10))  # eight series
+    which, rows = torch.arange(8).repeat_interleave(3), torch.tensor([6, 7, 8]).repeat(8)
+    windows = SeriesWindows(series, which, series.starts[which] + rows, lookback=4, pred_len=2)
+    thin = windows.thinned(8)
+    assert 1 < len(thin) <= 8 and len(windows.thinned(99)) == 24
+    assert set((thin.origins - series.starts[thin.which]).tolist()) == {6, 7, 8}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import models
 import run
-from exp.auto import compared, pick
+from exp.choice import Candidate, Span, Trial, by_date, choose, compared, pick
 from exp.forecaster import Forecaster
 from models.base import Output
 from models.combination import auto
@@ -148,7 +148,7 @@ def test_columns_known_in_advance_reach_those_that_can_read_them(flags: Flags) -
     (record,) = succeed(
         flags(
             table=pd.concat([table, later]), future_cols="promo", candidates="SeasonalNaive,DLinear,iTransformer",
-            train_epochs=5, learning_rate=0.002,
+            train_epochs=8, learning_rate=0.002,
         )
     )  # fmt: skip
     found = chosen_in(record)["validation_mae"]
@@ -199,10 +199,50 @@ def test_the_simpler_one_wins_a_tie_and_only_a_tie() -> None:
     assert pick(np.stack([certain * 2 + noise[0] * 9, certain]), overlap=40) == 1  # in doubt, but large
 
 
+@pytest.mark.parametrize(
+    ("network", "chosen"), [(1.1, "ensemble"), (1.0, "ensemble"), (0.97, "ensemble"), (0.7, "network")]
+)
+def test_a_network_alone_has_to_be_better_than_the_ensemble_beyond_doubt(network: float, chosen: str) -> None:
+    random = np.random.default_rng(0)
+    errors = np.array([2.0, network, 1.0])[:, None, None] + random.normal(0, 0.3, size=(3, 40, 1))
+    kinds = (Naive, models.find_model("DLinear"))
+    tried = [kind.build(kind.Config(4, 2, 1)) for kind in kinds]
+    trials = [Trial(Candidate("any"), *one, seconds=0.0) for one in zip(tried, errors, errors, strict=False)]
+    assert ("naive", "network", "ensemble")[choose(trials, errors, 0, Span(400, 2), None)] == chosen
+
+
 def test_windows_that_overlap_count_less() -> None:
     errors = np.random.default_rng(0).normal(size=(2, 64))
     alone, shared = (compared(*errors, overlap)[1] for overlap in (1, 16))
     assert shared == pytest.approx(4 * alone)
+
+
+def test_series_that_share_a_date_count_once() -> None:
+    errors = np.array([[1.0], [3.0], [np.nan], [5.0], [np.nan]])
+    np.testing.assert_array_equal(by_date(errors, np.array([7, 7, 7, 4, 9])), [[5.0], [2.0], [np.nan]])
+
+
+def test_a_span_tells_its_horizons_and_how_far_its_dates_overlap() -> None:
+    span = Span.of(np.array([10, 14, 12]), pred_len=8)
+    assert span == Span(5, 8)
+    assert span.horizons == 12 / 8
+    assert span.overlap(5) == 8 and span.overlap(1) == 8 / 5 and Span(80, 8).overlap(4) == 1
+
+
+def test_where_validation_is_too_short_to_choose_by_all_take_part(
+    flags: Flags, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        (record,) = succeed(flags(table=two_kinds(100), pred_len=12, refit=0))
+    assert "validation spans 1.8 horizons, too few to tell the best by" in caplog.text
+    members = models.load(Path("checkpoints") / record["run"]["setting"]).origin["members"]
+    assert [member["label"] for member in members] == ["SeasonalNaive", "DLinear"]
+
+
+def test_stores_of_one_chain_are_compared_by_date_and_no_date_is_left_out(flags: Flags) -> None:
+    table = pd.concat([two_kinds(120).drop(columns="walk").assign(store=name) for name in ("north", "south", "east")])
+    (record,) = succeed(flags(table=table, refit=0))
+    assert chosen_in(record)["chosen for weekly"].idxmax() == "ensemble"  # six dates of seven days
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
