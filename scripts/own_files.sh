@@ -20,7 +20,7 @@ compared() {
     "$python" -m scripts.compare_files --models \
         "Naive:$without" "SeasonalNaive:$without" "AutoTheta:$without" "AutoETS:$without" "MSTL:$without" \
         "DLinear:$without" "CALF:$tiny $with" "CALF:$full $with" "auto:$tiny $with" "ensemble:$tiny $with" \
-        -- --refit 0 --do_predict 0 --time_limit 6m "$@" ${FLAGS:-}
+        -- --do_predict 0 --time_limit 6m "$@" ${FLAGS:-}
 }
 
 # rates FILE: daily prices of four currencies, correlated random walks over 1,500 business days.

@@ -266,3 +266,17 @@ def test_every_flag_the_guides_name_exists() -> None:
 
 def test_the_interpreter_running_this_is_supported() -> None:
     assert sys.version_info >= (3, 11)
+
+
+def test_own_files_compares_all_models_with_flags_that_each_can_take(shell: Shell) -> None:
+    files = ("illness", "energy", "retail", "flights", "germany", "walmart")
+    assert shell.run(ROOT / "scripts" / "own_files.sh", *files, CALF_DATASETS="data").returncode == 0
+    assert [call[1] for call in shell.calls] == ["scripts.compare_files"] * len(files)
+    for call in shell.calls:
+        begin, end = call.index("--models"), call.index("--")
+        for named in call[begin + 1 : end]:
+            model, _, own = named.partition(":")
+            flags = ["--model", model, *call[end + 1 :], *own.split()]
+            assert str(parse(flags)["data_path"]).startswith("data/")
+            assert {line.partition("--")[2] for line in idle(flags)} <= {"time_limit"}  # of what does not train
+    assert "choose some of rates, illness" in shell.run(ROOT / "scripts" / "own_files.sh", "nosuch").stderr
