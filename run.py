@@ -126,7 +126,11 @@ def _use_trained(folder: Path, config: RunConfig, command: Command) -> Records:
         _forecast_future(folder, config, command.refit != 0)
         records = []
     else:
+        from exp.refit import carry_over
+
         records = experiment_of(config).test_stored(folder, command.dry_run)
+        if not command.dry_run:
+            carry_over(folder)
     _leave_track(config, command, folder)
     return records
 

@@ -5,6 +5,7 @@ Shapes: W validation windows, D dates at which they begin to forecast, H pred_le
 
 import logging
 import math
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from exp.own_file import RATES, is_own
 from exp.runs import is_trained
 from exp.training import save_training
 from models.base import Model
+from models.checkpoint import find_checkpoint, read_stored
 from models.combination import MEMBERS, Combination
 from models.seasons import plausible_seasons
 from utils.command import processes
@@ -36,7 +38,7 @@ from utils.flags import flags_of
 
 logger = logging.getLogger(__name__)
 
-TABLE = "candidates.csv"
+TABLE, CANDIDATES = "candidates.csv", "candidates"
 SIMPLE_FIRST = ("Naive", "SeasonalNaive", "AutoTheta", "AutoETS", "MSTL", "DLinear", "iTransformer", "CALF")
 STATISTICAL = ("AutoTheta", "AutoETS", "MSTL")
 FITS, FEWEST, MOST = 300, 8, 60  # series that slow candidates are fitted on; windows at least and at most
@@ -54,6 +56,12 @@ class Choosing(LongTermForecast):
     """An experiment that tries candidates and keeps a combination of them as its model."""
 
     model: Combination
+
+    def train_and_test(self, dry_run: bool = False, overwrite: bool = False) -> list[dict[str, Any]]:
+        """Choose and test; with ``overwrite`` no candidate of an earlier choice is kept."""
+        if overwrite and not dry_run:
+            shutil.rmtree(self.config.checkpoint / CANDIDATES, ignore_errors=True)
+        return super().train_and_test(dry_run, overwrite)
 
     def fit(self) -> None:
         """Train the candidates, compare their forecasts of validation windows, and save what was chosen.
@@ -76,7 +84,9 @@ class Choosing(LongTermForecast):
         """Return the candidates, the simplest first: those that were named, or those that fit data and machine."""
         config, sizes = self.config, self.sizes()
         named = config.network["candidates"]
-        names = named.split(",") if named else [name for name in SIMPLE_FIRST if self._fits(name)]
+        names = (
+            [part.strip() for part in named.split(",") if part.strip()] if named else filter(self._fits, SIMPLE_FIRST)
+        )
         if unknown := [name for name in names if name not in models.MODELS]:
             raise UserError(f"--candidates {unknown[0]}: no such model; choose among {', '.join(models.MODELS)}.")
         seasons = [season for season in plausible_seasons(sizes["season"]) if self._rows_before() >= season]
@@ -86,6 +96,8 @@ class Choosing(LongTermForecast):
                 found += [Candidate(name, None if season == sizes["season"] else season) for season in seasons]
             else:
                 found.append(Candidate(name))
+        if not found:
+            raise UserError(f"--candidates {named}: none of them suits the data, which have no season; add Naive.")
         return found
 
     def _fits(self, name: str) -> bool:
@@ -103,7 +115,10 @@ class Choosing(LongTermForecast):
         return int(windows.origins[0]) if len(windows) else 0
 
     def _config_of(self, candidate: Candidate, seconds: float) -> RunConfig:
-        """Return the configuration to train a candidate with, in so many seconds."""
+        """Return the configuration to train a candidate with, in so many seconds.
+
+        The seconds are no part of what it is known by: a choice that was stopped finds what is trained.
+        """
         config, kind = self.config, models.find_config(candidate.model)
         network = {name: one.default for name, one in flags_of(kind).items()}
         network |= {name: config.network[name] for name in ("llm", "llm_init", "gpt_layers") if name in network}
@@ -113,7 +128,6 @@ class Choosing(LongTermForecast):
         if "output_w" in network and is_own({"data": config.data.data}):
             network["output_w"] = 0.0
         rate = config.schedule.learning_rate * (1 if "llm" in network else RATES[False] / RATES[True])
-        limit = None if math.isinf(seconds) else f"{max(1, round(seconds))}s"
         data = config.data
         if not kind.takes_known and data.known_flags:
             unread = ",".join(filter(None, (data.ignore, data.future_cols)))
@@ -124,9 +138,17 @@ class Choosing(LongTermForecast):
             data=data,
             network=network,
             schedule=replace(config.schedule, learning_rate=rate),
-            training=replace(config.training, time_limit=limit, init_from=None),
-            runtime=replace(config.runtime, part_of=f"{config.part}/candidates/{candidate.label}"),
+            training=replace(config.training, time_limit=None, init_from=self._earlier_weights(candidate)),
+            runtime=replace(config.runtime, part_of=f"{config.part}/{CANDIDATES}/{candidate.label}", seconds=seconds),
         )
+
+    def _earlier_weights(self, candidate: Candidate) -> str | None:
+        """Return the folder of a candidate in the choice that training goes on from; None where that has none."""
+        if self.config.training.init_from is None:
+            return None
+        folder = find_checkpoint(Path(self.config.training.init_from))
+        labels = [member["label"] for member in read_stored(folder).origin.get(MEMBERS, [])]
+        return str(folder / MEMBERS / str(labels.index(candidate.label))) if candidate.label in labels else None
 
     # --- trials ---
 
@@ -186,7 +208,7 @@ class Choosing(LongTermForecast):
         model = self._trained(candidate, seconds)
         forecasts = self._forecasts(model, windows, candidate.label)
         errors, before = self._errors(forecasts, windows), None
-        if earlier is not None and not model.config.trains:
+        if earlier is not None and not model.trains:
             before = self._errors(self._forecasts(model, earlier, candidate.label), earlier)
         return Trial(candidate, model, forecasts, errors, time.monotonic() - started, before)
 
@@ -321,5 +343,6 @@ class Choosing(LongTermForecast):
         tested = models.load(Path(self.config.runtime.checkpoints) / str(Path(self.config.part).parent))
         candidates = [Candidate(one["model"], one["season"]) for one in tested.origin[MEMBERS]]
         epochs = [one["epochs"] for one in tested.origin[MEMBERS]]
-        members = [self._trained(*one) for one in zip(candidates, [math.inf] * len(candidates), epochs, strict=True)]
+        seconds = self.config.seconds / max(1, sum(member.trains for member in tested.members))
+        members = [self._trained(one, seconds, count) for one, count in zip(candidates, epochs, strict=True)]
         self._combine(candidates, members, tested.used.numpy())

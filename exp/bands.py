@@ -14,6 +14,7 @@ from data_provider.reading import listing
 from exp.evaluation import baselines
 from exp.options import AUTO, NONE, RuntimeOptions
 from utils.conformal import Intervals
+from utils.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Wanted:
     minimum: str = AUTO
     maximum: str = NONE
     aggregate: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.minimum not in (AUTO, NONE) and self.maximum != NONE and float(self.minimum) > float(self.maximum):
+            raise UserError(f"--minimum {self.minimum} is larger than --maximum {self.maximum}.")
 
     @classmethod
     def of(cls, runtime: RuntimeOptions) -> "Wanted":
@@ -115,7 +120,9 @@ def around(
     for level in wanted.levels:
         lower, upper = (None, None) if intervals is None else intervals.bounds(level)
         bands[level] = place(lower), place(upper)
-    quantiles = {share: place(None if intervals is None else intervals.quantile(share)) for share in wanted.quantiles}
+    quantiles = {}
+    for share in wanted.quantiles:
+        quantiles[share] = place(None if intervals is None else intervals.adapted_quantile(share))
     return bands, quantiles
 
 

@@ -132,7 +132,7 @@ def choose(trials: list[Trial], errors: np.ndarray, column: int, span: Span, ear
         open_to = [i for i in open_to if i not in untrained or i == best]
     mine, overlap, ensemble = errors[..., column], span.overlap(errors.shape[1]), len(trials)
     found = open_to[pick(mine[open_to], overlap)]
-    if found < ensemble < len(errors) and trials[found].model.config.trains:
+    if found < ensemble < len(errors) and trials[found].model.trains:
         difference, uncertainty = compared(mine[ensemble], mine[found], overlap)
         return ensemble if difference <= uncertainty else found
     return found

@@ -218,11 +218,18 @@ class RunConfig:
 
     def for_refit(self, epochs: int) -> "RunConfig":
         """Return the configuration that trains this run's model once more, for as many epochs, on all rows."""
+        share = {"percent": 100} if hasattr(self.data, "percent") else {}
         return replace(
             self,
+            data=replace(self.data, **share),
             training=replace(self.training, train_epochs=epochs, patience=epochs),
             runtime=replace(self.runtime, part_of=f"{self.part}/{REFIT}", all_rows=True, resume="auto"),
         )
+
+    @property
+    def seconds(self) -> float:
+        """Return how long training may take; infinite without a limit."""
+        return min(self.training.seconds, self.runtime.seconds)
 
     @cached_property
     def sets(self) -> dict[str, DataConfig]:

@@ -148,7 +148,7 @@ class ManySeriesForecaster(Forecaster):
             values=found.values,
             bands=found.bands,
             scale=scale,
-            notes=(*unseen, *found.notes, *_left_out_of_sums(panel, wanted), *self._notes(steps, found, wanted)),
+            notes=(*unseen, *found.notes, *self._notes_on_sums(panel, wanted), *self._notes(steps, found, wanted)),
             quantiles=found.quantiles,
             coverage=self._far_coverage(wanted),
             sums=self._sums(found, unit, wanted, panel, dates[places.ravel()]) if wanted.aggregate else None,
@@ -197,14 +197,30 @@ class ManySeriesForecaster(Forecaster):
         self, found: Bounded, units: np.ndarray, wanted: Wanted, panel: Panel, dates: pd.DatetimeIndex
     ) -> pd.DataFrame:
         """Return the sums that are asked for, with intervals from errors of sums."""
-        columns, grid = self.series.columns[self.series.scored], panel.grid
-        shape, folder = (self.model.config.pred_len, len(columns)), self.model.stored and self.model.stored.folder
-        total = Intervals.load(folder, shape, OF_TOTAL) if folder else None
+        columns, grid, total = self.series.columns[self.series.scored], panel.grid, self._errors_of_total(panel)
         stamps = aware_dates(dates, grid.offset, grid.zone, grid.frequency)
         shown = written_dates(stamps, grid.offset, grid.form)
         return sums_of_series(
             found, units, self.intervals, total, wanted, panel.ids, columns, dates, shown, grid.is_counted
         )
+
+    def _notes_on_sums(self, panel: Panel, wanted: Wanted) -> Iterator[str]:
+        """Yield notes on what a sum over series cannot have: series that end before the others, and an interval."""
+        if SUM not in wanted.aggregate:
+            return
+        names = [name for name, last in zip(panel.ids, panel.last, strict=True) if last < panel.last.max()]
+        if names:
+            why = "since they end earlier, and without them it has no interval"
+            yield f"not in the sum over series, {why}: {listing(names)}"
+        elif self._errors_of_total(panel) is None:
+            yield "the sum over series has no interval: the test had no date at which just these were forecast"
+
+    def _errors_of_total(self, panel: Panel) -> Intervals | None:
+        """Return the errors of the sum over all series; None where these are not the series of the test."""
+        if self.model.stored is None or set(panel.ids) != set(self.series.ids):
+            return None
+        shape = (self.model.config.pred_len, len(self.series.columns[self.series.scored]))
+        return Intervals.load(self.model.stored.folder, shape, OF_TOTAL)
 
     def _lowest(self, panel: Panel) -> np.ndarray:
         """Return the lowest value (N, C) of each series: in training and in the table."""
@@ -228,14 +244,6 @@ class ManySeriesForecaster(Forecaster):
             flat = None if values is None else values.reshape(-1, len(known.columns))
             found["known"] = known.tensor(flat, when, panel.grid).reshape(*steps.shape, -1) * inside
         return {name: part.to(self.device) for name, part in found.items()}
-
-
-def _left_out_of_sums(panel: Panel, wanted: Wanted) -> Iterator[str]:
-    """Yield a note on series that end before the others, which a sum over series cannot have."""
-    names = [name for name, last in zip(panel.ids, panel.last, strict=True) if last < panel.last.max()]
-    if names and SUM in wanted.aggregate:
-        why = "since they end earlier, and without them it has no interval"
-        yield f"not in the sum over series, {why}: {listing(names)}"
 
 
 def first_lines(forecast: ManyForecast, series: int, shown: int) -> Iterator[str]:

@@ -91,7 +91,7 @@ class ManySeriesForecast(LongTermForecast):
         shuffle, predictor = config.shuffle_input, self.shuffled_predictor(len(data.columns))
         coverage = self._coverage()
         results, pictures = (shuffle_folder(at, shuffle) for at in (config.results, config.pictures))
-        errors, totals = TargetErrors(len(data.windows[Split.TEST])), TotalErrors()
+        errors, totals = TargetErrors(len(data.windows[Split.TEST])), TotalErrors(len(data.panel.ids))
         reports, inside, table = score_series(
             predictor, data, name, references(data, config.data.pred_len, name), coverage, results,
             bool(runtime.save_arrays), runtime.inverse, errors, totals,

@@ -100,7 +100,10 @@ class TrainingOptions:
     patience: int = flag(3, whole(high=1_000_000), "stop after that many epochs without a better one")
     init_from: str | None = flag(None, FOLDER, "checkpoint folder whose weights the training goes on from")
     time_limit: str | None = flag(
-        None, DURATION, "end training when this much time has passed: 90s, 10m or 2h; the best epoch until then counts"
+        None,
+        DURATION,
+        "end training when this much time has passed: 90s, 10m or 2h; the best epoch until then counts, and the "
+        "training on all rows has as much again",
     )
     precision: str = flag("fp32", choice("fp32", "bf16", "fp16"), "of matrix products: fp32, bf16 or fp16 (CUDA alone)")
 
@@ -119,6 +122,7 @@ class RuntimeOptions:
         part_of: path below the folders of checkpoints and results where a part of a run lies; None for a run.
         all_rows: train on all rows, with nothing left to validate or test on.
         goes_on: whether a forecast follows the test, and ends with what the test showed.
+        seconds: how long a part of a run may train; infinite where ``--time_limit`` alone counts.
     """
 
     name: str | None = flag(None, NAME, "short name of the run's folders, in place of the long one of its flags")
@@ -182,6 +186,7 @@ class RuntimeOptions:
     part_of: str | None = None
     all_rows: bool = False
     goes_on: bool = False
+    seconds: float = math.inf
 
     @property
     def compile_mode(self) -> str | None:

@@ -98,7 +98,7 @@ def decisions(config: RunConfig, forecaster: Forecaster) -> list[str]:
 
 def weights_line(forecaster: Forecaster) -> str:
     """Return which weights forecast."""
-    folder, trains = forecaster.model.stored.folder, forecaster.model.config.trains
+    folder, trains = forecaster.model.stored.folder, forecaster.model.trains
     if not trains:
         return "The model has nothing to train."
     if folder.name == REFIT:

@@ -2,13 +2,14 @@
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from exp.config import RunConfig
 from exp.experiments import experiment_of
+from exp.runs import best_to_forecast
 from exp.trained_series import TrainedSeries
-from models.base import Model
 from models.checkpoint import copy_side_files, read_training
 from utils.command import is_main_process
 from utils.conformal import Intervals
@@ -22,26 +23,30 @@ def refit(config: RunConfig) -> None:
     The new weights lie in a folder within the run's checkpoint, beside the figures of the test and its intervals: those
     were measured with the weights before, which is all that can be known of the new ones.
     """
-    epochs = read_training(config.checkpoint)["best"]["epoch"]
-    again = config.for_refit(epochs)
-    if not config.model_config.trains:
-        return
-    what = "what was chosen" if config.model_config.chooses else f"{epochs} epoch(s), as the test run chose,"
-    logger.info("\nrefit: %s on all rows; the figures of the test stay those above", what)
-    experiment = experiment_of(again)
-    experiment.refit()
-    if is_main_process():
-        _carry_over(config, again, experiment.model)
-
-
-def _carry_over(tested: RunConfig, again: RunConfig, model: Model) -> None:
-    """Copy what the test showed beside the new weights, and its intervals on the new scale."""
     import models
 
-    copy_side_files(tested.checkpoint, again.checkpoint, but_training=True)
-    old, new = (TrainedSeries.of(models.load(run.checkpoint)) for run in (tested, again))
-    shape = (model.config.pred_len, len(new.columns[new.scored]))
-    if (intervals := Intervals.load(tested.checkpoint, shape)) is not None:
+    if not models.load(config.checkpoint).trains:
+        return
+    epochs = read_training(config.checkpoint)["best"]["epoch"]
+    again = config.for_refit(epochs)
+    what = "what was chosen" if config.model_config.chooses else f"{epochs} epoch(s), as the test run chose,"
+    logger.info("\nrefit: %s on all rows; the figures of the test stay those above", what)
+    experiment_of(again).refit()
+    carry_over(config.checkpoint)
+
+
+def carry_over(tested: Path) -> None:
+    """Copy what a test showed beside the weights trained on all rows, its intervals on their scale; or do nothing."""
+    import models
+
+    again = best_to_forecast(tested)
+    if again == tested or not is_main_process():
+        return
+    copy_side_files(tested, again, but_training=True)
+    loaded = [models.load(folder) for folder in (tested, again)]
+    old, new = (TrainedSeries.of(model) for model in loaded)
+    shape = (loaded[0].config.pred_len, len(new.columns[new.scored]))
+    if (intervals := Intervals.load(tested, shape)) is not None:
         ratio = np.square(old.scale / new.scale)[..., new.scored]
         floor = intervals.floor * ratio.reshape(-1, ratio.shape[-1]).mean(axis=0)
-        replace(intervals, floor=floor).save(again.checkpoint)
+        replace(intervals, floor=floor).save(again)

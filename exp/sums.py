@@ -21,9 +21,14 @@ MOST_NUMBERS = 4_000_000  # of the errors of all sums over series
 
 
 class TotalErrors:
-    """Errors of the sum over all series for each date at which forecasts begin."""
+    """Errors of the sum over all series for each date at which forecasts begin.
 
-    def __init__(self) -> None:
+    Args:
+        series: how many there are.
+    """
+
+    def __init__(self, series: int) -> None:
+        self.series = series
         self._sums: dict[int, tuple[np.ndarray, np.ndarray, int]] = {}
 
     def add(self, places: np.ndarray, errors: np.ndarray, scales: np.ndarray, deviations: np.ndarray) -> None:
@@ -42,9 +47,8 @@ class TotalErrors:
 
     def intervals(self) -> Intervals | None:
         """Return the intervals of the sum, relative to the sum of the scales; None where no date has all series."""
-        most = max((count for *_, count in self._sums.values()), default=0)
-        whole = [self._sums[place] for place in sorted(self._sums) if self._sums[place][2] == most]
-        if most < 2 or not whole:
+        whole = [self._sums[place] for place in sorted(self._sums) if self._sums[place][2] == self.series]
+        if not whole:
             return None
         every = max(1, -(-len(whole) * whole[0][0].size // MOST_NUMBERS))
         paths = np.stack([error / unit for error, unit, _ in whole[::every]]).astype(np.float32)

@@ -161,14 +161,14 @@ class Training:
         if self.stopping.should_stop:
             logger.info("no better epoch for %d epochs: stopping early", self.plan.patience)
         elif self.epochs_saved < most:
-            logger.info("--time_limit %s has passed: %d of %d epochs", self.plan.time_limit, self.epochs_saved, most)
+            logger.info("the time of --time_limit has passed: %d of %d epochs", self.epochs_saved, most)
         elif self.trainable.validates and 1 < most == self.stopping.best_epoch + 1:
             logger.info("still improving at the last epoch: raise --train_epochs %d", most)
 
     def _is_late(self) -> bool:
         """Return whether another epoch would end after the time limit; the first one always begins."""
         seconds = self.compute.broadcast(self.seconds)
-        return self.epochs_saved > 0 and seconds * (1 + 1 / self.epochs_saved) > self.plan.seconds
+        return self.epochs_saved > 0 and seconds * (1 + 1 / self.epochs_saved) > self.config.seconds
 
     def _epoch(self, epoch: int, log: EpochLog | None) -> None:
         """Train, validate, log and save one epoch."""
@@ -206,9 +206,9 @@ class Training:
         """
         if passed < SECONDS_TO_TELL:
             return False
-        whole = min(passed / share * self.plan.train_epochs, self.plan.seconds)
+        whole = min(passed / share * self.plan.train_epochs, self.config.seconds)
         if whole > SECONDS_OF_A_LONG_RUN:
-            most = f"{self.plan.train_epochs} epochs" if whole < self.plan.seconds else "--time_limit"
+            most = f"{self.plan.train_epochs} epochs" if whole < self.config.seconds else "--time_limit"
             logger.info("training will take %s at most (%s), validation not counted", clock(whole), most)
         return True
 
@@ -233,7 +233,7 @@ class Training:
             passed = time.monotonic() - started
             told = told or self._foretell(passed, samples / (len(batches) * batch.size))
             # Several processes would not stop at the same step.
-            if self.seconds + passed > self.plan.seconds and self.compute.num_processes == 1:
+            if self.seconds + passed > self.config.seconds and self.compute.num_processes == 1:
                 break
         return losses.finish(), samples
 

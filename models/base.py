@@ -57,6 +57,11 @@ class Model(StorableModel):
         raise NotImplementedError
 
     @property
+    def trains(self) -> bool:
+        """Return whether the model has weights that are trained."""
+        return self.config.trains
+
+    @property
     def lookback(self) -> int:
         """Return how many of the last steps the model reads: L, or what a model without training needs."""
         return self.config.seq_len

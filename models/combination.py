@@ -14,10 +14,10 @@ from torch import Tensor
 
 import models
 from models.base import Model, Output
-from models.checkpoint import Stored
+from models.checkpoint import Stored, find_checkpoint, read_stored
 from models.config import ChoiceConfig, ModelConfig
 from models.naive import Naive
-from utils.errors import UserError
+from utils.errors import UserError, shown_path
 from utils.flags import choice, flag
 
 MEMBERS = "members"  # folder of a checkpoint: a checkpoint of each member
@@ -49,6 +49,24 @@ class Combination(Model):
     def least_lookback(self) -> int:
         """Return how many steps no member can do without."""
         return max(member.least_lookback for member in self.members)
+
+    @property
+    def trains(self) -> bool:
+        """Return whether a member has weights that were trained."""
+        return any(member.trains for member in self.members)
+
+    def start_from(self, folder: Path) -> None:
+        """Check that a checkpoint holds a combination, whose members candidates can go on from.
+
+        Raises:
+            UserError: there is none, or it holds a single model.
+        """
+        stored = read_stored(find_checkpoint(folder))
+        if not models.find_config(stored.name).chooses:
+            raise UserError(
+                f"--init_from {shown_path(folder)} holds a model {shown_path(stored.name[:40])}, and this run chooses "
+                f"among several: train with --model {shown_path(stored.name[:40])}."
+            )
 
     def forward(self, x: Tensor, known: Tensor | None = None) -> Output:
         """Forecast (B, H, C) windows ``x`` (B, L or more, C) with ``known`` (B, L or more + H, F)."""

@@ -17,6 +17,7 @@ from tests.conftest import WriteCsv
 from tests.exp.test_answer import noisy_weeks
 from tests.helpers.commands import prepared, refused, succeed
 from tests.helpers.long_files import long_table
+from utils.conformal import Intervals
 
 Flags = Callable[..., list[str]]
 
@@ -92,10 +93,16 @@ def test_intervals_that_did_not_hold_are_told_of_everywhere(flags: Flags, caplog
 
 def test_adaptive_intervals_are_kept_for_later_forecasts(flags: Flags) -> None:
     (record,) = succeed(flags(adaptive=1))
-    from utils.conformal import Intervals
-
     folder = Path("checkpoints") / record["run"]["setting"]
     assert list(Intervals.load(folder, (7, 2)).missed) == [0.9]
+
+
+def test_a_test_again_adapts_the_intervals_of_the_weights_that_forecast(flags: Flags) -> None:
+    (record,) = succeed(flags(model="DLinear", train_epochs=1))
+    folder = Path("checkpoints") / record["run"]["setting"]
+    argv = ["--is_training", "0", "--load", str(folder), "--device", "cpu", "--adaptive", "1"]
+    succeed(argv)
+    assert list(Intervals.load(folder / "refit", (7, 2)).missed) == [0.9]
 
 
 # --- the report ---

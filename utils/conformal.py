@@ -62,8 +62,8 @@ class Intervals:
         The forecast itself lies within them. Where the windows are too few for two sides, the bounds are plus and minus
         a ranked absolute error; where they are too few for that, too, they are NaN.
         """
-        near = next((found for found in self.missed if math.isclose(found, level)), None)
-        missed = 1 - level if near is None else self.missed[near]
+        adapted = self._missed(level)
+        missed = 1 - level if adapted is None else adapted
         lower, upper = self.quantile(missed / 2), self.quantile(1 - missed / 2)
         if not np.isnan(lower).any():
             return np.minimum(lower, 0), np.maximum(upper, 0)
@@ -75,6 +75,17 @@ class Intervals:
         """Return the error (H, C) below which a share of all errors lies; NaN where the windows are too few."""
         return _ranked(self._sorted, self._counts, share)
 
+    def adapted_quantile(self, share: float) -> np.ndarray:
+        """Return :meth:`quantile`, for a bound of an interval that was adapted the share that it was adapted to."""
+        left_out = self._missed(abs(1 - 2 * share))
+        if left_out is None:
+            return self.quantile(share)
+        return self.quantile(left_out / 2 if share < 0.5 else 1 - left_out / 2)
+
+    def _missed(self, level: float) -> np.ndarray | None:
+        """Return the share of the truth (C,) that a level leaves out where it was adapted, else None."""
+        return next((share for found, share in self.missed.items() if math.isclose(found, level)), None)
+
     def summed(self, groups: np.ndarray, scale: np.ndarray, columns: bool) -> "Intervals":
         """Return the intervals of sums, in the units of ``scale``: their own scale is 1.
 
@@ -85,7 +96,8 @@ class Intervals:
         """
         errors = np.einsum("nhc,gh,c->ngc", self.paths.astype(np.float64), groups, scale)
         paths = errors.sum(axis=2, keepdims=True) if columns else errors
-        return Intervals(paths, np.ones(paths.shape[2]), self.windows)
+        missed = {level: np.full(1, share.mean()) if columns else share for level, share in self.missed.items()}
+        return Intervals(paths, np.ones(paths.shape[2]), self.windows, missed)
 
     @cached_property
     def _sorted(self) -> np.ndarray:

@@ -140,6 +140,49 @@ def test_a_choice_that_was_stopped_keeps_the_candidates_that_are_trained(
     assert "epoch 1/1" not in caplog.text.split("refit:")[0]
 
 
+def test_a_choice_that_is_repeated_trains_its_candidates_anew(flags: Flags, caplog: pytest.LogCaptureFixture) -> None:
+    succeed(flags(refit=0))
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        succeed([*flags(refit=0), "--overwrite"])
+    assert "epoch 1/1" in caplog.text
+
+
+def test_candidates_go_on_from_those_of_an_earlier_choice(flags: Flags) -> None:
+    (first,) = succeed(flags("ensemble", train_epochs=3, learning_rate=0.01, refit=0))
+    folder = Path("checkpoints") / first["run"]["setting"]
+    records = succeed(flags("ensemble", learning_rate=1e-9, init_from=folder, refit=0))
+    (second,) = [record for record in records if record["run"]["setting"] != first["run"]["setting"]]
+    start, again = (models.load(Path("checkpoints") / one["run"]["setting"]) for one in (first, second))
+    weights = [model.members[model.labels[0].split(" + ").index("DLinear")].trend.weight for model in (start, again)]
+    np.testing.assert_allclose(*(weight.detach() for weight in weights), atol=1e-6)
+
+
+def test_a_choice_does_not_go_on_from_a_single_model(flags: Flags, capsys: pytest.CaptureFixture[str]) -> None:
+    (record,) = succeed(flags("DLinear", candidates=None, llm=None, llm_init=None, refit=0))
+    folder = Path("checkpoints") / record["run"]["setting"]
+    assert "holds a model DLinear, and this run chooses among several" in refused(flags(init_from=folder), capsys)
+
+
+def test_what_has_nothing_to_train_is_not_refit_and_says_so(flags: Flags, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        (record,) = succeed(flags(candidates="Naive,SeasonalNaive"))
+    assert chosen_in(record)["chosen for weekly"].idxmax() == "SeasonalNaive"
+    assert "The model has nothing to train." in caplog.text
+    assert not (Path("checkpoints") / record["run"]["setting"] / "refit").exists()
+
+
+def test_a_time_limit_ends_the_training_of_candidates_and_is_no_part_of_their_name(
+    flags: Flags, caplog: pytest.LogCaptureFixture
+) -> None:
+    argv = flags(time_limit="3s", train_epochs=100_000, patience=100_000, candidates="SeasonalNaive,DLinear")
+    with caplog.at_level(logging.INFO):
+        (record,) = succeed([*argv, "--do_predict", "0"])
+    assert "the time of --time_limit has passed" in caplog.text
+    folder = Path("checkpoints") / record["run"]["setting"] / "candidates" / "DLinear"
+    assert json.loads((folder / "config.json").read_text())["run"]["config"]["time_limit"] is None
+
+
 def test_columns_known_in_advance_reach_those_that_can_read_them(flags: Flags) -> None:
     table = two_kinds()
     table["promo"] = np.random.default_rng(0).integers(0, 2, len(table))  # nothing but itself foretells it
@@ -160,6 +203,7 @@ def test_columns_known_in_advance_reach_those_that_can_read_them(flags: Flags) -
     [
         ({"candidates": "Naive,Prophet"}, "--candidates Prophet: no such model"),
         ({"candidates": "auto"}, "--candidates auto: no such model"),
+        ({"candidates": "SeasonalNaive", "season": 1}, "--candidates SeasonalNaive: none of them suits the data"),
         ({"data": "ETTh1,ETTh2", "data_path": None}, "--model auto chooses for one file"),
     ],
 )

@@ -1,5 +1,7 @@
 """Test what lies around a forecast: limits, quantiles, and sums with intervals of their own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -90,6 +92,29 @@ def test_a_sum_that_goes_beyond_the_horizon_has_no_interval() -> None:
     found = sums(("month",), [*DAYS, "2024-02-03"])
     assert found[found["month"] == "2024-01"]["upper"].notna().all()
     assert found[found["month"] == "2024-02"]["upper"].isna().all()
+
+
+def test_quantiles_and_sums_are_adapted_as_the_interval_of_the_same_level() -> None:
+    adapted = replace(INTERVALS, missed={0.9: np.array([0.02, 0.02])})
+    wanted = Wanted((0.9,), (0.05, 0.95), minimum="none")
+    values, columns = np.zeros((4, 2)), ("sales", "balance")
+    found = bounded(values, UNIT, adapted, wanted, np.zeros(2), columns)
+    plain = bounded(values, UNIT, INTERVALS, wanted, np.zeros(2), columns)
+    for share, bound in zip((0.05, 0.95), found.bands[0.9], strict=True):
+        np.testing.assert_array_equal(found.quantiles[share], bound)
+    assert (found.quantiles[0.95] > plain.quantiles[0.95]).all()
+    wanted = replace(wanted, aggregate=("sum", "month"))
+    dates = pd.DatetimeIndex(DAYS)
+    wide, narrow = (
+        sums_of(found, UNIT, intervals, wanted, columns, dates, dates, counted=False)
+        for intervals in (adapted, INTERVALS)
+    )
+    assert (wide["upper"] > narrow["upper"]).all()
+
+
+def test_a_minimum_above_the_maximum_is_refused() -> None:
+    with pytest.raises(UserError, match="--minimum 200 is larger than --maximum 5"):
+        Wanted(minimum="200", maximum="5")
 
 
 def test_counted_rows_have_no_months() -> None:

@@ -320,7 +320,9 @@ def test_a_series_that_ended_long_ago_without_known_columns_keeps_no_other_from_
     assert "not forecast (ended long ago, and their columns known in advance do not go on): closed" in caplog.text
 
 
-def test_sums_over_series_have_intervals_of_their_own(flags: Flags) -> None:
+def test_sums_over_series_have_intervals_of_their_own(
+    flags: Flags, write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
+) -> None:
     random = np.random.default_rng(0)
     dates = pd.date_range("2024-01-01", periods=200)
     noise = random.normal(0, 5, 200)  # what one series has more, the other has less
@@ -334,6 +336,12 @@ def test_sums_over_series_have_intervals_of_their_own(flags: Flags) -> None:
     assert sums["forecast"].sum() == pytest.approx(forecast["forecast"].sum())
     width = (forecast["upper"] - forecast["lower"]).groupby(forecast["id"]).mean().sum()
     assert (sums["upper"] - sums["lower"]).max() < width / 10
+    few = write_csv(table[table["id"] == "a"].assign(id="a"), "few.csv")
+    argv = ["--is_training", "0", "--do_predict", "--load", str(Path("checkpoints") / record["run"]["setting"])]
+    succeed([*argv, "--data_path", str(few), "--id_col", "id", "--aggregate", "sum", "--device", "cpu"])
+    (other,) = (path for path in Path("results").glob("*_on_few*/forecast_sums.csv"))
+    assert pd.read_csv(other)["upper"].isna().all()  # the sum of both is another one
+    assert "the sum over series has no interval" in caplog.text
     succeed(flags("SeasonalNaive", table=table, aggregate="week"))
     of_series = pd.read_csv(folder / "forecast_sums.csv")
     assert list(of_series["id"].unique()) == ["a", "b"]
