@@ -26,7 +26,8 @@ class TargetErrors:
         # Made at once: small arrays kept between large ones would scatter the memory of a long test.
         self._windows, self._seen = windows, 0
         self._errors: dict[str, np.ndarray] = {}
-        self._size = np.zeros(2)  # sum of the absolute truth, count
+        self._misses: dict[str, float] = {}  # sums of absolute errors, in the units of the data
+        self._size = 0.0  # sum of the absolute truth, likewise
 
     def add(
         self, forecasts: Mapping[str, Tensor], truth: Tensor, observed: Tensor | None, scale: Any, mean: Any
@@ -34,21 +35,20 @@ class TargetErrors:
         """Count windows (B, H, C); ``scale`` and ``mean`` (C,) or (B, C) lead to the units of the data."""
         counted = torch.ones(truth.shape[:2], dtype=torch.bool) if observed is None else observed[..., -1]
         count = counted.sum(dim=1).double()
+        scale, mean = (torch.as_tensor(part)[..., -1:] for part in (scale, mean))
         for name, forecast in forecasts.items():
             errors = (forecast[..., -1] - truth[..., -1]).double().abs()
+            self._misses[name] = self._misses.get(name, 0.0) + float((errors * scale)[counted].sum())
             of_windows = torch.where(counted, errors, 0.0).sum(dim=1) / count
             if name not in self._errors:
                 self._errors[name] = np.full(self._windows, np.nan)
             self._errors[name][self._seen : self._seen + len(truth)] = of_windows.numpy()
         self._seen += len(truth)
-        scale, mean = (torch.as_tensor(part)[..., -1:] for part in (scale, mean))
-        size = (truth[..., -1].double() * scale + mean).abs()
-        self._size += [float(size[counted].sum()), float(counted.sum())]
+        self._size += float((truth[..., -1].double() * scale + mean).abs()[counted].sum())
 
-    @property
-    def size(self) -> float:
-        """Return the mean absolute truth, in the units of the data."""
-        return float(self._size[0] / max(1.0, self._size[1]))
+    def percent(self, model: str) -> float | None:
+        """Return the sum of a forecaster's absolute errors in per cent of that of the truth; None where it is 0."""
+        return 100 * self._misses[model] / self._size if self._size > 0 else None
 
     def won(self, model: str) -> dict[str, float]:
         """Return by forecaster in which share of the windows the model has the smaller error."""
@@ -94,7 +94,7 @@ def answer_of(
         "season": season,
         "in_units": in_units,
         "columns": columns,
-        "percent": 100 * mae / errors.size if in_units and errors.size > 0 else None,
+        "percent": errors.percent(model),
         "mase": mae / seasonal_step if in_units and seasonal_step else None,
         "won": errors.won(model),
         "coverage": {level: one["per_channel"][column]["coverage"] for level, one in inside.items()},
@@ -147,8 +147,7 @@ def answer_lines(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {_advice(model, errors[model], simple, answer['won'])}"
     for level, share in answer["coverage"].items():
         if share is not None:
-            far = ": far from nominal, do not rely on them" if far_from_nominal(share, float(level)) else ""
-            yield f"  {float(level) * 100:g} % intervals held {share:.0%} of the truth{far}"
+            yield f"  {float(level) * 100:g} % intervals held {share:.0%} of the truth{_warning(share, float(level))}"
     others = {name: SIMPLE[best][0] for name, best in lost.items() if name != column}
     if len(answer["columns"]) > 1 and simple:
         fine = len(answer["columns"]) - 1 - len(others)
@@ -170,6 +169,13 @@ def _advice(model: str, own: float, simple: Mapping[str, float], won: Mapping[st
         return f"use {model}: it misses {1 - own / simple[best]:.0%} less than the {title}{closer}"
     closer = f" and is closer in {1 - won[best]:.0%} of the windows" if best in won else ""
     return f"use the {title} ({how}), not {model}: it misses {1 - simple[best] / own:.0%} less{closer}"
+
+
+def _warning(share: float, level: float) -> str:
+    """Return what to think of intervals of a level that held a share of the truth; empty where all is well."""
+    if not far_from_nominal(share, level):
+        return ""
+    return ": wider than they need be" if share > level else ": far from nominal, do not rely on them"
 
 
 def _shown(value: float) -> str:

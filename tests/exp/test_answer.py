@@ -148,9 +148,13 @@ def test_the_advice_follows_the_error_of_the_target(errors: tuple[float, float, 
     assert advice in "\n".join(answer_lines(answer(*errors)))
 
 
-def test_intervals_far_from_nominal_are_warned_of() -> None:
-    text = "\n".join(answer_lines(answer(5.0, 10.0, 8.0)))
-    assert "90 % intervals held 70% of the truth: far from nominal, do not rely on them" in text
+@pytest.mark.parametrize(
+    ("held", "warning"),
+    [(0.7, ": far from nominal, do not rely on them"), (0.97, ": wider than they need be"), (0.88, "")],
+)
+def test_intervals_far_from_nominal_are_warned_of(held: float, warning: str) -> None:
+    lines = list(answer_lines({**answer(5.0, 10.0, 8.0), "coverage": {"0.9": held}}))
+    assert f"  90 % intervals held {held:.0%} of the truth{warning}" in lines
 
 
 def test_a_tie_counts_for_the_simple_forecast() -> None:
@@ -169,4 +173,5 @@ def test_windows_are_won_by_the_smaller_error_of_the_target() -> None:
     forecasts = {"a": own[:, None, None].expand(4, 2, 1), "b": other[:, None, None].expand(4, 2, 1)}
     errors.add(forecasts, truth, observed, np.array([2.0]), np.array([10.0]))
     assert errors.won("a") == {"b": pytest.approx(2 / 3)}
-    assert errors.size == pytest.approx(10.0)
+    assert errors.percent("a") == pytest.approx(100 * 2 / 10)
+    assert errors.percent("b") == pytest.approx(100 * 3 / 10)

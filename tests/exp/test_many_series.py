@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -323,6 +324,7 @@ def test_a_series_that_ended_long_ago_without_known_columns_keeps_no_other_from_
 def test_sums_over_series_have_intervals_of_their_own(
     flags: Flags, write_csv: WriteCsv, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     random = np.random.default_rng(0)
     dates = pd.date_range("2024-01-01", periods=200)
     noise = random.normal(0, 5, 200)  # what one series has more, the other has less
@@ -334,6 +336,7 @@ def test_sums_over_series_have_intervals_of_their_own(
     folder = Path("results") / record["run"]["setting"]
     forecast, sums = pd.read_csv(folder / "forecast.csv"), pd.read_csv(folder / "forecast_sums.csv")
     assert sums["forecast"].sum() == pytest.approx(forecast["forecast"].sum())
+    assert re.search(r"standard deviations of a series, \d\.?\d* % of its mean size", caplog.text)
     width = (forecast["upper"] - forecast["lower"]).groupby(forecast["id"]).mean().sum()
     assert (sums["upper"] - sums["lower"]).max() < width / 10
     few = write_csv(table[table["id"] == "a"].assign(id="a"), "few.csv")
