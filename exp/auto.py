@@ -84,9 +84,8 @@ class Choosing(LongTermForecast):
         """Return the candidates, the simplest first: those that were named, or those that fit data and machine."""
         config, sizes = self.config, self.sizes()
         named = config.network["candidates"]
-        names = (
-            [part.strip() for part in named.split(",") if part.strip()] if named else filter(self._fits, SIMPLE_FIRST)
-        )
+        names = [part.strip() for part in (named or "").split(",") if part.strip()]
+        names = names or [name for name in SIMPLE_FIRST if self._fits(name)]
         if unknown := [name for name in names if name not in models.MODELS]:
             raise UserError(f"--candidates {unknown[0]}: no such model; choose among {', '.join(models.MODELS)}.")
         seasons = [season for season in plausible_seasons(sizes["season"]) if self._rows_before() >= season]

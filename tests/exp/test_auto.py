@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,13 @@ def test_the_best_on_the_target_is_chosen_and_forecasts(flags: Flags, caplog: py
     last = two_kinds()["weekly"].to_numpy()[-7:]
     np.testing.assert_allclose(forecast[forecast["column"] == "weekly"]["forecast"], last, rtol=1e-5)
     assert "model" not in forecast
+
+
+def test_where_none_are_named_all_that_fit_are_tried(flags: Flags) -> None:
+    (record,) = succeed(flags(candidates=None, table=two_kinds(150), gpt_layers=1, refit=0, do_predict=0))
+    statistical = ["AutoTheta", "AutoETS", "MSTL"] if find_spec("statsforecast") else []
+    found = [name for name in chosen_in(record).index if not name.startswith("SeasonalNaive-")]
+    assert found == ["Naive", "SeasonalNaive", *statistical, "DLinear", "iTransformer", "CALF", "ensemble"]
 
 
 def test_each_column_can_have_a_model_of_its_own(flags: Flags) -> None:
@@ -175,7 +183,7 @@ def test_what_has_nothing_to_train_is_not_refit_and_says_so(flags: Flags, caplog
 def test_a_time_limit_ends_the_training_of_candidates_and_is_no_part_of_their_name(
     flags: Flags, caplog: pytest.LogCaptureFixture
 ) -> None:
-    argv = flags(time_limit="3s", train_epochs=100_000, patience=100_000, candidates="SeasonalNaive,DLinear")
+    argv = flags(time_limit="1s", train_epochs=100_000, patience=100_000, candidates="SeasonalNaive,DLinear")
     with caplog.at_level(logging.INFO):
         (record,) = succeed([*argv, "--do_predict", "0"])
     assert "the time of --time_limit has passed" in caplog.text
