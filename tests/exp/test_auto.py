@@ -183,7 +183,7 @@ def test_what_has_nothing_to_train_is_not_refit_and_says_so(flags: Flags, caplog
 def test_a_time_limit_ends_the_training_of_candidates_and_is_no_part_of_their_name(
     flags: Flags, caplog: pytest.LogCaptureFixture
 ) -> None:
-    argv = flags(time_limit="1s", train_epochs=100_000, patience=100_000, candidates="SeasonalNaive,DLinear")
+    argv = flags(time_limit="3s", train_epochs=100_000, patience=100_000, candidates="SeasonalNaive,DLinear")
     with caplog.at_level(logging.INFO):
         (record,) = succeed([*argv, "--do_predict", "0"])
     assert "the time of --time_limit has passed" in caplog.text
