@@ -18,6 +18,12 @@ from utils.plots import plot_backtest
 CSV, SCORES, PICTURE = "backtest.csv", "backtest_scores.csv", "backtest.png"
 
 
+def remove_backtest(folder: Path) -> None:
+    """Remove what an earlier test kept, so that nobody takes it for that of the newest one."""
+    for name in (CSV, SCORES, PICTURE):
+        (folder / name).unlink(missing_ok=True)
+
+
 class Backtest:
     """Collects the forecasts of some test windows: the last ones, a horizon apart where there is room for that."""
 

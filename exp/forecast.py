@@ -89,9 +89,11 @@ class Shown:
         with replacing(folder / CSV) as temporary:
             table.to_csv(temporary, index=False)
             keep_earlier(folder / CSV, temporary)
-        if self.sums is not None:
-            with replacing(folder / SUMS_CSV) as temporary:
-                self.sums.to_csv(temporary, index=False, float_format="%.10g")
+        if self.sums is None:
+            (folder / SUMS_CSV).unlink(missing_ok=True)  # of an earlier forecast
+            return
+        with replacing(folder / SUMS_CSV) as temporary:
+            self.sums.to_csv(temporary, index=False, float_format="%.10g")
 
 
 def _flat(values: np.ndarray) -> np.ndarray:

@@ -260,7 +260,7 @@ class Forecaster:
         check_finite(rolled[:, series.scored], frame.source)
         forecast = (rolled.numpy() * series.scale + series.mean)[:, series.scored]  # (H, C)
         unit = self._unit(rows[None, :, series.scored])[0] * series.scale[series.scored]
-        lowest = np.minimum(frame.values.min(axis=0), series.lowest)[series.scored]
+        lowest = np.fmin(np.fmin.reduce(frame.values), series.lowest)[series.scored]  # not NaN for gaps long ago
         found = bounded(forecast, unit, self.intervals, wanted, lowest, series.columns[series.scored])
         reference = self._reference(frame.values[None, :, series.scored], steps)
         stamps, sums = aware_dates(dates, frame.offset, frame.zone, frame.frequency), None

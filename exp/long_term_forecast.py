@@ -14,7 +14,7 @@ from data_provider.datasets import find_dataset
 from data_provider.factory import ForecastData, load_data
 from data_provider.reading import written_dates
 from data_provider.windows import Split, WindowDataset, make_loader
-from exp.backtest import Backtest
+from exp.backtest import Backtest, remove_backtest
 from exp.bands import Wanted
 from exp.base import Experiment
 from exp.evaluation import (
@@ -196,7 +196,9 @@ class LongTermForecast(Experiment):
         if keep:
             self._keep(lambda: save_skill(keep, record, answer))
         save_metrics(results, own)
-        if backtest is not None:
+        if backtest is None:
+            remove_backtest(results)
+        else:
             backtest.save(results)
             backtest.draw(results, f"{self._title(data, config)}: {len(backtest.chosen)} past forecasts")
         said = [*self._said(reports, inside, answer, config), *(backtest.lines() if backtest else ())]

@@ -16,7 +16,7 @@ from data_provider.datasets import DatasetSpec, find_dataset
 from data_provider.reading import Frame, Known, Reading, counted, read_frame, read_known, written_dates
 from exp.bands import Wanted
 from exp.config import REFIT, RunConfig
-from exp.forecast import CSV, Forecast
+from exp.forecast import CSV, SUMS_CSV, Forecast
 from exp.forecaster import Forecaster
 from utils.answer import answer_lines
 from utils.device import pick_device
@@ -29,6 +29,12 @@ logger = logging.getLogger(__name__)
 
 SHOWN = 5  # steps printed
 TAIL = 3  # horizons of history in a picture
+OTHER_FILES = {  # that a run may leave beside the forecast
+    "sums": SUMS_CSV,
+    "candidates": "candidates.csv",
+    "backtest": "backtest.csv",
+    "picture of the backtest": "backtest.png",
+}
 
 
 def forecast_future(folder: Path, config: RunConfig, refit: bool = True) -> None:
@@ -74,9 +80,8 @@ def closing_lines(config: RunConfig, forecaster: Forecaster, files: Mapping[str,
     if answered:
         yield from ("", *answer_lines(forecaster.answer))
         yield f"  decided: {', '.join(decisions(config, forecaster))}"
-    if forecaster.model.config.chooses and (config.results / "candidates.csv").exists():
-        files = {**files, "candidates": config.results / "candidates.csv"}
-    for name, place in files.items():
+    others = {name: config.results / file for name, file in OTHER_FILES.items() if (config.results / file).exists()}
+    for name, place in {**files, **others}.items():
         yield f"{name}: {shown_path(place)}"
 
 

@@ -138,10 +138,10 @@ def _backtest(results: Path) -> Backtest | None:
     table = pd.read_csv(results / BACKTEST, dtype={"origin": str, "date": str, "column": str})
     charts = []
     for column, rows in table.groupby("column", sort=False):
-        truth = rows.groupby("date", sort=True)["actual"].first()
+        truth = rows.groupby("date", sort=False)["actual"].first()
         places = {date: place for place, date in enumerate(truth.index)}
         origins = []
-        for _, part in rows.groupby("origin", sort=True):
+        for _, part in rows.groupby("origin", sort=False):
             levels = part.groupby("level") if "level" in part else [(0.9, part)]
             one = next(iter(levels))[1]
             bands = {

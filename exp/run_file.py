@@ -46,7 +46,7 @@ def _of_training(config: RunConfig, command: Command) -> dict[str, Any]:
     flags |= _places(config.data)
     if is_own(flags) or command.do_predict:
         flags["do_predict"] = command.do_predict
-    return flags | _of_runtime(config)
+    return flags | _of_refit(command) | _of_runtime(config)
 
 
 def _of_test(config: RunConfig, command: Command, folder: Path) -> dict[str, Any]:
@@ -57,9 +57,14 @@ def _of_test(config: RunConfig, command: Command, folder: Path) -> dict[str, Any
     for name, one in flags_of(type(data)).items():
         if name in {*data.of_the_file, "freq"} and getattr(data, name) != one.default:
             flags[name] = getattr(data, name)
-    flags |= _places(data) | _of_runtime(config)
+    flags |= _places(data) | _of_refit(command) | _of_runtime(config)
     flags.pop("name", None)  # a checkpoint has its own
     return flags
+
+
+def _of_refit(command: Command) -> dict[str, Any]:
+    """Return which weights forecast, where a forecast is made and that was said."""
+    return {} if command.refit is None or not command.do_predict else {"refit": command.refit}
 
 
 def _places(data: AnyDataConfig) -> dict[str, str]:

@@ -2,17 +2,20 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 import run
 from data_provider.datasets import DATASETS
 from data_provider.factory import borders_of
 from data_provider.windows import Split
+from exp.forecaster import Forecaster
 from tests.conftest import WriteCsv
 from tests.exp.test_answer import noisy_weeks
 from tests.helpers.commands import prepared, refused, succeed
@@ -103,6 +106,61 @@ def test_a_test_again_adapts_the_intervals_of_the_weights_that_forecast(flags: F
     argv = ["--is_training", "0", "--load", str(folder), "--device", "cpu", "--adaptive", "1"]
     succeed(argv)
     assert list(Intervals.load(folder / "refit", (7, 2)).missed) == [0.9]
+
+
+# --- a run again ---
+
+
+def test_what_a_finished_test_did_not_leave_is_tested_again(flags: Flags, caplog: pytest.LogCaptureFixture) -> None:
+    (first,) = succeed(flags(model="DLinear", train_epochs=1))
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        (again,) = succeed(flags(model="DLinear", train_epochs=1, backtest=3, interval="0.5,0.9"))
+    assert "epoch 1/1" not in caplog.text and "backtest: " in caplog.text
+    assert again["scores"]["metrics"] == first["scores"]["metrics"]
+    assert (results_of(again) / "backtest.csv").is_file()
+    assert again["scores"]["intervals"].keys() == {"0.5", "0.9"}
+
+
+def test_no_backtest_and_no_sums_of_before_stand_beside_a_newer_forecast(flags: Flags) -> None:
+    (record,) = succeed(flags(backtest=3, aggregate="sum"))
+    assert (results_of(record) / "forecast_sums.csv").is_file()
+    succeed(flags(table=noisy_weeks().iloc[:-7]))
+    assert not {"backtest.csv", "backtest_scores.csv", "backtest.png", "forecast_sums.csv"} & {
+        path.name for path in results_of(record).iterdir()
+    }
+    assert "past forecasts" not in (results_of(record) / "report.html").read_text()
+
+
+@pytest.mark.parametrize("dates", ["none", "words"])
+def test_past_forecasts_are_drawn_in_the_order_of_time(dates: str, flags: Flags, write_csv: WriteCsv) -> None:
+    table = noisy_weeks().iloc[:110].drop(columns="date")
+    if dates == "words":
+        table.insert(0, "date", pd.date_range("2014-01-01", periods=110, freq="MS").strftime("%b-%y"))
+    (record,) = succeed(flags(table=table, backtest=4, date_col="none" if dates == "none" else None))
+    past = pd.read_csv(results_of(record) / "backtest.csv")
+    assert past["origin"].nunique() == 4
+
+
+def test_a_run_whose_checkpoint_is_gone_is_trained_anew(flags: Flags) -> None:
+    (record,) = succeed(flags(model="DLinear", train_epochs=1))
+    shutil.rmtree("checkpoints")
+    succeed(flags(model="DLinear", train_epochs=1))
+    assert (Path("checkpoints") / record["run"]["setting"] / "refit").is_dir()
+
+
+def test_the_floor_at_zero_holds_where_older_rows_are_missing(flags: Flags) -> None:
+    table = noisy_weeks().assign(weekly=lambda one: one["weekly"] - one["weekly"].min())
+    (record,) = succeed(flags(table=table[["date", "weekly"]]))
+    forecaster = Forecaster.load(Path("checkpoints") / record["run"]["setting"])
+    newer = table[["date", "weekly"]].copy()
+    newer.loc[5:40, "weekly"] = np.nan
+    assert forecaster.predict(newer)["lower"].min() == 0
+
+
+def test_a_run_file_says_which_weights_forecast(flags: Flags) -> None:
+    (record,) = succeed(flags(model="DLinear", train_epochs=1, refit=0))
+    assert yaml.safe_load((results_of(record) / "run.yaml").read_text())["refit"] == 0
 
 
 # --- the report ---
