@@ -28,6 +28,7 @@ from data_provider.reading import (
     Known,
     Reading,
     aware_dates,
+    counted,
     frame_from,
     future_dates,
     known_from,
@@ -52,6 +53,7 @@ from utils.results import SIMPLE, coverage_in_test
 
 logger = logging.getLogger(__name__)
 
+HOW_TO_READ = ("date_col", "fill", "tz", "missing", "duplicates", "id_col")  # arguments of predict
 FOR_MANY = "exp.many_forecaster:ManySeriesForecaster"  # which extends the class here
 
 
@@ -100,10 +102,13 @@ class Forecaster:
         """Forecast the end of a table, sorted by time, from some origins in it, a horizon apart, beside what came.
 
         The weights are those that were tested, not those that saw all rows; on the table of training, origins within
-        its last 20 % are such that these weights never saw what came. Options are those of :meth:`predict`.
+        its last 20 % are such that these weights never saw what came. The bounds, however, are made of the errors of
+        the whole test: those of ``--backtest`` are made of what was known at each origin. Options are those of
+        :meth:`predict`; columns known in advance are taken from the later rows of the table.
 
         Returns:
-            the columns of :meth:`predict`, with ``origin``, the last date that was known, before and ``actual`` after.
+            the columns of :meth:`predict`, with ``origin``, the last date that was known, before and ``actual`` after:
+            NaN where the table has no value.
 
         Raises:
             UserError: the table has too few rows for the origins, or cannot be used.
@@ -111,23 +116,23 @@ class Forecaster:
         honest = self
         if self.model.stored and best_to_forecast(self.model.stored.folder.parent) == self.model.stored.folder:
             honest = type(self).load(self.model.stored.folder.parent, self.device, refit=False)
-        steps, parts = self.model.config.pred_len, []
-        rows = len(table) - steps * np.arange(origins, 0, -1)
-        if origins < 1 or rows[0] < self.least_lookback:
+        steps = options.get("predict_len") or self.model.config.pred_len
+        frame = honest._read(table, **{name: options[name] for name in HOW_TO_READ if name in options}, whole=True)
+        first = len(frame.dates) - steps * origins
+        if origins < 1 or first < self.least_lookback:
             raise UserError(
-                f"{len(table)} rows are too few for {origins} origins of {steps} steps and {self.least_lookback} rows "
-                "to look back on: choose fewer origins."
+                f"{len(frame.dates)} rows are too few for {origins} origins of {steps} steps and "
+                f"{self.least_lookback} rows to look back on: choose fewer origins."
             )
-        name = self.series.date_column
-        for end in rows:
-            part = honest.predict(table.iloc[:end], **options)
-            later = table.iloc[end : end + steps]
-            dates = part["date"].drop_duplicates().to_numpy()[: len(later)]
-            came = (
-                pd.DataFrame({"date": dates, "column": one, "actual": later[one].to_numpy()}) for one in honest.columns
-            )
-            known = table[name].iloc[end - 1] if name in table else table.index[end - 1]
-            parts.append(part.assign(origin=known).merge(pd.concat(came), on=["date", "column"], how="left"))
+        stamps = counted(aware_dates(frame.dates, frame.offset, frame.zone, frame.frequency), frame.form)
+        values = frame.values if frame.filled is None else np.where(frame.filled, np.nan, frame.values)
+        came = pd.DataFrame(values, index=pd.Index(stamps, name="date"), columns=pd.Index(frame.columns, name="column"))
+        actual, parts = came.stack(future_stack=True).rename("actual").reset_index(), []
+        for end in range(first, len(frame.dates), steps):
+            known = int(frame.rows[:end].max()) + 1
+            later = {"future": table.iloc[known:]} if self.series.known.columns else {}
+            part = honest.predict(table.iloc[:known], **later | options)
+            parts.append(part.assign(origin=stamps[end - 1]).merge(actual, on=["date", "column"], how="left"))
         found = pd.concat(parts, ignore_index=True)
         return found[["origin", *(column for column in found if column != "origin")]]
 
@@ -206,17 +211,35 @@ class Forecaster:
         Raises:
             UserError: the table lacks a column, has too few rows, gaps, another step than in training …
         """
-        date_col = self.own_date_column(table, date_col)
+        how = (date_col, fill, tz, missing, duplicates, id_col)
         wanted = wanted_of(interval, quantiles, minimum, maximum)
         with naming_arguments():
-            codes = tuple(map(str, missing))
-            reading = Reading(date_col=date_col, fill=fill, tz=tz, missing=codes, duplicates=duplicates, id_col=id_col)
-            frame = frame_from(table, self.reading(reading))
-            ahead = None if future is None else known_from(future, self.reading(reading))
+            frame = self._read(table, *how)
+            ahead = None if future is None else known_from(future, self._how_to_read(table, *how))
             forecast = self.forecast(frame, predict_len, wanted, ahead=ahead)
         for note in (*frame.notes, *forecast.notes):
             logger.warning(note)
         return forecast.table()
+
+    def _how_to_read(
+        self,
+        table: pd.DataFrame,
+        date_col: str | None = None,
+        fill: str = "auto",
+        tz: str | None = None,
+        missing: Sequence[float | str] = (),
+        duplicates: str | None = None,
+        id_col: str | None = None,
+    ) -> Reading:
+        """Return how a table is to be read; arguments as in :meth:`predict`."""
+        date_col, codes = self.own_date_column(table, date_col), tuple(map(str, missing))
+        reading = Reading(date_col=date_col, fill=fill, tz=tz, missing=codes, duplicates=duplicates, id_col=id_col)
+        return self.reading(reading)
+
+    def _read(self, table: pd.DataFrame, *how: Any, whole: bool = False, **named: Any) -> Frame:
+        """Return the series in a table; ``whole`` fills all of it, not what the model sees alone."""
+        reading = self._how_to_read(table, *how, **named)
+        return frame_from(table, replace(reading, last=None, fill="linear") if whole else reading)
 
     def own_date_column(self, table: pd.DataFrame, date_col: str | None) -> str | None:
         """Return the column of dates: the one that is named, or that of training where a table has it."""

@@ -56,6 +56,18 @@ def test_a_backtest_puts_past_forecasts_beside_what_came(workplace: Path) -> Non
     np.testing.assert_allclose(weekly["forecast"], table["weekly"].iloc[-28:-7], rtol=1e-5)
 
 
+def test_a_backtest_finds_what_came_by_its_date(workplace: Path) -> None:
+    whole = noisy_weeks()
+    table = whole.drop(index=[290, 292])
+    table.loc[295, "weekly"] = np.nan
+    forecaster = Forecaster.fit(whole, **{**OPTIONS, "model": "SeasonalNaive"})
+    found = forecaster.backtest(table, origins=2, predict_len=5, fill="linear").query("column == 'weekly'")
+    expected = whole.set_index("date")["weekly"]
+    known = found[found["actual"].notna()].set_index("date")["actual"]
+    assert len(found) == 10 and len(known) == 7  # a row each, and one value, is not in the table
+    np.testing.assert_allclose(known, expected[known.index])
+
+
 def test_a_backtest_takes_the_weights_that_were_tested(workplace: Path) -> None:
     table = noisy_weeks()
     both = Forecaster.fit(table, **OPTIONS)
