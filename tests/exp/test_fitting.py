@@ -45,6 +45,11 @@ def test_gaps_are_filled_as_the_option_says(workplace: Path) -> None:
     assert Forecaster.fit(table, **OPTIONS, fill="linear").answer is not None
 
 
+def test_an_option_without_effect_is_named(workplace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Forecaster.fit(noisy_weeks(), **{**OPTIONS, "model": "Naive", "learning_rate": 0.1})
+    assert "no effect on Naive, which does not train: --learning_rate" in caplog.text
+
+
 def test_a_backtest_puts_past_forecasts_beside_what_came(workplace: Path) -> None:
     table = noisy_weeks()
     forecaster = Forecaster.fit(table, **{**OPTIONS, "model": "SeasonalNaive"})
@@ -82,6 +87,8 @@ def test_a_backtest_takes_the_weights_that_were_tested(workplace: Path) -> None:
         ({"horizon": 7}, r"horizon: there is no such option; did you mean .*pred_len"),
         ({"pred_len": "many"}, "pred_len"),
         ({"data_path": "a.csv"}, "data_path is not for a fit on a table"),
+        ({"output": "a.csv"}, "output is not for a fit on a table"),
+        ({"quantiles": "0.1,0.9"}, "quantiles is not for a fit but for a forecast: give it to predict"),
         ({"target": "profit"}, "no column 'profit'"),
     ],
 )
