@@ -71,6 +71,10 @@ class Bounded(NamedTuple):
     most: np.ndarray | float
     notes: tuple[str, ...] = ()
 
+    def within(self, values: np.ndarray | None) -> np.ndarray | None:
+        """Return other values (…, H, C) within the limits of these; None for none."""
+        return None if values is None else np.clip(values, self.least[..., None, :], self.most)
+
 
 def bounded(
     values: np.ndarray,

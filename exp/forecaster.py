@@ -303,7 +303,7 @@ class Forecaster:
             quantiles=found.quantiles,
             coverage=self._far_coverage(wanted),
             sums=sums,
-            reference=None if reference is None else reference[0],
+            reference=found.within(None if reference is None else reference[0]),
             models=self._models(),
         )
 

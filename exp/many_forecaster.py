@@ -152,7 +152,7 @@ class ManySeriesForecaster(Forecaster):
             quantiles=found.quantiles,
             coverage=self._far_coverage(wanted),
             sums=self._sums(found, unit, wanted, panel, dates[places.ravel()]) if wanted.aggregate else None,
-            reference=reference,
+            reference=found.within(reference),
             models=self._models(),
         )
 

@@ -44,6 +44,13 @@ def test_limits_hold_for_forecast_bounds_and_quantiles(minimum: str, maximum: st
     assert (limits[0] < least and limits[1] > most) if minimum == "none" else limits == (least, most)
 
 
+def test_other_values_are_kept_within_the_same_limits() -> None:
+    found = around(np.zeros((4, 2)), Wanted(maximum="3"))
+    kept = found.within(np.tile([[-9.0, -9.0], [9.0, np.nan]], (2, 1)))
+    np.testing.assert_array_equal(kept, np.tile([[0, -9], [3, np.nan]], (2, 1)))
+    assert found.within(None) is None
+
+
 def test_quantiles_lie_in_order_around_the_forecast() -> None:
     found = around(np.zeros((4, 2)), Wanted(quantiles=(0.1, 0.5, 0.9), minimum="none"))
     low, middle, high = found.quantiles.values()
