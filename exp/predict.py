@@ -151,19 +151,21 @@ def check_known(forecaster: Forecaster, path: str) -> None:
 
 
 def _draw(config: RunConfig, frame: Frame, forecast: Forecast) -> list[Path]:
-    """Draw the forecast and its intervals after the end of the history; return the pictures' paths."""
+    """Draw the forecast and its intervals after the end of the history, the target first; return the pictures."""
     steps = len(forecast.dates)
     tail = min(len(frame.dates), max(TAIL * steps, config.data.seq_len))
-    order = [frame.columns.index(name) for name in forecast.columns]
+    first = np.roll(np.arange(len(forecast.columns)), 1)  # the target, which is last
+    names = [forecast.columns[place] for place in first]
+    values = {"forecast": forecast.values} | ({} if forecast.reference is None else {"reference": forecast.reference})
     rolled = f", rolled beyond step {config.data.pred_len}" if steps > config.data.pred_len else ""
     title = f"{config.model} on {Path(frame.source).name}: {steps} steps after "
     pages = plot_future(
         config.results,
         counted(frame.dates[-tail:].append(forecast.dates), frame.form),
-        frame.values[-tail:, order],
-        {"forecast": forecast.values} | ({} if forecast.reference is None else {"reference": forecast.reference}),
-        forecast.bands,
-        forecast.columns,
+        frame.values[-tail:, [frame.columns.index(name) for name in names]],
+        {name: part[:, first] for name, part in values.items()},
+        {level: tuple(bound[:, first] for bound in band) for level, band in forecast.bands.items()},
+        names,
         f"{title}{written_dates(frame.dates[-1:], None, frame.form)[0]}{rolled}{warning_of(forecast)}",
     )
     for stale in set(config.results.glob("forecast_*.png")) - set(pages):

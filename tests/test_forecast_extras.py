@@ -163,6 +163,18 @@ def test_a_run_file_says_which_weights_forecast(flags: Flags) -> None:
     assert yaml.safe_load((results_of(record) / "run.yaml").read_text())["refit"] == 0
 
 
+def test_the_target_is_drawn_first(flags: Flags, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr("exp.predict.plot_future", lambda *parts: drawn.extend(parts) or [])
+    (record,) = succeed(flags())
+    _, _, history, ahead, bands, columns, _ = drawn
+    assert columns == ["weekly", "walk"]
+    assert history[-1, 0] == pytest.approx(noisy_weeks()["weekly"].iloc[-1])
+    table = pd.read_csv(results_of(record) / "forecast.csv").query("column == 'weekly'")
+    for found, name in zip((ahead["forecast"], *bands[0.9]), ("forecast", "lower", "upper"), strict=True):
+        np.testing.assert_allclose(found[:, 0], table[name], rtol=1e-6)
+
+
 # --- the report ---
 
 
