@@ -13,7 +13,7 @@ from exp.config import RunConfig
 from exp.experiments import TASKS
 from exp.flag_file import flags_in, read_values
 from exp.flag_names import did_you_mean
-from exp.options import OF_A_FORECAST, Command, RuntimeOptions, TrainingOptions
+from exp.options import LIMITS, OF_A_FORECAST, Command, RuntimeOptions, TrainingOptions
 from models import CHOICES, MODELS, find_config
 from utils.command import INSTALLED, Parser, add_flags, is_installed_command, processes
 from utils.errors import UserError
@@ -145,12 +145,13 @@ def idle_names(config: RunConfig, command: Command, given: Collection[str]) -> s
 def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterator[tuple[str, Iterable[str]]]:
     """Yield reasons, each with flags that it leaves without effect, given or not."""
     parts = (command, config, config.data, config.model_config, config.training, config.schedule, config.runtime)
+    of_forecast = OF_A_FORECAST - (LIMITS if config.runtime.backtest and not config.holds_many else set())
     of_data = {name for kind in _data_groups().values() for name in flags_of(kind)}
     read = {name for part in parts for name in flags_of(type(part))}
     yield f"on {config.model}", set(given) - read - of_data
     yield f"with --data {config.data.data}", of_data - read
     if config.sets:
-        yield "with several data sets", {"shuffle_input"} | OF_A_FORECAST
+        yield "with several data sets", {"shuffle_input"} | of_forecast
     elif find_dataset(config.data.data).made:
         yield f"with --data {config.data.data}", {*config.data.of_the_file, "future_cols", "future_path"}
     yield f"with --task_name {config.task_name}", TASKS[config.task_name].unread
@@ -167,7 +168,7 @@ def _idle(config: RunConfig, command: Command, given: Collection[str]) -> Iterat
         if command.do_predict:
             yield "with --do_predict --is_training 0", TEST_ALONE
     if not command.do_predict:
-        yield "without --do_predict", OF_A_FORECAST
+        yield "without --do_predict", of_forecast
     if processes() > 1:
         yield f"with {processes()} processes", {"gpu"}
     if config.runtime.device == "cpu":

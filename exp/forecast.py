@@ -33,7 +33,7 @@ class Shown:
         coverage: share of the truth that the intervals of a level held in the test by column, where it is far from it.
         sums: sums over columns, series or time, where they are asked for.
         reference: simple forecast (…, H, C) of columns on which one was at least as good in the test, NaN elsewhere.
-        models: what forecasts each column, where that is not the same for all.
+        models: what forecasts each column, where more than one model does.
     """
 
     columns: tuple[str, ...]
@@ -52,7 +52,7 @@ class Shown:
 
         Its columns are date, column, forecast, lower, upper; one for each quantile; of several intervals level;
         coverage where that of the test was far from nominal; reference where a simple forecast was better; model where
-        there are several.
+        more than one forecasts.
 
         Args:
             dates: N · H, those of one series after those of another.
@@ -86,13 +86,14 @@ class Shown:
 
     def _save(self, folder: Path, table: pd.DataFrame) -> None:
         """Write ``forecast.csv``, and ``forecast_sums.csv`` where there are sums, each whole or not at all."""
+        sums = folder / SUMS_CSV
         with replacing(folder / CSV) as temporary:
             table.to_csv(temporary, index=False)
-            keep_earlier(folder / CSV, temporary)
+            keep_earlier(folder / CSV, temporary, sums)
         if self.sums is None:
-            (folder / SUMS_CSV).unlink(missing_ok=True)  # of an earlier forecast
+            sums.unlink(missing_ok=True)  # of an earlier forecast
             return
-        with replacing(folder / SUMS_CSV) as temporary:
+        with replacing(sums) as temporary:
             self.sums.to_csv(temporary, index=False, float_format="%.10g")
 
 

@@ -12,10 +12,13 @@ from utils.errors import UserError, shown_path
 from utils.files import replacing
 
 
-def keep_earlier(path: Path, newer: Path) -> None:
+def keep_earlier(path: Path, newer: Path, *beside: Path) -> None:
     """Copy a forecast to ``forecast_until_<its last date>.csv`` if the ``newer`` one, to replace it, starts elsewhere.
 
     The same forecast made again leaves no copy, nor does a file that is no forecast.
+
+    Args:
+        beside: what belongs to the forecast, if it is there, and is copied with the same date.
     """
     if not path.is_file():
         return
@@ -23,9 +26,16 @@ def keep_earlier(path: Path, newer: Path) -> None:
     if not dates or dates.keys() == _dates(newer).keys():
         return
     last = re.sub(r"[^A-Za-z0-9.+-]+", "-", max(dates.values(), key=lambda date: (len(date), date)))[:60]
+    for one in (path, *beside):
+        if one.is_file():
+            _copy_once(one, f"{one.stem}_until_{last}")
+
+
+def _copy_once(path: Path, stem: str) -> None:
+    """Copy a file to another name in its folder, or to the first free one after it, unless it is there already."""
     content = path.read_bytes()
     for number in count(1):
-        kept = path.with_name(f"{path.stem}_until_{last}{'' if number == 1 else f'_{number}'}{path.suffix}")
+        kept = path.with_name(f"{stem}{'' if number == 1 else f'_{number}'}{path.suffix}")
         if not kept.exists():
             break
         if kept.read_bytes() == content:

@@ -45,6 +45,7 @@ from exp.sums import sums_of
 from exp.trained_series import TrainedSeries
 from models.base import Model, check_finite
 from models.checkpoint import find_checkpoint
+from models.combination import AND
 from utils.answer import better_simple, read_answer
 from utils.conformal import Intervals, check_levels, far_from_nominal, few_windows
 from utils.device import pick_device
@@ -377,9 +378,10 @@ class Forecaster:
         return reference_of(rows, steps, self.model.config.season, better, self.series.columns[self.series.scored])
 
     def _models(self) -> dict[str, str]:
-        """Return what forecasts each column, where that is not the same for all."""
+        """Return what forecasts each column, where more than one model does, of several columns or of one."""
         labels = getattr(self.model, "labels", [])[self.series.scored]
-        return dict(zip(self.series.columns[self.series.scored], labels, strict=True)) if len(set(labels)) > 1 else {}
+        several = len({name for label in labels for name in label.split(AND)}) > 1
+        return dict(zip(self.series.columns[self.series.scored], labels, strict=True)) if several else {}
 
     def _far_coverage(self, wanted: Wanted) -> dict[float, dict[str, float]]:
         """Return by level the coverage of columns in the test of the checkpoint, where it was far from the level."""

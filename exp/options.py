@@ -30,6 +30,7 @@ SHUFFLE = Kind(
 )
 # Flags that nothing but a forecast beyond the end of the data reads.
 OF_A_FORECAST = frozenset({"predict_len", "future_path", "quantiles", "minimum", "maximum", "aggregate", "output"})
+LIMITS = frozenset({"minimum", "maximum"})  # which the past forecasts of a test keep to, too
 AUTO, NONE = "auto", "none"
 SUMS = ("sum", "day", "week", "month", "quarter", "year")
 LIMIT = Kind(str, lambda text: is_limit(text), "a number, or none")

@@ -14,7 +14,7 @@ from data_provider.reading import Frame, written_dates
 from exp.backtest import CSV as BACKTEST
 from exp.backtest import SCORES as BACKTEST_SCORES
 from exp.config import RunConfig
-from exp.forecast import Forecast, ManyForecast
+from exp.forecast import SUMS_CSV, Forecast, ManyForecast, Shown
 from exp.many_series import SCORES
 from utils.answer import answer_lines
 from utils.errors import UserError, shown_path
@@ -45,8 +45,7 @@ def report_on_one(
         )
         for c, column in enumerate(forecast.columns)
     ]
-    notes = (*frame.notes, *forecast.notes)
-    return _write(config, charts, "columns", forecast.columns[-1], (future[0], future[-1]), answer, decided, notes)
+    return _write(config, charts, "columns", forecast, (future[0], future[-1]), answer, decided, frame.notes)
 
 
 def report_on_series(
@@ -71,26 +70,25 @@ def report_on_series(
             )
         )
     span = (min(future[:, 0]), max(future[:, -1]))
-    notes = (*panel.notes, *forecast.notes)
-    return _write(config, charts, "series", forecast.columns[-1], span, answer, decided, notes)
+    return _write(config, charts, "series", forecast, span, answer, decided, panel.notes)
 
 
 def _write(
     config: RunConfig,
     charts: Sequence[Chart],
     charts_are: str,
-    target: str,
+    forecast: Shown,
     span: tuple[str, str],
     answer: Mapping[str, Any] | None,
     decided: Sequence[str],
-    notes: Sequence[str],
+    notes_on_data: Sequence[str],
 ) -> Path:
     path = config.results / HTML
-    data = config.data
+    data, notes = config.data, (*notes_on_data, *forecast.notes)
     warned = [note.removeprefix("WARNING: ") for note in notes if note.startswith("WARNING: ")]
     report = Report(
         file=Path(getattr(data, "data_path", None) or data.data).name,
-        target=target,
+        target=forecast.columns[-1],
         first=span[0],
         last=span[1],
         made=datetime.now().strftime("%Y-%m-%d %H:%M"),
@@ -98,6 +96,7 @@ def _write(
         warnings=warned,
         charts=charts,
         charts_are=charts_are,
+        sums=_sums(config.results, forecast),
         backtest=_backtest(config.results),
         scores=_scores(config.results, answer),
         decided=[(name, value) for name, _, value in (one.partition(": ") for one in decided)],
@@ -121,14 +120,26 @@ def _scores(results: Path, answer: Mapping[str, Any] | None) -> Table | None:
     path = results / SCORES
     if path.is_file():
         table = pd.read_csv(path, dtype={"id": str})
-        rows = table.astype(object).where(table.notna(), None).to_numpy().tolist()
-        return Table(list(table.columns), rows, "Errors in the test, in the units of each series.", str(path))
+        return Table(list(table.columns), _rows(table), "Errors in the test, in the units of each series.", str(path))
     if not answer:
         return None
     names = list(next(iter(answer["columns"].values())))
     header = ["column", *(HEAD.get(name, name) for name in names)]
     rows = [[column, *(errors[name] for name in names)] for column, errors in answer["columns"].items()]
     return Table(header, rows, "Mean absolute error in the test, in the units of the file.")
+
+
+def _sums(results: Path, forecast: Shown) -> Table | None:
+    """Return the table of the sums; None where none were asked for."""
+    if forecast.sums is None:
+        return None
+    caption = "Sums of the forecast, with intervals from the errors of whole sums."
+    return Table(list(forecast.sums.columns), _rows(forecast.sums), caption, str(results / SUMS_CSV))
+
+
+def _rows(table: pd.DataFrame) -> list[list[Any]]:
+    """Return the rows of a table, None in place of what is missing."""
+    return table.astype(object).where(table.notna(), None).to_numpy().tolist()
 
 
 def _backtest(results: Path) -> Backtest | None:
@@ -138,6 +149,7 @@ def _backtest(results: Path) -> Backtest | None:
     table = pd.read_csv(results / BACKTEST, dtype={"origin": str, "date": str, "column": str})
     charts = []
     for column, rows in table.groupby("column", sort=False):
+        # The rows are in order of time, which the texts of counts and periods, like 100 or Jan-14, are not.
         truth = rows.groupby("date", sort=False)["actual"].first()
         places = {date: place for place, date in enumerate(truth.index)}
         origins = []
@@ -152,6 +164,5 @@ def _backtest(results: Path) -> Backtest | None:
             origins.append(Origin(places[one["date"].iloc[0]], one["forecast"].to_numpy(), bands))
         charts.append(PastChart(str(column), list(truth.index), truth.to_numpy(), origins))
     scores = pd.read_csv(results / BACKTEST_SCORES, dtype={"origin": str, "column": str})
-    rows = scores.astype(object).where(scores.notna(), None).to_numpy().tolist()
     said = "Forecasts of the test as they would have been made then, by the weights that were tested."
-    return Backtest(charts, Table(["after", "column", "MAE", "inside the interval"], rows), [said])
+    return Backtest(charts, Table(["after", "column", "MAE", "inside the interval"], _rows(scores)), [said])

@@ -20,6 +20,7 @@ from models.naive import Naive
 from utils.errors import UserError, shown_path
 from utils.flags import choice, flag
 
+AND = " + "  # between the names of members that forecast a channel together
 MEMBERS = "members"  # folder of a checkpoint: a checkpoint of each member
 
 
@@ -107,7 +108,7 @@ class Combination(Model):
         names = [member["label"] for member in self.origin.get(MEMBERS, [])] or ["Naive"]
         used = self.used > 0
         return [
-            " + ".join(name for name, one in zip(names, used[:, c], strict=True) if one) for c in range(used.shape[1])
+            AND.join(name for name, one in zip(names, used[:, c], strict=True) if one) for c in range(used.shape[1])
         ]
 
     def stored_state(self) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ python -m scripts.serve checkpoints/<setting> [PORT]
 curl --data-binary @data.csv http://127.0.0.1:8000
 """
 
+import errno
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -21,7 +22,11 @@ MOST_BYTES = 2**26  # of a table
 
 
 def make_server(folder: str, port: int) -> HTTPServer:
-    """Return a server for this machine alone, with its checkpoint loaded; port 0 takes a free one."""
+    """Return a server for this machine alone, with its checkpoint loaded; port 0 takes a free one.
+
+    Raises:
+        UserError: the checkpoint or the port cannot be used.
+    """
     forecaster = Forecaster.load(folder)
     if forecaster.series.ids is not None:
         raise UserError(f"{folder} forecasts many series; this example is for one.")
@@ -45,7 +50,11 @@ def make_server(folder: str, port: int) -> HTTPServer:
             self.end_headers()
             self.wfile.write(body)
 
-    return HTTPServer(("127.0.0.1", port), Handler)
+    try:
+        return HTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise UserError(f"port {port} {why}; choose another, or 0 for a free one.") from error
 
 
 def forecast(forecaster: Forecaster, table: bytes) -> bytes:

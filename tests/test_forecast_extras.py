@@ -123,13 +123,22 @@ def test_what_a_finished_test_did_not_leave_is_tested_again(flags: Flags, caplog
 
 
 def test_no_backtest_and_no_sums_of_before_stand_beside_a_newer_forecast(flags: Flags) -> None:
-    (record,) = succeed(flags(backtest=3, aggregate="sum"))
-    assert (results_of(record) / "forecast_sums.csv").is_file()
+    (record,) = succeed(flags(backtest=3, aggregate="sum", minimum=99))
+    sums = (results_of(record) / "forecast_sums.csv").read_text()
+    assert "Sums of the forecast" in (results_of(record) / "report.html").read_text()
     succeed(flags(table=noisy_weeks().iloc[:-7]))
+    (kept,) = results_of(record).glob("forecast_sums_until_*.csv")
+    assert kept.read_text() == sums
     assert not {"backtest.csv", "backtest_scores.csv", "backtest.png", "forecast_sums.csv"} & {
         path.name for path in results_of(record).iterdir()
     }
     assert "past forecasts" not in (results_of(record) / "report.html").read_text()
+
+
+def test_limits_have_an_effect_on_past_forecasts_alone(flags: Flags, caplog: pytest.LogCaptureFixture) -> None:
+    (record,) = succeed(flags(backtest=3, minimum=99, do_predict=0))
+    assert pd.read_csv(results_of(record) / "backtest.csv")["forecast"].min() == 99
+    assert "no effect without --do_predict: --minimum" not in caplog.text
 
 
 @pytest.mark.parametrize("dates", ["none", "words"])

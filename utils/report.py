@@ -74,6 +74,7 @@ class Report:
         charts: the forecast, one for each column or series.
         charts_are: the word for many of them, "columns" or "series".
         rest: where those are that do not fit on the page: beyond 2,000 charts, or 2,000,000 numbers in all.
+        sums: a row for each sum over columns, series or time.
         scores: a row for each column or series.
         decided: name and value of each decision: columns, season, look-back, model, weights, settings.
         notes: assumptions and notes.
@@ -91,6 +92,7 @@ class Report:
     charts: Sequence[Chart] = ()
     charts_are: str = "columns"
     rest: str = "forecast.csv has all of them"
+    sums: Table | None = None
     backtest: Backtest | None = None
     scores: Table | None = None
     decided: Sequence[tuple[str, str]] = ()
@@ -157,6 +159,7 @@ def _body(report: Report, embedding: Embedding) -> Iterator[str]:
     yield from _section("In short", _paragraphs(report.answer), "answer")
     yield from _section("Warning" if len(report.warnings) == 1 else "Warnings", _paragraphs(report.warnings), "warning")
     yield from _section("Forecast", _charts("forecast", report, report, embedding))
+    yield from _section("Sums", _table(report.sums))
     if report.backtest:
         backtest = report.backtest
         charts = _charts("backtest", report, backtest, embedding)

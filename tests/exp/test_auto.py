@@ -94,6 +94,8 @@ def test_an_ensemble_is_the_median_of_the_best(flags: Flags) -> None:
     forecast = Forecaster.load(folder).predict(two_kinds()).query("column == 'weekly'")["forecast"]
     values = two_kinds()["weekly"].to_numpy()
     np.testing.assert_allclose(forecast, (values[-7:] + values[-1]) / 2, rtol=1e-5)
+    written = pd.read_csv(Path("results") / record["run"]["setting"] / "forecast.csv")
+    assert (written["model"] == "Naive + SeasonalNaive").all()
 
 
 def test_all_plausible_seasons_are_tried(flags: Flags) -> None:

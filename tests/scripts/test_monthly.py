@@ -41,7 +41,7 @@ def test_the_newest_file_is_forecast_into_a_file_of_today(
     (folder / "a.csv").write_text("date,c0\n")
     os.utime(folder / "a.csv", (1, 1))
     before = date.today()
-    done = monthly(house, checkpoint, folder)
+    done = monthly(house, os.path.relpath(checkpoint, house.parent), folder)
     assert done.returncode == 0, done.stderr
     (written,) = (house / "forecasts").iterdir()
     assert written.name in {f"{day}.csv" for day in (before, date.today())}
@@ -53,7 +53,7 @@ def test_nothing_is_written_where_the_forecast_fails(house: Path, checkpoint: Pa
     folder = tmp_path / "files"
     folder.mkdir()
     (folder / "a.csv").write_text("date,c0\n2024-01-01,1\n")
-    done = monthly(house, checkpoint, folder)
+    done = monthly(house, os.path.relpath(checkpoint, house.parent), folder)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert not (house / "forecasts").exists()

@@ -15,6 +15,7 @@ import pytest
 
 from scripts import serve
 from tests.helpers.shell import ROOT
+from utils.errors import UserError
 
 DEADLINE = 60  # seconds
 
@@ -64,6 +65,11 @@ def test_wrong_input_is_answered_with_its_message(server: HTTPServer, body: byte
 @pytest.mark.parametrize("length", [str(serve.MOST_BYTES + 1), "-1", "many"])
 def test_a_table_of_no_possible_length_is_not_read(server: HTTPServer, length: str) -> None:
     assert post(server.server_port, b"", Content_Length=length)[0] == 400
+
+
+def test_a_port_that_is_taken_is_named(server: HTTPServer, checkpoint: Path) -> None:
+    with pytest.raises(UserError, match=f"port {server.server_port} is taken; choose another"):
+        serve.make_server(str(checkpoint), server.server_port)
 
 
 def test_the_command_says_its_address_and_ends_when_told_to(checkpoint: Path, trained: Path) -> None:
