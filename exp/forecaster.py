@@ -10,7 +10,9 @@ Shapes: L seq_len, H steps, C columns.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from pkgutil import resolve_name
@@ -28,11 +30,15 @@ from data_provider.reading import (
     Known,
     Reading,
     aware_dates,
+    complete,
+    counted,
     frame_from,
     future_dates,
     known_from,
     listing,
+    nanoseconds_of,
     same_step,
+    table_from,
     written_dates,
 )
 from data_provider.windows import calendar_marks
@@ -60,12 +66,15 @@ class Forecaster:
 
     Attributes:
         model: standardized windows (B, L, C) to forecasts (B, H, C).
+        answer: what the test showed; None without one.
+        coverage: share of the truth that the intervals held in the test, by level and column.
     """
 
     def __init__(self, model: Model, series: TrainedSeries, intervals: Intervals | None, device: torch.device) -> None:
         self.model, self.device = model.to(device).eval(), device
         self.series, self.intervals = series, intervals
         self.answer = read_answer(model.stored.folder) if model.stored else None
+        self.coverage = coverage_in_test(model.stored.folder) if model.stored else {}
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu", refit: bool = True) -> "Forecaster":
@@ -96,14 +105,34 @@ class Forecaster:
         """
         return resolve_name("exp.fitting:fit")(table, **options)
 
-    def backtest(self, table: pd.DataFrame, origins: int = 5, **options: Any) -> pd.DataFrame:
-        """Forecast the end of a table, sorted by time, from some origins in it, a horizon apart, beside what came.
+    def backtest(
+        self,
+        table: pd.DataFrame,
+        origins: int = 5,
+        predict_len: int | None = None,
+        interval: float | Sequence[float] | None = 0.9,
+        quantiles: Sequence[float] = (),
+        minimum: float | str = AUTO,
+        maximum: float | str = NONE,
+        **reading: Any,
+    ) -> pd.DataFrame:
+        """Forecast the end of a table from some origins in it, at least a horizon apart, beside what came.
 
         The weights are those that were tested, not those that saw all rows; on the table of training, origins within
-        its last 20 % are such that these weights never saw what came. Options are those of :meth:`predict`.
+        its last 20 % are such that these weights never saw what came. Bounds and quantiles of an origin are from the
+        errors of validation and test windows whose whole truth had come by its date, and are not adapted (--adaptive).
+        They are NaN where these are too few, or where the checkpoint does not tell when they came: test it anew.
+
+        Args:
+            origins: how many; each is the newest row with a value of every column that leaves room for a horizon.
+            reading: ``date_col``, ``fill``, ``tz``, ``missing``, ``duplicates``, ``id_col``.
+
+        The other arguments, and those of ``reading``, are those of :meth:`predict`. Columns known in advance are taken
+        from the rows after an origin.
 
         Returns:
-            the columns of :meth:`predict`, with ``origin``, the last date that was known, before and ``actual`` after.
+            the columns of :meth:`predict`, with ``origin``, the last date that was known, before and ``actual`` after:
+            NaN where the table has no value, or one that is filled in or stands for a missing one.
 
         Raises:
             UserError: the table has too few rows for the origins, or cannot be used.
@@ -111,25 +140,42 @@ class Forecaster:
         honest = self
         if self.model.stored and best_to_forecast(self.model.stored.folder.parent) == self.model.stored.folder:
             honest = type(self).load(self.model.stored.folder.parent, self.device, refit=False)
-        steps, parts = self.model.config.pred_len, []
-        rows = len(table) - steps * np.arange(origins, 0, -1)
-        if origins < 1 or rows[0] < self.least_lookback:
+        steps = self.model.config.pred_len if predict_len is None else predict_len
+        self.check_steps(steps)
+        wanted = wanted_of(interval, quantiles, minimum, maximum)
+        with naming_arguments():
+            own = self.own_reading(table, **reading)
+            frame = table_from(table, own)
+            ends = self._origins(frame, origins, steps)
+            past = [complete(frame.until(end), own.fill, own.last) for end in ends]
+            forecasts = [honest._as_of(one).forecast(one, steps, wanted) for one in past]
+        for note in dict.fromkeys(note for one in (*past, *forecasts) for note in one.notes):
+            logger.warning(note)
+        return pd.concat(map(partial(_beside_truth, frame), ends, forecasts), ignore_index=True)
+
+    def _origins(self, frame: Frame, origins: int, steps: int) -> list[int]:
+        """Return how many rows lie before each origin; raise UserError where there is no room for so many."""
+        room = max(steps, self.model.config.pred_len) if self.series.known.columns else steps
+        whole = np.flatnonzero(~np.isnan(frame.values).any(axis=1)) + 1
+        ends: list[int] = []
+        for _ in range(origins):
+            whole = whole[whole <= (ends[0] - steps if ends else len(frame.values) - room)]
+            if not len(whole) or whole[-1] < self.least_lookback:
+                break
+            ends.insert(0, int(whole[-1]))
+        if not ends or len(ends) < origins:
             raise UserError(
-                f"{len(table)} rows are too few for {origins} origins of {steps} steps and {self.least_lookback} rows "
-                "to look back on: choose fewer origins."
+                f"{len(frame.values)} rows are too few for {origins} origins of {steps} steps and "
+                f"{self.least_lookback} rows to look back on: choose fewer origins."
             )
-        name = self.series.date_column
-        for end in rows:
-            part = honest.predict(table.iloc[:end], **options)
-            later = table.iloc[end : end + steps]
-            dates = part["date"].drop_duplicates().to_numpy()[: len(later)]
-            came = (
-                pd.DataFrame({"date": dates, "column": one, "actual": later[one].to_numpy()}) for one in honest.columns
-            )
-            known = table[name].iloc[end - 1] if name in table else table.index[end - 1]
-            parts.append(part.assign(origin=known).merge(pd.concat(came), on=["date", "column"], how="left"))
-        found = pd.concat(parts, ignore_index=True)
-        return found[["origin", *(column for column in found if column != "origin")]]
+        return ends
+
+    def _as_of(self, frame: Frame) -> "Forecaster":
+        """Return this forecaster with the intervals that were known at the end of a frame."""
+        then = copy(self)
+        moment = nanoseconds_of(frame.dates[-1:], frame.offset)[0]
+        then.intervals = self.intervals and self.intervals.known_at(moment)
+        return then
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -206,26 +252,36 @@ class Forecaster:
         Raises:
             UserError: the table lacks a column, has too few rows, gaps, another step than in training …
         """
-        date_col = self.own_date_column(table, date_col)
         wanted = wanted_of(interval, quantiles, minimum, maximum)
         with naming_arguments():
-            codes = tuple(map(str, missing))
-            reading = Reading(date_col=date_col, fill=fill, tz=tz, missing=codes, duplicates=duplicates, id_col=id_col)
-            frame = frame_from(table, self.reading(reading))
-            ahead = None if future is None else known_from(future, self.reading(reading))
+            own = self.own_reading(table, date_col, fill, tz, missing, duplicates, id_col)
+            frame = frame_from(table, own)
+            ahead = None if future is None else known_from(future, own)
             forecast = self.forecast(frame, predict_len, wanted, ahead=ahead)
         for note in (*frame.notes, *forecast.notes):
             logger.warning(note)
         return forecast.table()
 
-    def own_date_column(self, table: pd.DataFrame, date_col: str | None) -> str | None:
-        """Return the column of dates: the one that is named, or that of training where a table has it."""
+    def own_reading(
+        self,
+        table: pd.DataFrame,
+        date_col: str | None = None,
+        fill: str = "auto",
+        tz: str | None = None,
+        missing: Sequence[float | str] = (),
+        duplicates: str | None = None,
+        id_col: str | None = None,
+    ) -> Reading:
+        """Return how to read a table as arguments of :meth:`predict` say; dates are those of training where it can."""
         if not isinstance(table, pd.DataFrame):
             raise UserError(f"A pandas DataFrame is needed, not a {type(table).__name__}.")
         own = self.series.date_column
         if date_col is None and (own in table.columns or set(own.split(",")) <= set(table.columns)):
-            return own
-        return date_col
+            date_col = own
+        codes = tuple(map(str, missing))
+        return self.reading(
+            Reading(date_col=date_col, fill=fill, tz=tz, missing=codes, duplicates=duplicates, id_col=id_col)
+        )
 
     def forecast(
         self,
@@ -361,9 +417,8 @@ class Forecaster:
     def _far_coverage(self, wanted: Wanted) -> dict[float, dict[str, float]]:
         """Return by level the coverage of columns in the test of the checkpoint, where it was far from the level."""
         found: dict[float, dict[str, float]] = {}
-        tested = coverage_in_test(self.model.stored.folder) if self.model.stored else {}
         for level in wanted.levels:
-            of_columns = tested.get(f"{level:g}", {})
+            of_columns = self.coverage.get(f"{level:g}", {})
             found[level] = {name: share for name, share in of_columns.items() if far_from_nominal(share, level)}
         return found
 
@@ -377,8 +432,8 @@ class Forecaster:
             )
         if asked and self.intervals is None:
             yield (
-                "the checkpoint holds no prediction intervals: test it on the file it was trained on to make them "
-                "(--is_training 0 without --do_predict)"
+                "the checkpoint holds no prediction intervals to show here: test it on the file it was trained on to "
+                "make them (--is_training 0 without --do_predict)"
             )
         for level in found.bands if self.intervals else ():
             if note := few_windows(self.intervals, level, self.intervals.bounds(level)):
@@ -395,6 +450,15 @@ class Forecaster:
                     f"WARNING: in the test the {level * 100:g} % intervals held another share of the truth: {told}; do "
                     "not rely on them"
                 )
+
+
+def _beside_truth(frame: Frame, end: int, forecast: Forecast) -> pd.DataFrame:
+    """Return a forecast after the first ``end`` rows of a frame, beside what the frame has for its dates."""
+    found = forecast.table()
+    came = pd.DataFrame(frame.values, frame.dates, frame.columns).reindex(forecast.dates)[list(forecast.columns)]
+    last = aware_dates(frame.dates[end - 1 : end], frame.offset, frame.zone, frame.frequency)
+    found.insert(0, "origin", counted(last, frame.form)[0])
+    return found.assign(actual=np.tile(came.to_numpy().T.ravel(), max(1, len(forecast.bands))))
 
 
 def wanted_of(
