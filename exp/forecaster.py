@@ -316,9 +316,9 @@ class Forecaster:
         check_finite(rolled[:, series.scored], frame.source)
         forecast = (rolled.numpy() * series.scale + series.mean)[:, series.scored]  # (H, C)
         unit = self._unit(rows[None, :, series.scored])[0] * series.scale[series.scored]
-        lowest = np.minimum(frame.values.min(axis=0), series.lowest)[series.scored]
+        lowest = np.fmin(np.fmin.reduce(frame.values), series.lowest)[series.scored]  # rows before may have gaps
         found = bounded(forecast, unit, self.intervals, wanted, lowest, series.columns[series.scored])
-        reference = self._reference(frame.values[None, :, series.scored], steps)
+        reference = self._reference(without_gaps(frame.values[:, series.scored])[None], steps)
         stamps, sums = aware_dates(dates, frame.offset, frame.zone, frame.frequency), None
         if wanted.aggregate:
             shown, columns = written_dates(stamps, frame.offset, frame.form), series.columns[series.scored]
@@ -450,6 +450,11 @@ class Forecaster:
                     f"WARNING: in the test the {level * 100:g} % intervals held another share of the truth: {told}; do "
                     "not rely on them"
                 )
+
+
+def without_gaps(values: np.ndarray) -> np.ndarray:
+    """Return rows (T, C) with gaps filled between neighbours, as a test fills them; those at the beginning stay NaN."""
+    return pd.DataFrame(values).interpolate().to_numpy() if np.isnan(values).any() else values
 
 
 def _beside_truth(frame: Frame, end: int, forecast: Forecast) -> pd.DataFrame:

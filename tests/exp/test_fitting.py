@@ -125,6 +125,23 @@ def test_a_backtest_of_another_horizon_has_its_origins_that_far_apart(weekly: Fo
     np.testing.assert_allclose(found["actual"], truth_beside(found))
 
 
+def test_gaps_before_the_look_back_leave_a_column_at_0_or_above(workplace: Path) -> None:
+    table = noisy_weeks().assign(sales=np.random.default_rng(0).poisson(1, 300).astype(float))
+    forecaster = Forecaster.fit(table, **{**OPTIONS, "model": "SeasonalNaive"}, refit=0)
+    expected = forecaster.predict(table)
+    assert expected.loc[expected["column"] == "sales", "lower"].min() == 0
+    table.loc[100:102, "sales"] = np.nan
+    pd.testing.assert_frame_equal(forecaster.predict(table), expected)
+
+
+def test_gaps_before_the_look_back_are_filled_for_the_reference(workplace: Path) -> None:
+    forecaster = Forecaster.fit(noisy_weeks(), **{**OPTIONS, "model": "Naive", "seq_len": 2})
+    table = noisy_weeks().drop(index=295)
+    expected = table["weekly"].reindex(range(293, 300)).interpolate()
+    found = forecaster.predict(table)
+    np.testing.assert_allclose(found.loc[found["column"] == "weekly", "reference"], expected)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
