@@ -422,6 +422,17 @@ class Forecaster:
             found[level] = {name: share for name, share in of_columns.items() if far_from_nominal(share, level)}
         return found
 
+    def _untested(self, found: Bounded) -> list[str]:
+        """Return which intervals are shown though the test of the checkpoint never counted what they hold."""
+        columns, untested = self.series.columns[self.series.scored], []
+        for level, (lower, _) in found.bands.items():
+            shown = ~np.isnan(lower).reshape(-1, len(columns)).all(axis=0)
+            tested = self.coverage.get(f"{level:g}", {})
+            names = [name for name, one in zip(columns, shown, strict=True) if one and tested.get(name) is None]
+            if names:
+                untested.append(f"{level * 100:g} % intervals of {listing(names)}")
+        return untested
+
     def _notes(self, steps: int, found: Bounded, wanted: Wanted) -> Iterator[str]:
         pred_len, asked = self.model.config.pred_len, bool(wanted.levels or wanted.quantiles)
         if steps > pred_len:
@@ -438,6 +449,11 @@ class Forecaster:
         for level in found.bands if self.intervals else ():
             if note := few_windows(self.intervals, level, self.intervals.bounds(level)):
                 yield note
+        if untested := self._untested(found):
+            yield (
+                f"untested: {', '.join(untested)}; the test did not measure their coverage (it had too few windows, or "
+                "another --interval)"
+            )
         for column, name in ({} if self.answer is None else better_simple(self.answer)).items():
             yield (
                 f"WARNING: in the test the {SIMPLE[name][0]} was at least as good for {column}: it stands in the "

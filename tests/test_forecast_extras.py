@@ -90,6 +90,21 @@ def test_intervals_that_did_not_hold_are_told_of_everywhere(flags: Flags, caplog
     assert f"90 % intervals held {held:.0%} of the truth: far from nominal" in caplog.text
 
 
+def test_intervals_that_no_test_window_could_check_are_called_untested(
+    flags: Flags, caplog: pytest.LogCaptureFixture
+) -> None:
+    months = pd.date_range("2019-01-01", periods=60, freq="MS")
+    sales = 100 + 10 * np.sin(np.arange(60) * np.pi / 6) + np.random.default_rng(0).normal(0, 3, 60)
+    with caplog.at_level(logging.INFO):
+        (record,) = succeed(flags(table=pd.DataFrame({"date": months, "sales": sales}), seq_len=None, pred_len=12))
+    assert pd.read_csv(results_of(record) / "forecast.csv")["lower"].notna().all()
+    assert caplog.text.count("note: untested: 90 % intervals of sales; the test did not measure their coverage") == 1
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        succeed(flags())
+    assert "untested" not in caplog.text
+
+
 def test_adaptive_intervals_are_kept_for_later_forecasts(flags: Flags) -> None:
     (record,) = succeed(flags(adaptive=1))
     from utils.conformal import Intervals
