@@ -29,6 +29,7 @@ class ForecastData:
         known: the columns that are known in advance
         value_column: of a long table, what its series hold
         form: how the dates are written, where they are no ISO dates
+        offset: of the clock of the dates from UTC; None if unknown
         scaler: mean and population standard deviation per channel, of the full training split
         lowest: (C,), the lowest value of each channel in the file
         season: steps per season
@@ -44,6 +45,7 @@ class ForecastData:
     date_column: str
     value_column: str | None
     form: str | None
+    offset: str | None
     frequency: str
     season: int
     has_season: bool
@@ -122,6 +124,7 @@ def load_data(
         date_column=frame.date_column,
         value_column=frame.value_column,
         form=frame.form,
+        offset=frame.offset,
         frequency=frame.frequency,
         season=season,
         has_season=has_season,

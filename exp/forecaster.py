@@ -10,7 +10,9 @@ Shapes: L seq_len, H steps, C columns.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from pkgutil import resolve_name
@@ -28,12 +30,15 @@ from data_provider.reading import (
     Known,
     Reading,
     aware_dates,
+    complete,
     counted,
     frame_from,
     future_dates,
     known_from,
     listing,
+    nanoseconds_of,
     same_step,
+    table_from,
     written_dates,
 )
 from data_provider.windows import calendar_marks
@@ -54,7 +59,6 @@ from utils.results import SIMPLE, coverage_in_test
 
 logger = logging.getLogger(__name__)
 
-HOW_TO_READ = ("date_col", "fill", "tz", "missing", "duplicates", "id_col")  # arguments of predict
 FOR_MANY = "exp.many_forecaster:ManySeriesForecaster"  # which extends the class here
 
 
@@ -63,12 +67,15 @@ class Forecaster:
 
     Attributes:
         model: standardized windows (B, L, C) to forecasts (B, H, C).
+        answer: what the test showed; None without one.
+        coverage: share of the truth that the intervals held in the test, by level and column.
     """
 
     def __init__(self, model: Model, series: TrainedSeries, intervals: Intervals | None, device: torch.device) -> None:
         self.model, self.device = model.to(device).eval(), device
         self.series, self.intervals = series, intervals
         self.answer = read_answer(model.stored.folder) if model.stored else None
+        self.coverage = coverage_in_test(model.stored.folder) if model.stored else {}
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu", refit: bool = True) -> "Forecaster":
@@ -99,17 +106,34 @@ class Forecaster:
         """
         return resolve_name("exp.fitting:fit")(table, **options)
 
-    def backtest(self, table: pd.DataFrame, origins: int = 5, **options: Any) -> pd.DataFrame:
-        """Forecast the end of a table, sorted by time, from some origins in it, a horizon apart, beside what came.
+    def backtest(
+        self,
+        table: pd.DataFrame,
+        origins: int = 5,
+        predict_len: int | None = None,
+        interval: float | Sequence[float] | None = 0.9,
+        quantiles: Sequence[float] = (),
+        minimum: float | str = AUTO,
+        maximum: float | str = NONE,
+        **reading: Any,
+    ) -> pd.DataFrame:
+        """Forecast the end of a table from some origins in it, at least a horizon apart, beside what came.
 
         The weights are those that were tested, not those that saw all rows; on the table of training, origins within
-        its last 20 % are such that these weights never saw what came. The bounds, however, are made of the errors of
-        the whole test: those of ``--backtest`` are made of what was known at each origin. Options are those of
-        :meth:`predict`; columns known in advance are taken from the later rows of the table.
+        its last 20 % are such that these weights never saw what came. Bounds and quantiles of an origin are from the
+        errors of validation and test windows whose whole truth had come by its date, and are not adapted (--adaptive).
+        They are NaN where these are too few, or where the checkpoint does not tell when they came: test it anew.
+
+        Args:
+            origins: how many; each is the newest row with a value of every column that leaves room for a horizon.
+            reading: ``date_col``, ``fill``, ``tz``, ``missing``, ``duplicates``, ``id_col``.
+
+        The other arguments, and those of ``reading``, are those of :meth:`predict`. Columns known in advance are taken
+        from the rows after an origin.
 
         Returns:
             the columns of :meth:`predict`, with ``origin``, the last date that was known, before and ``actual`` after:
-            NaN where the table has no value.
+            NaN where the table has no value, or one that is filled in or stands for a missing one.
 
         Raises:
             UserError: the table has too few rows for the origins, or cannot be used.
@@ -117,25 +141,42 @@ class Forecaster:
         honest = self
         if self.model.stored and best_to_forecast(self.model.stored.folder.parent) == self.model.stored.folder:
             honest = type(self).load(self.model.stored.folder.parent, self.device, refit=False)
-        steps = options.get("predict_len") or self.model.config.pred_len
-        frame = honest._read(table, **{name: options[name] for name in HOW_TO_READ if name in options}, whole=True)
-        first = len(frame.dates) - steps * origins
-        if origins < 1 or first < self.least_lookback:
+        steps = self.model.config.pred_len if predict_len is None else predict_len
+        self.check_steps(steps)
+        wanted = wanted_of(interval, quantiles, minimum, maximum)
+        with naming_arguments():
+            own = self.own_reading(table, **reading)
+            frame = table_from(table, own)
+            ends = self._origins(frame, origins, steps)
+            past = [complete(frame.until(end), own.fill, own.last) for end in ends]
+            forecasts = [honest._as_of(one).forecast(one, steps, wanted) for one in past]
+        for note in dict.fromkeys(note for one in (*past, *forecasts) for note in one.notes):
+            logger.warning(note)
+        return pd.concat(map(partial(_beside_truth, frame), ends, forecasts), ignore_index=True)
+
+    def _origins(self, frame: Frame, origins: int, steps: int) -> list[int]:
+        """Return how many rows lie before each origin; raise UserError where there is no room for so many."""
+        room = max(steps, self.model.config.pred_len) if self.series.known.columns else steps
+        whole = np.flatnonzero(~np.isnan(frame.values).any(axis=1)) + 1
+        ends: list[int] = []
+        for _ in range(origins):
+            whole = whole[whole <= (ends[0] - steps if ends else len(frame.values) - room)]
+            if not len(whole) or whole[-1] < self.least_lookback:
+                break
+            ends.insert(0, int(whole[-1]))
+        if not ends or len(ends) < origins:
             raise UserError(
-                f"{len(frame.dates)} rows are too few for {origins} origins of {steps} steps and "
+                f"{len(frame.values)} rows are too few for {origins} origins of {steps} steps and "
                 f"{self.least_lookback} rows to look back on: choose fewer origins."
             )
-        stamps = counted(aware_dates(frame.dates, frame.offset, frame.zone, frame.frequency), frame.form)
-        values = frame.values if frame.filled is None else np.where(frame.filled, np.nan, frame.values)
-        came = pd.DataFrame(values, index=pd.Index(stamps, name="date"), columns=pd.Index(frame.columns, name="column"))
-        actual, parts = came.stack(future_stack=True).rename("actual").reset_index(), []
-        for end in range(first, len(frame.dates), steps):
-            known = int(frame.rows[:end].max()) + 1
-            later = {"future": table.iloc[known:]} if self.series.known.columns else {}
-            part = honest.predict(table.iloc[:known], **later | options)
-            parts.append(part.assign(origin=stamps[end - 1]).merge(actual, on=["date", "column"], how="left"))
-        found = pd.concat(parts, ignore_index=True)
-        return found[["origin", *(column for column in found if column != "origin")]]
+        return ends
+
+    def _as_of(self, frame: Frame) -> "Forecaster":
+        """Return this forecaster with the intervals that were known at the end of a frame."""
+        then = copy(self)
+        moment = nanoseconds_of(frame.dates[-1:], frame.offset)[0]
+        then.intervals = self.intervals and self.intervals.known_at(moment)
+        return then
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -212,17 +253,17 @@ class Forecaster:
         Raises:
             UserError: the table lacks a column, has too few rows, gaps, another step than in training …
         """
-        how = (date_col, fill, tz, missing, duplicates, id_col)
         wanted = wanted_of(interval, quantiles, minimum, maximum)
         with naming_arguments():
-            frame = self._read(table, *how)
-            ahead = None if future is None else known_from(future, self._how_to_read(table, *how))
+            own = self.own_reading(table, date_col, fill, tz, missing, duplicates, id_col)
+            frame = frame_from(table, own)
+            ahead = None if future is None else known_from(future, own)
             forecast = self.forecast(frame, predict_len, wanted, ahead=ahead)
         for note in (*frame.notes, *forecast.notes):
             logger.warning(note)
         return forecast.table()
 
-    def _how_to_read(
+    def own_reading(
         self,
         table: pd.DataFrame,
         date_col: str | None = None,
@@ -232,24 +273,16 @@ class Forecaster:
         duplicates: str | None = None,
         id_col: str | None = None,
     ) -> Reading:
-        """Return how a table is to be read; arguments as in :meth:`predict`."""
-        date_col, codes = self.own_date_column(table, date_col), tuple(map(str, missing))
-        reading = Reading(date_col=date_col, fill=fill, tz=tz, missing=codes, duplicates=duplicates, id_col=id_col)
-        return self.reading(reading)
-
-    def _read(self, table: pd.DataFrame, *how: Any, whole: bool = False, **named: Any) -> Frame:
-        """Return the series in a table; ``whole`` fills all of it, not what the model sees alone."""
-        reading = self._how_to_read(table, *how, **named)
-        return frame_from(table, replace(reading, last=None, fill="linear") if whole else reading)
-
-    def own_date_column(self, table: pd.DataFrame, date_col: str | None) -> str | None:
-        """Return the column of dates: the one that is named, or that of training where a table has it."""
+        """Return how to read a table as arguments of :meth:`predict` say; dates are those of training where it can."""
         if not isinstance(table, pd.DataFrame):
             raise UserError(f"A pandas DataFrame is needed, not a {type(table).__name__}.")
         own = self.series.date_column
         if date_col is None and (own in table.columns or set(own.split(",")) <= set(table.columns)):
-            return own
-        return date_col
+            date_col = own
+        codes = tuple(map(str, missing))
+        return self.reading(
+            Reading(date_col=date_col, fill=fill, tz=tz, missing=codes, duplicates=duplicates, id_col=id_col)
+        )
 
     def forecast(
         self,
@@ -284,9 +317,9 @@ class Forecaster:
         check_finite(rolled[:, series.scored], frame.source)
         forecast = (rolled.numpy() * series.scale + series.mean)[:, series.scored]  # (H, C)
         unit = self._unit(rows[None, :, series.scored])[0] * series.scale[series.scored]
-        lowest = np.fmin(np.fmin.reduce(frame.values), series.lowest)[series.scored]  # not NaN for gaps long ago
+        lowest = np.fmin(np.fmin.reduce(frame.values), series.lowest)[series.scored]  # rows before may have gaps
         found = bounded(forecast, unit, self.intervals, wanted, lowest, series.columns[series.scored])
-        reference = self._reference(frame.values[None, :, series.scored], steps)
+        reference = self._reference(without_gaps(frame.values[:, series.scored])[None], steps)
         stamps, sums = aware_dates(dates, frame.offset, frame.zone, frame.frequency), None
         if wanted.aggregate:
             shown, columns = written_dates(stamps, frame.offset, frame.form), series.columns[series.scored]
@@ -386,11 +419,21 @@ class Forecaster:
     def _far_coverage(self, wanted: Wanted) -> dict[float, dict[str, float]]:
         """Return by level the coverage of columns in the test of the checkpoint, where it was far from the level."""
         found: dict[float, dict[str, float]] = {}
-        tested = coverage_in_test(self.model.stored.folder) if self.model.stored else {}
         for level in wanted.levels:
-            of_columns = tested.get(f"{level:g}", {})
+            of_columns = self.coverage.get(f"{level:g}", {})
             found[level] = {name: share for name, share in of_columns.items() if far_from_nominal(share, level)}
         return found
+
+    def _untested(self, found: Bounded) -> list[str]:
+        """Return which intervals are shown though the test of the checkpoint never counted what they hold."""
+        columns, untested = self.series.columns[self.series.scored], []
+        for level, (lower, _) in found.bands.items():
+            shown = ~np.isnan(lower).reshape(-1, len(columns)).all(axis=0)
+            tested = self.coverage.get(f"{level:g}", {})
+            names = [name for name, one in zip(columns, shown, strict=True) if one and tested.get(name) is None]
+            if names:
+                untested.append(f"{level * 100:g} % intervals of {listing(names)}")
+        return untested
 
     def _notes(self, steps: int, found: Bounded, wanted: Wanted) -> Iterator[str]:
         pred_len, asked = self.model.config.pred_len, bool(wanted.levels or wanted.quantiles)
@@ -402,12 +445,17 @@ class Forecaster:
             )
         if asked and self.intervals is None:
             yield (
-                "the checkpoint holds no prediction intervals: test it on the file it was trained on to make them "
-                "(--is_training 0 without --do_predict)"
+                "the checkpoint holds no prediction intervals to show here: test it on the file it was trained on to "
+                "make them (--is_training 0 without --do_predict)"
             )
         for level in found.bands if self.intervals else ():
             if note := few_windows(self.intervals, level, self.intervals.bounds(level)):
                 yield note
+        if untested := self._untested(found):
+            yield (
+                f"untested: {', '.join(untested)}; the test did not measure their coverage (it had too few windows, or "
+                "another --interval)"
+            )
         for column, name in ({} if self.answer is None else better_simple(self.answer)).items():
             yield (
                 f"WARNING: in the test the {SIMPLE[name][0]} was at least as good for {column}: it stands in the "
@@ -420,6 +468,20 @@ class Forecaster:
                     f"WARNING: in the test the {level * 100:g} % intervals held another share of the truth: {told}; do "
                     "not rely on them"
                 )
+
+
+def without_gaps(values: np.ndarray) -> np.ndarray:
+    """Return rows (T, C) with gaps filled between neighbours, as a test fills them; those at the beginning stay NaN."""
+    return pd.DataFrame(values).interpolate().to_numpy() if np.isnan(values).any() else values
+
+
+def _beside_truth(frame: Frame, end: int, forecast: Forecast) -> pd.DataFrame:
+    """Return a forecast after the first ``end`` rows of a frame, beside what the frame has for its dates."""
+    found = forecast.table()
+    came = pd.DataFrame(frame.values, frame.dates, frame.columns).reindex(forecast.dates)[list(forecast.columns)]
+    last = aware_dates(frame.dates[end - 1 : end], frame.offset, frame.zone, frame.frequency)
+    found.insert(0, "origin", counted(last, frame.form)[0])
+    return found.assign(actual=np.tile(came.to_numpy().T.ravel(), max(1, len(forecast.bands))))
 
 
 def wanted_of(

@@ -12,7 +12,7 @@ import numpy as np
 from data_provider.config import DataConfig
 from data_provider.datasets import find_dataset
 from data_provider.factory import ForecastData, load_data
-from data_provider.reading import written_dates
+from data_provider.reading import nanoseconds_of, written_dates
 from data_provider.windows import Split, WindowDataset, make_loader
 from exp.backtest import Backtest, remove_backtest
 from exp.bands import Wanted
@@ -135,13 +135,13 @@ class LongTermForecast(Experiment):
         coverage = self._coverage()
         records = self.score_on(self.data, self.config.data, "", coverage, keep)
         if keep:
-            self._keep_intervals(coverage)
+            self._keep_intervals(coverage, nanoseconds_of(self.data.dates, self.data.offset))
         return records
 
-    def _keep_intervals(self, coverage: Coverage | None) -> None:
-        """Save the intervals that are known after a test beside the checkpoint (rank 0)."""
+    def _keep_intervals(self, coverage: Coverage | None, moments: np.ndarray | None = None) -> None:
+        """Save the intervals that are known after a test beside the checkpoint (rank 0); ``moments`` date the rows."""
         if coverage is not None:
-            self._keep(lambda: coverage.finish().save(self.folder))
+            self._keep(lambda: coverage.finish(moments).save(self.folder))
 
     def score_on(
         self,

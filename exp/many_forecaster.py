@@ -78,12 +78,9 @@ class ManySeriesForecaster(Forecaster):
         """
         wanted = wanted_of(interval, quantiles, minimum, maximum)
         with naming_arguments():
-            codes = tuple(map(str, missing))
-            date_col = self.own_date_column(table, date_col)
-            reading = Reading(date_col=date_col, fill=fill, tz=tz, missing=codes, duplicates=duplicates, id_col=id_col)
-            read = self.reading(reading)
-            panel = panel_from(table, read)
-            ahead = None if future is None else future_from(future, read)
+            own = self.own_reading(table, date_col, fill, tz, missing, duplicates, id_col)
+            panel = panel_from(table, own)
+            ahead = None if future is None else future_from(future, own)
             forecast = self.forecast_many(panel, predict_len, wanted, fill, ahead)
         for note in (*forecast.panel.notes, *forecast.notes):
             logger.warning(note)

@@ -15,7 +15,6 @@ import run
 from data_provider.datasets import DATASETS
 from data_provider.factory import borders_of
 from data_provider.windows import Split
-from exp.forecaster import Forecaster
 from tests.conftest import WriteCsv
 from tests.exp.test_answer import noisy_weeks
 from tests.helpers.commands import prepared, refused, succeed
@@ -94,6 +93,21 @@ def test_intervals_that_did_not_hold_are_told_of_everywhere(flags: Flags, caplog
     assert f"90 % intervals held {held:.0%} of the truth: far from nominal" in caplog.text
 
 
+def test_intervals_that_no_test_window_could_check_are_called_untested(
+    flags: Flags, caplog: pytest.LogCaptureFixture
+) -> None:
+    months = pd.date_range("2019-01-01", periods=60, freq="MS")
+    sales = 100 + 10 * np.sin(np.arange(60) * np.pi / 6) + np.random.default_rng(0).normal(0, 3, 60)
+    with caplog.at_level(logging.INFO):
+        (record,) = succeed(flags(table=pd.DataFrame({"date": months, "sales": sales}), seq_len=None, pred_len=12))
+    assert pd.read_csv(results_of(record) / "forecast.csv")["lower"].notna().all()
+    assert caplog.text.count("note: untested: 90 % intervals of sales; the test did not measure their coverage") == 1
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        succeed(flags())
+    assert "untested" not in caplog.text
+
+
 def test_adaptive_intervals_are_kept_for_later_forecasts(flags: Flags) -> None:
     (record,) = succeed(flags(adaptive=1))
     folder = Path("checkpoints") / record["run"]["setting"]
@@ -156,15 +170,6 @@ def test_a_run_whose_checkpoint_is_gone_is_trained_anew(flags: Flags) -> None:
     shutil.rmtree("checkpoints")
     succeed(flags(model="DLinear", train_epochs=1))
     assert (Path("checkpoints") / record["run"]["setting"] / "refit").is_dir()
-
-
-def test_the_floor_at_zero_holds_where_older_rows_are_missing(flags: Flags) -> None:
-    table = noisy_weeks().assign(weekly=lambda one: one["weekly"] - one["weekly"].min())
-    (record,) = succeed(flags(table=table[["date", "weekly"]]))
-    forecaster = Forecaster.load(Path("checkpoints") / record["run"]["setting"])
-    newer = table[["date", "weekly"]].copy()
-    newer.loc[5:40, "weekly"] = np.nan
-    assert forecaster.predict(newer)["lower"].min() == 0
 
 
 def test_a_run_file_says_which_weights_forecast(flags: Flags) -> None:

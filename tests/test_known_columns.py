@@ -76,6 +76,29 @@ def numbers(forecast: pd.DataFrame) -> np.ndarray:
     return forecast["forecast"].to_numpy()
 
 
+@pytest.mark.parametrize("steps", [None, 4, 9])
+def test_a_backtest_takes_known_columns_from_the_rows_after_an_origin(
+    trained: Callable[..., Forecaster], steps: int | None
+) -> None:
+    table = driven_table().iloc[:ROWS]
+    forecaster = trained("iTransformer", refit=0)
+    found = forecaster.backtest(table, origins=2, predict_len=steps)
+    for origin, part in found.groupby("origin"):
+        known = table["date"] <= origin
+        expected = forecaster.predict(table[known], steps, future=table[~known].drop(columns=["c0", "OT"]))
+        np.testing.assert_allclose(part["forecast"], expected["forecast"], rtol=1e-6)
+        came = table[~known].head(steps or H)
+        np.testing.assert_allclose(part["actual"], [*came["c0"], *came["OT"]])
+
+
+def test_known_columns_keep_the_value_before_in_a_gap_after_an_origin(trained: Callable[..., Forecaster]) -> None:
+    table, forecaster = driven_table().iloc[:ROWS], trained("iTransformer")
+    found = forecaster.backtest(table.drop(index=ROWS - 3), origins=1)
+    table.loc[ROWS - 3, ["promo", "heat"]] = table.loc[ROWS - 4, ["promo", "heat"]]
+    np.testing.assert_allclose(found["forecast"], forecaster.backtest(table, origins=1)["forecast"], rtol=1e-6)
+    assert found["actual"].isna().sum() == 2
+
+
 @every_reader
 def test_the_future_of_a_known_column_moves_a_forecast_and_that_of_no_other_column_does(
     trained: Callable[..., Forecaster], name: str

@@ -30,7 +30,7 @@ MOST_NUMBERS = 4_000_000  # of all paths, where that leaves the fewest: 16 MB
 FLOOR = 0.1  # of the mean variance of a window, added to the variance of each
 SMALLEST = 1e-6  # variance of a column that does not vary
 MISSED = "missed_"  # before a level: the name of a tensor
-STORED_AS = {"paths": torch.float32, "windows": torch.int64}  # all else in float64
+STORED_AS = {"paths": torch.float32, "windows": torch.int64, "known_from": torch.int64}  # all else in float64
 
 Bounds = tuple[np.ndarray, np.ndarray]
 
@@ -45,12 +45,21 @@ class Intervals:
         floor: (C,), added to the variance of a window.
         windows: how many windows the paths were chosen from, evenly.
         missed: the share of the truth to leave out (C,) by level, where it was adapted; 1 - level elsewhere.
+        known_from: (n,), the date of the last truth of each path, in nanoseconds since 1970; None where it is not told.
     """
 
     paths: np.ndarray
     floor: np.ndarray
     windows: int
     missed: Mapping[float, np.ndarray] = field(default_factory=dict)
+    known_from: np.ndarray | None = None
+
+    def known_at(self, moment: int) -> "Intervals | None":
+        """Return those, never adapted, of the paths whose truth had come by a date; None where that is not told."""
+        if self.known_from is None:
+            return None
+        count = int(np.searchsorted(self.known_from, moment, side="right"))
+        return Intervals(self.paths[:count], self.floor, self.windows * count // len(self.paths))
 
     def scale(self, x: np.ndarray) -> np.ndarray:
         """Return the scale (B, C) of windows (B, L, C): the root of their variance plus the floor."""
@@ -110,6 +119,7 @@ class Intervals:
     def save(self, folder: Path, name: str = INTERVALS) -> None:
         """Write the intervals into a checkpoint folder, whole or not at all."""
         content = {"paths": self.paths, "floor": self.floor, "windows": np.array([self.windows])}
+        content |= {} if self.known_from is None else {"known_from": self.known_from}
         content |= {f"{MISSED}{level:.17g}": share for level, share in self.missed.items()}
         tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in content.items()}
         save_tensors(folder / name, tensors, {})
@@ -144,13 +154,16 @@ class Intervals:
             return None
         if np.isinf(paths).any() or not _positive(floor, shape[1]) or windows.shape != (1,):
             return None
+        known_from = stored.pop("known_from", None)
+        if known_from is not None and (known_from.shape != paths.shape[:1] or (known_from[1:] < known_from[:-1]).any()):
+            return None
         missed = {}
         for name, share in stored.items():
             level = name.removeprefix(MISSED)
             if level == name or not _is_share(level) or not _positive(share, shape[1]):
                 return None
             missed[float(level)] = share
-        return cls(paths, floor, int(windows[0]), missed)
+        return cls(paths, floor, int(windows[0]), missed, known_from)
 
 
 def scale_of(variance: np.ndarray, floor: np.ndarray) -> np.ndarray:

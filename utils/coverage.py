@@ -78,6 +78,10 @@ class Calibration:
         taken = min(self._seen, (count - self._earlier) * self.every)
         return Intervals(self._paths[:count], self.floor, self.windows + taken)
 
+    def known_from(self, moments: np.ndarray) -> np.ndarray:
+        """Return the date of the last truth of each path (n,), from those of the rows of the series."""
+        return moments[self._known_from[: self._kept] - 1]
+
 
 class _Block:
     """Windows that are scored with the same bounds: from when on their truth is known, and by level what they missed.
@@ -187,13 +191,18 @@ class Coverage:
             shares = self._missed[level] + STEP * (nominal - missed)
             self._missed[level] = np.clip(shares, min(least, nominal), max(0.5, nominal))
 
-    def finish(self) -> Intervals:
-        """Return the intervals for what comes after the test: all errors are known, and all blocks were adapted to."""
+    def finish(self, moments: np.ndarray | None = None) -> Intervals:
+        """Return the intervals for what comes after the test: all errors are known, and all blocks were adapted to.
+
+        Args:
+            moments: the date of each row of the series, to tell when each error was known; None to tell nothing.
+        """
         while self._blocks:
             self._adapt(self._blocks.popleft())
         self.intervals = self._calibration.known_at(NEVER)
         missed = dict(self._missed) if self._adaptive else {}
-        return Intervals(self.intervals.paths, self.intervals.floor, self.intervals.windows, missed)
+        known_from = None if moments is None else self._calibration.known_from(moments)
+        return Intervals(self.intervals.paths, self.intervals.floor, self.intervals.windows, missed, known_from)
 
     def report(self, columns: Sequence[str], scale: np.ndarray) -> dict[str, Any]:
         """Return by level: coverage and mean width over all steps and columns, and per column.

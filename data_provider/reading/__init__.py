@@ -13,6 +13,7 @@ from data_provider.reading.frequency import (
     same_step,
     season_length,
 )
+from data_provider.reading.missing import complete
 from data_provider.reading.panel import Panel, filled, spans
 from data_provider.reading.table import (
     Reading,
@@ -25,12 +26,13 @@ from data_provider.reading.table import (
     read_known,
     read_panel,
     read_table,
+    table_from,
 )
-from data_provider.reading.timezones import aware_dates, counted, local_dates, written_dates
+from data_provider.reading.timezones import aware_dates, counted, local_dates, nanoseconds_of, written_dates
 
 __all__ = [
-    "FARTHEST", "Frame", "Known", "Panel", "Reading", "aware_dates", "check_frequency", "columns_of", "counted",
-    "date_rule", "describe", "filled", "find_ids", "frame_from", "future_dates", "holes", "infer_frequency",
-    "known_from", "listing", "local_dates", "on_clock_of", "panel_from", "read_frame", "read_known", "read_panel",
-    "read_table", "same_step", "season_length", "shown", "spans", "written_dates",
+    "FARTHEST", "Frame", "Known", "Panel", "Reading", "aware_dates", "check_frequency", "columns_of", "complete",
+    "counted", "date_rule", "describe", "filled", "find_ids", "frame_from", "future_dates", "holes", "infer_frequency",
+    "known_from", "listing", "local_dates", "nanoseconds_of", "on_clock_of", "panel_from", "read_frame", "read_known",
+    "read_panel", "read_table", "same_step", "season_length", "shown", "spans", "table_from", "written_dates",
 ]  # fmt: skip

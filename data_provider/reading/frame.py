@@ -101,6 +101,12 @@ class Frame:
         known = None if self.known is None else self.known.take(slice(max(0, len(self.dates) - count), None))
         return replace(self, dates=self.dates[-count:], values=self.values[-count:], rows=rows, known=known)
 
+    def until(self, end: int) -> "Frame":
+        """Return the rows before row ``end``; what is known in advance goes on as before."""
+        rows = None if self.rows is None else self.rows[:end]
+        filled = None if self.filled is None else self.filled[:end]
+        return replace(self, dates=self.dates[:end], values=self.values[:end], rows=rows, filled=filled)
+
     def select(self, features: str, target: str) -> "Frame":
         """Return all channels with the target last (M, MS), or the target alone (S); raise UserError if it lacks."""
         if target not in self.columns:

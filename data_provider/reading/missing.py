@@ -45,6 +45,8 @@ def _is_far(code: float, others: np.ndarray) -> bool:
 def settle(table: Frame, target: str | None, keep: Sequence[str]) -> Frame:
     """Return the columns and rows to use: from where all columns begin to the last value of the target.
 
+    Columns known in advance keep the value before where the table lacks a row in between.
+
     Args:
         target: the column whose last value ends the series, if there is one of that name; else the last one.
         keep: columns that the user chose, which are never left out.
@@ -84,8 +86,16 @@ def settle(table: Frame, target: str | None, keep: Sequence[str]) -> Frame:
         rows=table.rows[kept],
         columns=tuple(names[used]),
         notes=(*table.notes, *notes),
-        known=None if table.known is None else table.known.take(slice(start, None)),
+        known=None if table.known is None else _bridged(table.known.take(slice(start, None)), end - start),
     )
+
+
+def _bridged(known: Known, end: int) -> Known:
+    """Return columns known in advance with the value before where the table lacks a row before ``end``."""
+    values = known.values.copy()
+    for row in np.flatnonzero(known.rows[:end] < 0):
+        values[row] = values[row - 1]
+    return replace(known, values=values)
 
 
 def _spans(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,18 +129,14 @@ def complete(table: Frame, fill: str, last: int | None = None) -> Frame:
 def _without_holes(table: Frame, known: Known, begin: int) -> Known:
     """Return columns known in advance, from rows before the end to the last one where all are known.
 
-    Where the table lacks a row before its end, that is filled for the other columns, they keep the value before.
-
     Args:
         begin: the first row that has to be without holes.
 
     Raises:
         UserError: a cell is empty.
     """
-    values, rows, end = known.values.copy(), known.rows, len(table.dates)
-    for row in np.flatnonzero(rows[:end] < 0):
-        values[row] = values[row - 1]
-    gone = np.isnan(values)
+    rows, end = known.rows, len(table.dates)
+    gone = np.isnan(known.values)
     complete_rows = np.flatnonzero(~gone.any(axis=1) & (rows >= 0))
     stop = max(end, int(complete_rows[-1]) + 1 if len(complete_rows) else 0)
     gone[:begin] = False
@@ -143,7 +149,7 @@ def _without_holes(table: Frame, known: Known, begin: int) -> Known:
             f"advance (--future_cols) has to be known everywhere; {count} value(s) of it are missing. Complete the "
             "column, or leave it out."
         )
-    return replace(known, values=values).take(slice(0, stop))
+    return known.take(slice(0, stop))
 
 
 def _fill(table: Frame, fill: str, last: int | None) -> Frame:

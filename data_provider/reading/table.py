@@ -98,9 +98,15 @@ def frame_from(table: pd.DataFrame, reading: Reading | None = None, source: str 
 
     A UserError names column and row, counted from 0.
     """
+    reading = reading or Reading()
     with naming_arguments():
-        reading = reading or Reading()
-        return complete(_read(*_cells_of(table, reading, source)), reading.fill, reading.last)
+        return complete(table_from(table, reading, source), reading.fill, reading.last)
+
+
+def table_from(table: pd.DataFrame, reading: Reading, source: str = "the table") -> Frame:
+    """Build a series as :func:`frame_from` does, but with its gaps and missing values, as NaN."""
+    with naming_arguments():
+        return _read(*_cells_of(table, reading, source))
 
 
 def _cells_of(

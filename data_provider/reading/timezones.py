@@ -91,6 +91,11 @@ def aware_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None
     return instants if zone is None else instants.tz_convert(zone)
 
 
+def nanoseconds_of(dates: pd.DatetimeIndex, offset: str | None) -> np.ndarray:
+    """Return dates of a frame as nanoseconds since 1970, in UTC where their offset is known."""
+    return aware_dates(dates, offset, None, "").as_unit("ns").asi8
+
+
 def local_dates(dates: pd.DatetimeIndex, offset: str | None, zone: tzinfo | None, frequency: str) -> pd.DatetimeIndex:
     """Return dates of a frame as the clocks of its time zone show them, summer and winter; as they are without one."""
     return dates if zone is None else aware_dates(dates, offset, zone, frequency).tz_localize(None)

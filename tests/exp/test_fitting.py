@@ -1,5 +1,6 @@
 """A forecaster from a pandas table: fit, predict and backtest with the flags of the command line as arguments."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -61,24 +62,89 @@ def test_a_backtest_puts_past_forecasts_beside_what_came(workplace: Path) -> Non
     np.testing.assert_allclose(weekly["forecast"], table["weekly"].iloc[-28:-7], rtol=1e-5)
 
 
-def test_a_backtest_finds_what_came_by_its_date(workplace: Path) -> None:
-    whole = noisy_weeks()
-    table = whole.drop(index=[290, 292])
-    table.loc[295, "weekly"] = np.nan
-    forecaster = Forecaster.fit(whole, **{**OPTIONS, "model": "SeasonalNaive"})
-    found = forecaster.backtest(table, origins=2, predict_len=5, fill="linear").query("column == 'weekly'")
-    expected = whole.set_index("date")["weekly"]
-    known = found[found["actual"].notna()].set_index("date")["actual"]
-    assert len(found) == 10 and len(known) == 7  # a row each, and one value, is not in the table
-    np.testing.assert_allclose(known, expected[known.index])
-
-
 def test_a_backtest_takes_the_weights_that_were_tested(workplace: Path) -> None:
     table = noisy_weeks()
     both = Forecaster.fit(table, **OPTIONS)
     honest = Forecaster.load(both.model.stored.folder.parent, refit=False)
     expected = honest.predict(table.iloc[:-7])["forecast"].to_numpy()
     np.testing.assert_allclose(both.backtest(table, origins=1)["forecast"], expected, rtol=1e-6)
+
+
+@pytest.fixture
+def weekly(workplace: Path) -> Forecaster:
+    """A forecaster of days that repeats the last week."""
+    return Forecaster.fit(noisy_weeks(), **{**OPTIONS, "model": "SeasonalNaive"})
+
+
+def truth_beside(found: pd.DataFrame) -> pd.Series:
+    """Return the true values of the rows of a backtest on ``noisy_weeks``."""
+    truth = noisy_weeks().melt("date", var_name="column").set_index(["date", "column"])["value"]
+    return truth.loc[list(zip(found["date"], found["column"], strict=True))].reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "unknown"),
+    [
+        (lambda table: table.drop(index=[288, 295]), {}, [288, 295]),
+        (lambda table: table.replace(table.loc[288, ["walk", "weekly"]].tolist(), -9), {"missing": [-9]}, [288]),
+        (lambda table: table.drop(index=[292]), {}, [292]),  # where an origin would be
+        (lambda table: table.drop(index=[288, 295]).iloc[::-1], {}, [288, 295]),
+        (lambda table: table.drop(index=[288]).assign(date=lambda one: one["date"].astype(str)), {}, [288]),
+        (lambda table: table.drop(index=[288]).set_index("date"), {}, [288]),
+    ],
+    ids=["rows", "codes", "at an origin", "newest first", "texts", "index"],
+)
+def test_the_truth_of_a_backtest_is_that_of_the_date_and_nothing_where_it_was_filled(
+    weekly: Forecaster, change: Callable[[pd.DataFrame], pd.DataFrame], options: dict[str, object], unknown: list[int]
+) -> None:
+    found = weekly.backtest(change(noisy_weeks()), origins=2, **options)
+    gone = found["date"].isin(noisy_weeks()["date"][unknown])
+    assert len(found) == 2 * 2 * 7
+    np.testing.assert_array_equal(found["actual"].isna(), gone)
+    np.testing.assert_allclose(found["actual"][~gone], truth_beside(found)[~gone])
+    assert (found["origin"] < found["date"]).all()
+
+
+def test_a_gap_before_an_origin_is_not_filled_from_what_came_after(weekly: Forecaster) -> None:
+    whole, table = noisy_weeks(), noisy_weeks().drop(index=[291, 292])
+    found = weekly.backtest(table, origins=1)
+    assert found["origin"].unique() == [whole["date"][290]]
+    np.testing.assert_allclose(found["actual"].iloc[:2], [np.nan, np.nan])
+    np.testing.assert_allclose(found.loc[found["column"] == "weekly", "forecast"], whole["weekly"][284:291], rtol=1e-5)
+
+
+def test_dates_and_origins_stay_in_the_time_zone_of_the_table(weekly: Forecaster) -> None:
+    table = noisy_weeks().assign(date=lambda one: one["date"].dt.tz_localize("Europe/Berlin"))
+    found = weekly.backtest(table, origins=1)
+    assert found["origin"].unique() == [table["date"][292]]
+    assert list(found["date"].unique()) == list(table["date"][293:])
+
+
+@pytest.mark.parametrize("steps", [5, 10])
+def test_a_backtest_of_another_horizon_has_its_origins_that_far_apart(weekly: Forecaster, steps: int) -> None:
+    found = weekly.backtest(noisy_weeks(), origins=3, predict_len=steps, interval=[0.5, 0.9], quantiles=[0.1])
+    assert len(found) == 2 * 3 * 2 * steps and {"level", "q0.1"} <= set(found)
+    assert list(found["origin"].unique()) == list(
+        noisy_weeks()["date"].iloc[[-3 * steps - 1, -2 * steps - 1, -steps - 1]]
+    )
+    np.testing.assert_allclose(found["actual"], truth_beside(found))
+
+
+def test_gaps_before_the_look_back_leave_a_column_at_0_or_above(workplace: Path) -> None:
+    table = noisy_weeks().assign(sales=np.random.default_rng(0).poisson(1, 300).astype(float))
+    forecaster = Forecaster.fit(table, **{**OPTIONS, "model": "SeasonalNaive"}, refit=0)
+    expected = forecaster.predict(table)
+    assert expected.loc[expected["column"] == "sales", "lower"].min() == 0
+    table.loc[100:102, "sales"] = np.nan
+    pd.testing.assert_frame_equal(forecaster.predict(table), expected)
+
+
+def test_gaps_before_the_look_back_are_filled_for_the_reference(workplace: Path) -> None:
+    forecaster = Forecaster.fit(noisy_weeks(), **{**OPTIONS, "model": "Naive", "seq_len": 2})
+    table = noisy_weeks().drop(index=295)
+    expected = table["weekly"].reindex(range(293, 300)).interpolate()
+    found = forecaster.predict(table)
+    np.testing.assert_allclose(found.loc[found["column"] == "weekly", "reference"], expected)
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,13 @@ def test_several_intervals_have_a_row_each_and_none_can_be_wanted(forecaster: Fo
     assert len(none) == 24
 
 
-def test_bounds_are_those_of_the_errors_in_validation_and_test(forecaster: Forecaster, checkpoint: Path) -> None:
-    """By hand: the errors of all windows after training, per step and column, over the scale of each window."""
-    table = hourly_table()
+Paths = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def by_hand(checkpoint: Path) -> Paths:
+    """The errors (n, H, C) of all windows after training over the scale of each, in order of time; and their floor."""
+    table, forecaster = hourly_table(), Forecaster.load(checkpoint)
     values = (table[["c0", "c1", "OT"]].to_numpy() - forecaster.series.mean) / forecaster.series.scale
     origins, errors = range(280, 393), []
     for origin in origins:
@@ -138,12 +142,56 @@ def test_bounds_are_those_of_the_errors_in_validation_and_test(forecaster: Forec
         errors.append(values[origin : origin + 8] - (forecast - forecaster.series.mean) / forecaster.series.scale)
     variances = np.stack([values[origin - 24 : origin].var(axis=0) for origin in origins])
     floor = 0.1 * variances[:40].mean(axis=0)  # before the test
-    paths = np.sort(np.stack(errors) / np.sqrt(variances + floor)[:, None], axis=0)
-    unit = np.sqrt(values[-24:].var(axis=0) + floor) * forecaster.series.scale
-    future = forecaster.predict(table)
-    for bound, rank, side in (("lower", 5, np.minimum), ("upper", 109, np.maximum)):
+    return np.stack(errors) / np.sqrt(variances + floor)[:, None], floor
+
+
+def check_bounds(
+    future: pd.DataFrame, forecaster: Forecaster, end: int, ranks: tuple[int, int], by_hand: Paths
+) -> None:
+    """Compare the bounds after the first ``end`` rows with those of all errors that were known there."""
+    paths, floor = by_hand
+    known = np.sort(paths[: end - 280 - 8 + 1], axis=0)
+    scale = forecaster.series.scale
+    window = (hourly_table()[["c0", "c1", "OT"]].to_numpy()[end - 24 : end] - forecaster.series.mean) / scale
+    unit = np.sqrt(window.var(axis=0) + floor) * scale
+    for bound, rank, side in zip(("lower", "upper"), ranks, (np.minimum, np.maximum), strict=True):
         offset = (future[bound] - future["forecast"]).to_numpy().reshape(3, 8).T
-        np.testing.assert_allclose(offset, side(paths[rank - 1], 0) * unit, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(offset, side(known[rank - 1], 0) * unit, rtol=1e-4, atol=1e-6)
+
+
+def test_bounds_are_those_of_the_errors_in_validation_and_test(forecaster: Forecaster, by_hand: Paths) -> None:
+    check_bounds(forecaster.predict(hourly_table()), forecaster, 400, (5, 109), by_hand)
+
+
+def test_bounds_of_a_backtest_know_nothing_of_what_came_later(forecaster: Forecaster, by_hand: Paths) -> None:
+    found = forecaster.backtest(hourly_table(), origins=3)
+    for end, ranks in ((376, (4, 86)), (384, (4, 94)), (392, (5, 101))):
+        check_bounds(found[found["origin"] == hourly_table()["date"][end - 1]], forecaster, end, ranks, by_hand)
+
+
+def test_a_table_that_was_not_trained_on_has_the_bounds_of_its_dates(forecaster: Forecaster) -> None:
+    table = hourly_table()
+    early = forecaster.backtest(table.iloc[:60], origins=1)
+    assert early["forecast"].notna().all() and early["lower"].isna().all()
+    later = table.assign(date=table["date"] + pd.Timedelta(days=50))
+    pd.testing.assert_frame_equal(
+        forecaster.backtest(later, origins=1)[["lower", "upper"]],
+        forecaster.predict(later.iloc[:-8])[["lower", "upper"]],
+    )
+
+
+def test_a_checkpoint_that_does_not_tell_when_errors_were_known_shows_no_bounds_of_the_past(
+    checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "checkpoint")
+    content = load_file(folder / "intervals.safetensors")
+    del content["known_from"]
+    save_file(content, folder / "intervals.safetensors")
+    older = Forecaster.load(folder)
+    assert older.predict(hourly_table())["lower"].notna().all()
+    found = older.backtest(hourly_table(), origins=2)
+    assert found["actual"].notna().all() and found[["lower", "upper"]].isna().all(axis=None)
+    assert "holds no prediction intervals to show here: test it" in caplog.text
 
 
 def test_longer_forecasts_are_rolled_on_their_own_output(

@@ -100,13 +100,23 @@ def test_an_adapted_level_leaves_out_its_own_share() -> None:
 
 def test_intervals_survive_a_file_bit_by_bit(tmp_path: Path) -> None:
     errors = np.random.default_rng(0).normal(size=(30, 4, 2)).astype(np.float32)
-    intervals = Intervals(errors, np.array([0.5, 2.0]), 90, {0.875: np.array([0.1, 0.2])})
+    intervals = Intervals(errors, np.array([0.5, 2.0]), 90, {0.875: np.array([0.1, 0.2])}, np.arange(30) * 10**17)
     intervals.save(tmp_path)
     loaded = Intervals.load(tmp_path, (4, 2))
     assert loaded.windows == 90 and list(loaded.missed) == [0.875]
-    for name in ("paths", "floor"):
+    for name in ("paths", "floor", "known_from"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(intervals, name))
     np.testing.assert_array_equal(loaded.missed[0.875], [0.1, 0.2])
+
+
+def test_at_a_date_the_intervals_are_of_the_paths_that_had_ended() -> None:
+    errors = np.arange(30.0).reshape(30, 1, 1)
+    intervals = Intervals(errors, np.ones(1), 90, {0.9: np.array([0.5])}, np.arange(100, 130))
+    known = intervals.known_at(109)
+    np.testing.assert_array_equal(known.paths, errors[:10])
+    assert (known.windows, known.missed) == (30, {})
+    assert np.isnan(intervals.known_at(99).bounds(0.5)).all()
+    assert Intervals(errors, np.ones(1), 90).known_at(109) is None
 
 
 def test_a_folder_without_intervals_has_none(tmp_path: Path) -> None:
@@ -137,6 +147,9 @@ SOUND = {"paths": torch.ones(5, 4, 2), "floor": torch.ones(2).double(), "windows
         {"missed_0.9": torch.ones(3).double()},
         {"missed_0.9": torch.ones(2)},
         {"missed_x": torch.ones(2).double()},
+        {"known_from": torch.arange(4)},
+        {"known_from": torch.arange(5).double()},
+        {"known_from": torch.arange(5).flip(0)},
     ],
     ids=lambda change: "-".join(change),
 )

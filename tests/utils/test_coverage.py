@@ -71,6 +71,18 @@ def test_an_error_is_known_when_its_truth_is_past_and_not_before() -> None:
     assert [len(calibration.known_at(row).paths) for row in (104, 105, 114, 134, NEVER)] == [0, 1, 10, 30, 30]
 
 
+def test_finished_intervals_tell_the_date_of_the_last_truth_of_each_error() -> None:
+    calibration = Calibration(30, 5, 1)
+    truth = torch.zeros(10, 5, 1)
+    calibration.add(flat(truth), truth, truth, origins=torch.arange(100, 110))
+    coverage = Coverage(calibration, (0.8,), 20, adaptive=False)
+    later = torch.zeros(20, 5, 1)
+    coverage.add(flat(later), later, later, origins=torch.arange(110, 130))
+    dates = np.arange(200) * 7
+    np.testing.assert_array_equal(coverage.finish(dates).known_from, dates[104:134])
+    assert coverage.finish().known_from is None
+
+
 def test_bounds_of_a_test_are_renewed_from_what_became_known() -> None:
     before = np.random.default_rng(0).normal(size=(60, 3, 1))
     truth = torch.full((400, 3, 1), 50.0)
