@@ -20,11 +20,16 @@ from utils.flags import given_for
 
 logger = logging.getLogger(__name__)
 
-NOT_OF_A_FIT = (
-    "data", "data_path", "root_path", "load", "is_training", "do_predict", "itr", "dry_run", "check_data", "config",
-    "output", "aggregate", "verbose",
-)  # fmt: skip
-OF_PREDICT = ("predict_len", "quantiles", "minimum", "maximum", "future_path")
+_OF_A_COMMAND = ("data", "data_path", "root_path", "load", "is_training", "itr", "dry_run", "check_data")
+NOT_OF_A_FIT = {
+    **dict.fromkeys(_OF_A_COMMAND, "leave it out"),
+    **dict.fromkeys(("predict_len", "quantiles", "minimum", "maximum"), "give it to predict"),
+    "future_path": "give predict the table of the future as future",
+    "do_predict": "call predict; refit=0 keeps the weights of the test",
+    "output": "write what predict returns with to_csv",
+    "aggregate": "leave it out; python run.py forecasts sums of a file",
+    "config": "give the flags of the file as arguments",
+}  # what to do instead
 
 
 def fit(table: pd.DataFrame, **options: Any) -> Forecaster:
@@ -33,23 +38,21 @@ def fit(table: pd.DataFrame, **options: Any) -> Forecaster:
     The table is kept as a CSV file in the working directory, named after its content: the same table is not trained on
     twice. What the test showed is in ``forecaster.answer``.
 
+    Options without effect are warned of, as on the command line; None leaves one out.
+
     Raises:
-        UserError: the table cannot be used, or an option is unknown or not possible.
+        UserError: the table cannot be used, or an option is unknown, not possible, or not of a fit.
     """
     if not isinstance(table, pd.DataFrame):
         raise UserError(f"A pandas DataFrame is needed, not a {type(table).__name__}.")
-    if wrong := sorted(set(NOT_OF_A_FIT) & options.keys()):
-        raise UserError(f"{wrong[0]} is not for a fit on a table; leave it out.")
-    if wrong := sorted(set(OF_PREDICT) & options.keys()):
-        raise UserError(
-            f"{wrong[0]} is not for a fit but for a forecast: give it to predict (a future table as future)."
-        )
+    if wrong := [name for name in NOT_OF_A_FIT if options.get(name) is not None]:
+        raise UserError(f"{wrong[0]} is not for a fit on a table; {NOT_OF_A_FIT[wrong[0]]}.")
     with naming_arguments():
-        given = parse_values({"do_predict": 1, **options}) | {"data": "custom", "data_path": str(_kept(table))}
-        filled, _ = filled_in(given)
-        config = RunConfig.from_flags(filled)
-        command = Command(**given_for(Command, filled))
-        for line in lines_of_idle_flags(config, command, options):
+        given = parse_values(options)
+        own = {"data": "custom", "data_path": str(_kept(table)), "do_predict": 1}
+        filled, _ = filled_in(given | own)
+        config, command = RunConfig.from_flags(filled), Command(**given_for(Command, filled))
+        for line in lines_of_idle_flags(config, command, given):
             logger.warning(line)
         train_and_test(config, overwrite=command.overwrite)
         if filled.get("refit"):

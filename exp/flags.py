@@ -17,7 +17,7 @@ from exp.options import LIMITS, OF_A_FORECAST, Command, RuntimeOptions, Training
 from models import CHOICES, MODELS, find_config
 from utils.command import INSTALLED, Parser, add_flags, is_installed_command, processes
 from utils.errors import UserError
-from utils.flags import convert, flags_of, idle_flags
+from utils.flags import PRESENCE, convert, flags_of, idle_flags
 from utils.schedule import Schedule
 
 USAGE = """{command} [flags]
@@ -67,7 +67,9 @@ def parse(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def parse_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return flags from their values by name, as :func:`parse` does from a command line; None leaves one out.
+    """Return flags from their values by name, as :func:`parse` does from a command line.
+
+    None leaves one out, and so does False for a flag that stands alone on a command line.
 
     Raises:
         UserError: a flag is unknown, or its value is not possible.
@@ -76,7 +78,9 @@ def parse_values(values: Mapping[str, Any]) -> dict[str, Any]:
     _, known = build_parser(model if isinstance(model, str) and model in MODELS | CHOICES else RunConfig.model)
     if unknown := [name for name in values if name not in known]:
         raise UserError(f"--{unknown[0]}: there is no such option{did_you_mean([f'--{unknown[0]}'], known)}")
-    return {name: convert(known[name], str(value)) for name, value in values.items() if value is not None}
+    given = {name: value for name, value in values.items() if value is not None}
+    off = {name for name, value in given.items() if known[name].metadata["kind"] is PRESENCE and not value}
+    return {name: convert(known[name], str(value)) for name, value in given.items() if name not in off}
 
 
 def _with_negative_numbers(argv: Sequence[str]) -> list[str]:

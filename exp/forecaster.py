@@ -317,7 +317,7 @@ class Forecaster:
         check_finite(rolled[:, series.scored], frame.source)
         forecast = (rolled.numpy() * series.scale + series.mean)[:, series.scored]  # (H, C)
         unit = self._unit(rows[None, :, series.scored])[0] * series.scale[series.scored]
-        lowest = np.fmin(np.fmin.reduce(frame.values), series.lowest)[series.scored]  # rows before may have gaps
+        lowest = np.fmin(np.fmin.reduce(frame.values), series.lowest)[series.scored]  # gaps before the look-back
         found = bounded(forecast, unit, self.intervals, wanted, lowest, series.columns[series.scored])
         reference = self._reference(without_gaps(frame.values[:, series.scored])[None], steps)
         stamps, sums = aware_dates(dates, frame.offset, frame.zone, frame.frequency), None

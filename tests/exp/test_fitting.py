@@ -37,6 +37,17 @@ def test_the_same_table_is_not_trained_on_twice(workplace: Path, monkeypatch: py
     again = Forecaster.fit(noisy_weeks(), **OPTIONS)
     assert again.model.stored.folder == first.model.stored.folder
     assert len(list(Path().glob("table-*.csv"))) == 1
+    Forecaster.fit(noisy_weeks(), **OPTIONS, overwrite=False, output=None)
+    with pytest.raises(pytest.fail.Exception, match="it trains again"):
+        Forecaster.fit(noisy_weeks(), **OPTIONS, overwrite=True)
+
+
+def test_options_without_effect_are_told_of(workplace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Forecaster.fit(noisy_weeks(), **OPTIONS, gpu=0, lora=1)
+    assert [record.message for record in caplog.records if "no effect" in record.message] == [
+        "no effect on DLinear: --lora",
+        "no effect with --device cpu: --gpu",
+    ]
 
 
 def test_gaps_are_filled_as_the_option_says(workplace: Path) -> None:
@@ -152,9 +163,16 @@ def test_gaps_before_the_look_back_are_filled_for_the_reference(workplace: Path)
     [
         ({"horizon": 7}, r"horizon: there is no such option; did you mean .*pred_len"),
         ({"pred_len": "many"}, "pred_len"),
-        ({"data_path": "a.csv"}, "data_path is not for a fit on a table"),
-        ({"output": "a.csv"}, "output is not for a fit on a table"),
-        ({"quantiles": "0.1,0.9"}, "quantiles is not for a fit but for a forecast: give it to predict"),
+        ({"data_path": "a.csv"}, "data_path is not for a fit on a table; leave it out"),
+        ({"output": "x.csv"}, "output is not for a fit on a table; write what predict returns with to_csv"),
+        ({"config": "nothing.yaml"}, "config is not for a fit on a table; give the flags of the file as arguments"),
+        ({"predict_len": 5}, "predict_len is not for a fit on a table; give it to predict"),
+        ({"quantiles": "0.1,0.9"}, "quantiles is not for a fit on a table; give it to predict"),
+        ({"minimum": 0}, "minimum is not for a fit on a table; give it to predict"),
+        ({"maximum": 9}, "maximum is not for a fit on a table; give it to predict"),
+        ({"future_path": "x.csv"}, "future_path is not for a fit on a table; give predict the table of the future"),
+        ({"aggregate": "sum"}, "aggregate is not for a fit on a table; leave it out"),
+        ({"do_predict": 0}, "do_predict is not for a fit on a table; call predict"),
         ({"target": "profit"}, "no column 'profit'"),
     ],
 )
