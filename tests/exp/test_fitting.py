@@ -57,11 +57,6 @@ def test_gaps_are_filled_as_the_option_says(workplace: Path) -> None:
     assert Forecaster.fit(table, **OPTIONS, fill="linear").answer is not None
 
 
-def test_an_option_without_effect_is_named(workplace: Path, caplog: pytest.LogCaptureFixture) -> None:
-    Forecaster.fit(noisy_weeks(), **{**OPTIONS, "model": "Naive", "learning_rate": 0.1})
-    assert "no effect on Naive, which does not train: --learning_rate" in caplog.text
-
-
 def test_a_backtest_puts_past_forecasts_beside_what_came(workplace: Path) -> None:
     table = noisy_weeks()
     forecaster = Forecaster.fit(table, **{**OPTIONS, "model": "SeasonalNaive"})
