@@ -11,7 +11,7 @@ from data_provider.datasets import find_dataset
 from exp.config import MOST_SEED, RunConfig
 from exp.experiments import TASKS, experiment_of
 from exp.flags import lines_of_idle_flags, parse
-from exp.options import Command, RuntimeOptions, check_steps
+from exp.options import Command, RuntimeOptions, check_limits, check_steps
 from utils.command import is_main_process, processes, run_command, typed
 from utils.errors import UserError, shown_path
 from utils.flags import given_for
@@ -76,6 +76,7 @@ def _check_purpose(config: RunConfig, command: Command) -> None:
     data, last = config.data, config.seed + command.itr - 1
     if last > MOST_SEED:
         raise UserError(f"--seed {config.seed} --itr {command.itr}: the last seed, {last}, is above {MOST_SEED}.")
+    check_limits(config.runtime.minimum, config.runtime.maximum)
     flag = "--do_predict" if command.do_predict else "--check_data"
     if not TASKS[config.task_name].one_series and (command.do_predict or command.check_data):
         raise UserError(f"{flag} is for series in a CSV file, not for --data {data.data}; leave it out.")

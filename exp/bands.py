@@ -12,9 +12,8 @@ import torch
 
 from data_provider.reading import listing
 from exp.evaluation import baselines
-from exp.options import AUTO, NONE, RuntimeOptions
+from exp.options import AUTO, NONE, RuntimeOptions, check_limits
 from utils.conformal import Intervals
-from utils.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,7 @@ class Wanted:
     aggregate: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.minimum not in (AUTO, NONE) and self.maximum != NONE and float(self.minimum) > float(self.maximum):
-            raise UserError(f"--minimum {self.minimum} is larger than --maximum {self.maximum}.")
+        check_limits(self.minimum, self.maximum)
 
     @classmethod
     def of(cls, runtime: RuntimeOptions) -> "Wanted":

@@ -213,6 +213,12 @@ class RuntimeOptions:
         return check_levels(self.interval.split(","))
 
 
+def check_limits(minimum: str, maximum: str) -> None:
+    """Raise UserError where no value lies between two limits."""
+    if minimum not in (AUTO, NONE) and maximum != NONE and float(minimum) > float(maximum):
+        raise UserError(f"--minimum {minimum} is larger than --maximum {maximum}.")
+
+
 def check_steps(steps: int, pred_len: int, features: str) -> None:
     """Raise UserError where a model cannot forecast as many steps: what it does not forecast cannot be rolled on."""
     if features == "MS" and steps > pred_len:

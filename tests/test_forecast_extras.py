@@ -65,6 +65,7 @@ def test_sums_over_months_and_columns_are_written(flags: Flags) -> None:
         ({"quantiles": "0.5,2"}, "--quantiles 2: choose a share between 0 and 1"),
         ({"minimum": "low"}, "--minimum low: choose a number, none or auto"),
         ({"maximum": "auto"}, "--maximum auto: choose a number, or none"),
+        ({"minimum": 5, "maximum": 1}, "--minimum 5 is larger than --maximum 1"),
         ({"aggregate": "decade"}, "--aggregate decade: choose sum"),
         ({"aggregate": "day,month"}, "--aggregate day,month"),
         ({"backtest": 0}, "--backtest 0: choose a whole number"),
