@@ -55,7 +55,8 @@ def test(named: str, flags: Sequence[str]) -> Result:
         chosen = f" ({table.iloc[:, -1].idxmax()})"
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     arrays = (np.load(folder / f"{name}.npy")[..., -1] for name in ("pred", "true"))
-    return Result(named.strip().removesuffix(":"), *arrays, list(inside.values())[-1]["coverage"] if inside else None, seconds, chosen)
+    coverage = list(inside.values())[-1]["coverage"] if inside else None
+    return Result(named.strip().removesuffix(":"), *arrays, coverage, seconds, chosen)
 
 
 def common(tested: Sequence[Result]) -> dict[str, float]:
