@@ -110,28 +110,21 @@ def marks_of(dates: pd.Series) -> np.ndarray:
     return np.stack(parts, axis=-1).astype(np.float32) - 0.5
 
 
-@pytest.mark.parametrize("name", MARKS)
-def test_calendar_marks_are_an_input_of_a_model_that_reads_them(name: str, store: Store, tmp_path: Path) -> None:
-    checkpoint, marks = store(name, marks=1), marks_of(TABLE["date"])
-
-    def inputs(end: int) -> dict[str, np.ndarray]:
-        window = slice(end - LENGTH, end)
-        return {"x": TABLE[COLUMNS].to_numpy()[window], "marks": marks[window]}
-
-    check_on(exported(checkpoint, tmp_path, ("onnx",)), checkpoint, TABLE, inputs)
-
-
 @pytest.mark.parametrize("name", KNOWN)
-def test_columns_known_in_advance_are_an_input_in_the_units_of_the_file(
+def test_known_columns_in_the_units_of_the_file_and_calendar_marks_are_inputs_of_a_model_that_reads_them(
     name: str, store: Store, tmp_path: Path
 ) -> None:
     table = TABLE.assign(price=1000 + 50 * np.cos(np.arange(len(TABLE))), flat=7.0)
     known = {"columns": ["price", "flat"], "mean": [1000.0, 7.0], "scale": [35.0, 1e300], "calendar": ["hour"]}
-    checkpoint = store(name, data_of(TABLE, known={**known, "holidays": []}), known=3)
+    marked = {"marks": 1} if name in MARKS else {}
+    checkpoint = store(name, data_of(TABLE, known={**known, "holidays": []}), known=3, **marked)
     columns = np.column_stack([table[["price", "flat"]], table["date"].dt.hour / 24 - 0.5])
+    marks = marks_of(TABLE["date"])
 
     def inputs(end: int) -> dict[str, np.ndarray]:
-        return {"x": table[COLUMNS].to_numpy()[end - LENGTH : end], "known": columns[end - LENGTH : end + STEPS]}
+        seen = slice(end - LENGTH, end)
+        found = {"x": table[COLUMNS].to_numpy()[seen], "known": columns[end - LENGTH : end + STEPS]}
+        return {**found, "marks": marks[seen]} if marked else found
 
     future = table[["date", "price", "flat"]]
     check_on(exported(checkpoint, tmp_path, ("onnx",)), checkpoint, table, inputs, future=future)
@@ -147,7 +140,7 @@ def test_a_target_alone_is_forecast_where_the_model_was_trained_for_it(store: St
 
 def test_small_changes_of_large_values_are_not_lost(store: Store, tmp_path: Path) -> None:
     table = TABLE.assign(**{name: 1e6 + 0.01 * TABLE[name] for name in COLUMNS})
-    checkpoint = store("PatchTST", data_of(table))
+    checkpoint = store("DLinear", data_of(table))
     window = torch.from_numpy(table[COLUMNS].to_numpy()[-LENGTH:][None].copy())
     scale = table[COLUMNS].std(ddof=0).to_numpy()
     assert (scale < 0.01).all()

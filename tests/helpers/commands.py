@@ -16,6 +16,7 @@ from models import find_config
 from utils.flags import flags_of
 
 SMALL = {"gpt_layers": 1, "r": 2, "history": 24, "d_model": 16, "d_ff": 32, "n_heads": 2, "e_layers": 1}
+SMALL.update(top_k=2, num_kernels=2)  # of TimesNet
 
 
 def tiny_run(csv: Path, tiny_gpt2: Path, words: Path, /, **flags: object) -> list[str]:
