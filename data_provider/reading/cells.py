@@ -43,7 +43,7 @@ def read_cells(
             table = pd.read_csv(
                 text, sep=file.separator, names=list(names), header=None, index_col=False, decimal=file.decimal,
                 dtype=dict.fromkeys(texts, str), skip_blank_lines=False, low_memory=False, nrows=rows,
-                na_values=[*MISSING, *missing],
+                na_values=[*MISSING, *missing], float_precision="round_trip",
             )  # fmt: skip
     except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OverflowError, *UNREADABLE) as error:
         _check_widths(file, names)

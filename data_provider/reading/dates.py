@@ -20,7 +20,8 @@ ENOUGH = 12  # dates whose order of day and month a regular step decides
 # A year first; pandas alone also takes "now", "2024.5" (May) and "-1" (two years before Christ) for ISO dates.
 _TIME = r"[T ]\s*\d[\d:.,]*"
 _OFFSET = r"\s*(Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)"
-_YEAR_FIRST = rf"\d{{4}}(?:\d{{4}}|([-/ ])\d{{1,2}}(?:\1\d{{1,2}})?)?(?:{_TIME}(?:{_OFFSET})?)?"
+_MONTH_DAY = "|".join(rf"{mark}\d{{1,2}}(?:{mark}\d{{1,2}})?" for mark in "-/ ")
+_YEAR_FIRST = rf"\d{{4}}(?:\d{{4}}|{_MONTH_DAY})?(?:{_TIME}(?:{_OFFSET})?)?"
 # A day and a time of it, which may be left out at midnight.
 _CLOCK = r"(?P<h>\d{1,2})(?::(?P<m>\d{2})(?::(?P<s>\d{2}(?:[.,]\d+)?))?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
 _DAY_AND_TIME = rf"(?P<day>.*?\d.*?)(?:(?:\s+|,\s*|T)(?P<time>(?=[^ ]*:|\d+\s*[AaPp]\.?[Mm]){_CLOCK}))?"

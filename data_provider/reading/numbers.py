@@ -110,12 +110,17 @@ def read_texts(texts: pd.Series, decimal: str) -> tuple[pd.Series, pd.Series]:
     Signs of currency and per cent are left out, brackets are a minus, k, K, M and B multiply.
     """
     plain = texts.str.fullmatch(_PLAIN, na=False) if decimal == "." else pd.Series(data=False, index=texts.index)
-    numbers = pd.to_numeric(texts.where(plain), errors="coerce").astype(np.float64)
+    numbers = _exact(texts, plain)
     rest = texts[~plain & texts.notna() & ~texts.str.lower().isin(NOTHING)]
     written = rest[rest.str.fullmatch(_WRITTEN)]
     if len(written):
         numbers[written.index] = _written(written, decimal)
     return numbers, numbers.isna() & texts.index.isin(rest.index)
+
+
+def _exact(texts: pd.Series, plain: pd.Series) -> pd.Series:
+    """Return plain numbers as float64 to the last digit, which ``pd.to_numeric`` is not sure to; NaN elsewhere."""
+    return pd.Series(texts.where(plain, "nan").to_numpy(dtype=object).astype(np.float64), index=texts.index)
 
 
 def _written(texts: pd.Series, decimal: str) -> pd.Series:
@@ -126,7 +131,7 @@ def _written(texts: pd.Series, decimal: str) -> pd.Series:
     groups = "|".join(_GROUPS.replace("MARK", mark) for mark in (re.escape(thousands), r"\s", "['’]", "_"))
     fits = whole.str.fullmatch(rf"{groups}|[0-9]*(?:[eE].*)?") & (parts["open"].isna() == parts["close"].isna())
     bare = digits.str.replace(rf"[\s'’_{thousands}]", "", regex=True).str.replace(decimal, ".", regex=False)
-    found = pd.to_numeric(bare.where(fits & bare.str.fullmatch(_PLAIN)), errors="coerce")
+    found = _exact(bare, fits & bare.str.fullmatch(_PLAIN))
     minus = parts["open"].notna() ^ parts["sign"].isin(["-", "−"]) ^ parts["late"].isin(["-", "−"])
     return found * parts["scale"].map(SCALES) * minus.map({True: -1.0, False: 1.0})
 

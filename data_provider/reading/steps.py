@@ -227,7 +227,8 @@ def _weekdays(name: str) -> tuple[int, ...]:
 def length_of(offset: pd.DateOffset) -> pd.Timedelta | None:
     """Return how long a step is; None where that depends on the calendar, or is longer than pandas can hold."""
     try:
-        return pd.Timedelta(offset).as_unit("ns")
+        days = isinstance(offset, pd.offsets.Day)  # which pandas 3.0 takes for no length of time
+        return (pd.Timedelta(days=offset.n) if days else pd.Timedelta(offset)).as_unit("ns")
     except (ValueError, OverflowError):
         return None
 
