@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from data_provider.datasets import find_dataset
@@ -13,7 +14,7 @@ from exp.experiments import TASKS, experiment_of
 from exp.flags import lines_of_idle_flags, parse
 from exp.options import Command, RuntimeOptions, check_limits, check_steps
 from utils.command import is_main_process, processes, run_command, typed
-from utils.errors import UserError, shown_path
+from utils.errors import UserError
 from utils.flags import given_for
 
 logger = logging.getLogger("calf")
@@ -29,9 +30,10 @@ def run(argv: Sequence[str] | None) -> None:
 
     given, lines = with_stdin(given)
     command = Command(**given_for(Command, given))
-    if command.load and command.is_training:
+    if command.load and command.is_training and not command.uses:
         raise UserError("--load names a checkpoint to test: add --is_training 0, or leave it out to train.")
     if command.load:
+        command = replace(command, is_training=0)
         from exp.latest import real_folder
         from exp.runs import config_to_test
         from models.checkpoint import find_checkpoint
@@ -56,8 +58,9 @@ def run(argv: Sequence[str] | None) -> None:
         _use_trained(folder, config, command)
     else:
         seeds = range(config.seed, config.seed + command.itr)
-        records = [record for seed in seeds for record in run_seed(replace(config, seed=seed), command)]
-        _say_over_seeds(records, config.summary_file)
+        runs = [replace(config, seed=seed, data=data) for data in config.data.variants for seed in seeds]
+        records = [record for one in runs for record in run_seed(one, command)]
+        _say_over_runs(records, config.summary_file)
 
 
 def _report(config: RunConfig) -> list[str]:
@@ -77,9 +80,12 @@ def _check_purpose(config: RunConfig, command: Command) -> None:
     if last > MOST_SEED:
         raise UserError(f"--seed {config.seed} --itr {command.itr}: the last seed, {last}, is above {MOST_SEED}.")
     check_limits(config.runtime.minimum, config.runtime.maximum)
-    flag = "--do_predict" if command.do_predict else "--check_data"
-    if not TASKS[config.task_name].one_series and (command.do_predict or command.check_data):
-        raise UserError(f"{flag} is for series in a CSV file, not for --data {data.data}; leave it out.")
+    task = TASKS[config.task_name]
+    for flag in command.uses - task.uses.keys():
+        fitting = " or ".join(name for name, other in TASKS.items() if flag in other.uses)
+        raise UserError(f"--{flag} is for --task_name {fitting}, not for {config.task_name}; leave it out.")
+    if command.check_data and not task.reports:
+        raise UserError(f"--check_data is for series in a CSV file, not for --data {data.data}; leave it out.")
     if command.check_data and any(find_dataset(part.data).made for part in data.parts):
         raise UserError("--check_data needs a file: --data_path FILE, or --data and the name of a data set.")
     if command.do_predict and config.sets:
@@ -111,22 +117,15 @@ def run_seed(config: RunConfig, command: Command) -> Records:
     from exp.train_and_test import train_and_test
 
     records = train_and_test(config, command.dry_run, command.overwrite)
-    if command.do_predict and not command.dry_run:
-        if command.refit:
-            from exp.refit import refit
-
-            refit(config)
-        _forecast_future(config.checkpoint, config, command.refit != 0)
+    _use(config.checkpoint, config, command)
     _leave_track(config, command, config.checkpoint)
     return records
 
 
 def _use_trained(folder: Path, config: RunConfig, command: Command) -> Records:
-    """Forecast the future from a checkpoint, or test it."""
-    if command.do_predict and not command.dry_run:
-        _forecast_future(folder, config, command.refit != 0)
-        records = []
-    else:
+    """Do with a checkpoint what is asked for, or test it."""
+    records: Records = []
+    if not _use(folder, config, command):
         from exp.refit import carry_over
 
         records = experiment_of(config).test_stored(folder, command.dry_run)
@@ -146,32 +145,29 @@ def _leave_track(config: RunConfig, command: Command, folder: Path) -> None:
         point_to(config, trained=bool(command.is_training))
 
 
-def _forecast_future(folder: Path, config: RunConfig, refit: bool) -> None:
-    from exp.forecast import CSV
-    from exp.forecast_files import copy_whole
-    from exp.predict import forecast_future
-
-    if not is_main_process():
-        return
-    forecast_future(folder, config, refit)
-    if config.runtime.output:
-        copy_whole(config.results / CSV, Path(config.runtime.output))
-        logger.info("forecast: %s", shown_path(config.runtime.output))
+def _use(folder: Path, config: RunConfig, command: Command) -> bool:
+    """Use the model of a checkpoint on the file as asked for; return whether that was asked for."""
+    wanted = command.uses if not command.dry_run else frozenset()
+    for flag in wanted:
+        resolve_name(TASKS[config.task_name].uses[flag])(folder, config, command)
+    return bool(wanted)
 
 
-def _say_over_seeds(records: Sequence[Mapping[str, Any]], summary_file: Path) -> None:
-    """Say and keep mean and deviation for every data set that several seeds were tested on."""
-    from utils.results import append_block, over_seeds
+def _say_over_runs(records: Sequence[Mapping[str, Any]], summary_file: Path) -> None:
+    """Say and keep mean and deviation for all that several seeds were tested on, and a table of several variants."""
+    from utils.results import append_block, over_seeds, over_variants
 
-    by_target: dict[str | None, Records] = {}
+    by_target: dict[tuple[str | None, ...], Records] = {}
     for record in records:
-        by_target.setdefault(record["data"].get("target_data"), []).append(record)
-    for tested in by_target.values():
-        if len(tested) > 1:
-            lines = over_seeds(tested)
-            append_block(summary_file, lines)
-            for line in lines:
-                logger.info(line)
+        key = (record["data"].get("target_data"), record["data"].get("variant"))
+        by_target.setdefault(key, []).append(record)
+    blocks = [over_seeds(tested) for tested in by_target.values() if len(tested) > 1]
+    if len({variant for _, variant in by_target}) > 1:
+        blocks.append(over_variants(records))
+    for lines in blocks:
+        append_block(summary_file, lines)
+        for line in lines:
+            logger.info(line)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -119,6 +119,16 @@ class DataConfig:
         return (self,)
 
     @property
+    def variants(self) -> tuple[Self, ...]:
+        """Return the configuration of each run, where one command asks for several."""
+        return (self,)
+
+    @property
+    def variant(self) -> str:
+        """Return what tells a run from the others of one command, in words; empty for a run of its own."""
+        return ""
+
+    @property
     def slug(self) -> str:
         """Return what the data are in the name of a run."""
         few_shot = "" if self.percent == 100 else f"_p{self.percent}"
@@ -225,6 +235,16 @@ class M4Config:
     def parts(self) -> tuple["DataConfig", ...]:
         """Return the configuration of each data set, where there are several."""
         return (self,)
+
+    @property
+    def variants(self) -> tuple[Self, ...]:
+        """Return the configuration of each run: one."""
+        return (self,)
+
+    @property
+    def variant(self) -> str:
+        """Return what tells a run from the others of one command: nothing."""
+        return ""
 
     @property
     def slug(self) -> str:

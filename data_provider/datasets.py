@@ -12,6 +12,10 @@ from typing import NamedTuple
 
 from utils.errors import UserError
 
+# Places of the classes of data sets' flags.
+CSV, MIX = "data_provider.config:DataConfig", "data_provider.mix_config:MixConfig"
+M4 = "data_provider.config:M4Config"
+
 
 class Borders(NamedTuple):
     """First row after the training, the validation and the test split."""
@@ -56,7 +60,7 @@ class DatasetSpec:
     split: Callable[[int, str], Borders] = percent_70_10_20
     url: str | None = None
     irregular_dates: bool = False
-    config: str = "data_provider.config:DataConfig"
+    config: str = CSV
     read: str = "data_provider.factory:read_csv"
     best_forecast: str | None = None
 
@@ -83,14 +87,11 @@ DATASETS: dict[str, DatasetSpec] = {
     "electricity": DatasetSpec("electricity", "electricity.csv", url=_TSLIB),
     "traffic": DatasetSpec("traffic", "traffic.csv", url=_TSLIB),
     "illness": DatasetSpec("illness", "national_illness.csv", url=_TSLIB),
-    "m4": DatasetSpec("m4", config="data_provider.config:M4Config", read="data_provider.m4:read_m4"),
-    "m3": DatasetSpec("m3", config="data_provider.config:M4Config", read="data_provider.m4:read_m4"),
+    "m4": DatasetSpec("m4", config=M4, read="data_provider.m4:read_m4"),
+    "m3": DatasetSpec("m3", config=M4, read="data_provider.m4:read_m4"),
     "custom": DatasetSpec(),
     "sample": DatasetSpec(read="data_provider.sample:read_sample", best_forecast="data_provider.sample:best_forecast"),
 }
-
-
-MIX = "data_provider.mix_config:MixConfig"
 
 
 def config_place(data: str) -> str:

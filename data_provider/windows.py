@@ -36,6 +36,7 @@ class Batch(NamedTuple):
         mask: (B, H, C), 0 where y lies beyond the end of its series, else 1; None where no y does
         marks: (B, L, 4), calendar marks of the steps of x; None for models that read none
         known: (B, L + H, F), standardised, the columns known in advance over x and y; None where there are none
+        visible: (B, L, C), 0 where a value of x is hidden or beyond its series' end, else 1; None where all is seen
     """
 
     x: Tensor
@@ -45,6 +46,7 @@ class Batch(NamedTuple):
     mask: Tensor | None = None
     marks: Tensor | None = None
     known: Tensor | None = None
+    visible: Tensor | None = None
 
     @property
     def size(self) -> int:
@@ -53,7 +55,7 @@ class Batch(NamedTuple):
     @property
     def covariates(self) -> dict[str, Tensor]:
         """Return what a model's forward takes beside x, by name."""
-        return {name: part for name in ("marks", "known") if (part := getattr(self, name)) is not None}
+        return {name: part for name in ("marks", "known", "visible") if (part := getattr(self, name)) is not None}
 
     def rows(self, rows: slice) -> "Batch":
         """Return some of the windows."""

@@ -71,7 +71,10 @@ class Experiment(Trainable):
 
     @abstractmethod
     def sizes(self) -> dict[str, int]:
-        """Return ``channels`` and ``season`` of the data, and how many columns are ``known`` in advance."""
+        """Return what a model must fit by the names of ``SIZES``: ``channels``, ``season`` and ``known`` of the data.
+
+        Window lengths are those of the flags, where a task says nothing else.
+        """
 
     @abstractmethod
     def data_record(self) -> dict[str, Any]:
@@ -130,8 +133,7 @@ class Experiment(Trainable):
         runtime, kind = self.config.runtime, models.find_model(self.config.model)
         check_precision(self.config.training.precision, self.device)
         check_log(runtime.log)
-        data = self.config.data
-        config = kind.Config(seq_len=data.seq_len, pred_len=data.pred_len, **self.sizes(), **self.config.network)
+        config = kind.Config(**self._sizes(), **self.config.network)
         with self.compute.main_process_first():
             seed_everything(self.config.seed, self.device)
             self.model = kind.build(config, write)
@@ -142,6 +144,10 @@ class Experiment(Trainable):
         if self.config.training.init_from:
             self.model.start_from(Path(self.config.training.init_from))
         self._place()
+
+    def _sizes(self) -> dict[str, int]:
+        data = self.config.data
+        return {"seq_len": data.seq_len, "pred_len": data.pred_len, **self.sizes()}
 
     def _can(self, method: str, name: str) -> bool:
         """Return whether the model overrides a method of ``Model``; say of a flag without effect where it does not."""
@@ -167,15 +173,16 @@ class Experiment(Trainable):
         """
         seed_everything(self.config.seed, self.device)
         self.model = models.load(folder)
-        stored, data, extras = self.model.config, self.config.data, self.model.stored.extras
+        stored, sizes, extras = self.model.config, self._sizes(), self.model.stored.extras
         trained = trained_config(folder, self.config.runtime)
         pairs = (
             ("--task_name", self.config.task_name, trained.task_name),
-            ("--seq_len", data.seq_len, stored.seq_len),
-            ("--pred_len", data.pred_len, stored.pred_len),
-            ("the number of channels", self.sizes()["channels"], stored.channels),
+            ("--seq_len", sizes["seq_len"], stored.seq_len),
+            ("--pred_len", sizes["pred_len"], stored.pred_len),
+            ("the number of channels", sizes["channels"], stored.channels),
             ("the columns", self.data_record()["columns"], extras["data"].get("columns")),
-            ("the number of columns known in advance", self.sizes()["known"], stored.known),
+            ("the number of columns known in advance", sizes["known"], stored.known),
+            ("the number of classes", sizes.get("classes", 0), stored.classes),
         )
         for what, here, there in pairs:
             if here != there:
@@ -225,7 +232,7 @@ class Experiment(Trainable):
     def eval_batch_size(self, channels: int) -> int:
         """Return the windows of a series per batch of validation and test, over all processes."""
         tokens = channels + self.sizes()["known"]
-        size = evaluation_batch_size(tokens, self.config.data.pred_len) * self.compute.num_processes
+        size = evaluation_batch_size(tokens, self._sizes()["pred_len"]) * self.compute.num_processes
         return self.config.runtime.eval_batch_size or size
 
     @property
@@ -254,6 +261,7 @@ class Experiment(Trainable):
         config, task = self.config, TASKS[self.config.task_name]
         elsewhere = tested_on or (name_of_file(config.data) if config.runtime.loaded_from else None)
         described = {"name": config.data.data, "config": self.identity["data"], "digest": self.digests[path]}
+        described |= {"variant": config.data.variant} if config.data.variant else {}
         return {
             "format": FORMAT,
             "task": {"name": config.task_name, "title": task.title, "metrics": list(task.metrics)},

@@ -11,12 +11,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 from data_provider.config import AnyDataConfig, DataConfig
-from data_provider.datasets import DATASETS, config_place
-from exp.experiments import TASKS
+from exp.experiments import TASKS, config_class
 from exp.options import NAME, RuntimeOptions, TrainingOptions
 from exp.targets import name_of_file, names_of_sets, target_configs, with_targets
 from models import CHOICES, MODELS, find_config, find_model
@@ -49,10 +47,12 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         task = TASKS[self.task_name]
-        if not isinstance(self.data, resolve_name(task.data)):
+        config_class(self.task_name, self.data.data)
+        if task.trains and not self.model_config.trains:
+            able = ", ".join(name for name in MODELS if find_config(name).trains)
             raise UserError(
-                f"--task_name {self.task_name} does not go with --data {self.data.data}; it takes "
-                f"{', '.join(name for name, spec in DATASETS.items() if spec.config == task.data)}."
+                f"--model {self.model} learns nothing, and --task_name {self.task_name} is for models that do; choose "
+                f"one of {able}."
             )
         if self.runtime.zero_shot and not task.zero_shot:
             raise UserError(f"--zero_shot 1 does not go with --task_name {self.task_name}; leave it out.")
@@ -66,6 +66,12 @@ class RunConfig:
                 f"--model {self.model} chooses for one file: it goes neither with M4 nor with several sets."
             )
         foreign = {loss: name for name, other in TASKS.items() for loss in other.losses if loss not in task.losses}
+        wanted = task.defaults.get("task_loss", self.network["task_loss"])
+        if self.network["task_loss"] != wanted:
+            raise UserError(
+                f"--task_loss {self.network['task_loss']} is no loss of --task_name {self.task_name}: leave it out, "
+                f"or say {wanted}."
+            )
         for name, loss in self.network.items():
             if name.endswith("_loss") and loss in foreign:
                 raise UserError(
@@ -83,11 +89,12 @@ class RunConfig:
     def from_flags(cls, given: Mapping[str, Any]) -> "RunConfig":
         """Sort the given flags into what they are for; raise UserError where one contradicts another."""
         runtime, own = RuntimeOptions(**given_for(RuntimeOptions, given)), given_for(cls, given)
-        default = "custom" if "data_path" in given else TASKS[own.get("task_name", cls.task_name)].default_data
-        name = given.get("data", default)
-        kind = resolve_name(config_place(name))
+        task_name = own.get("task_name", cls.task_name)
+        task = TASKS[task_name]
+        name = given.get("data", "custom" if "data_path" in given else task.default_data)
+        kind = config_class(task_name, name)
         config = find_config(own.get("model", cls.model))
-        defaults = {name: one.default for name, one in flags_of(config).items()}
+        defaults = {name: task.defaults.get(name, one.default) for name, one in flags_of(config).items()}
         precision = _precision(given, runtime)
         return cls(
             **own,
@@ -102,7 +109,10 @@ class RunConfig:
     def from_stored(cls, stored: Mapping[str, Any], runtime: RuntimeOptions) -> "RunConfig":
         """Rebuild the configuration in a checkpoint's ``config.json``; raise UserError where a part is not possible."""
         run, data, model = identity_of(stored).values()
-        kind = resolve_name(config_place(str(data.get("data"))))
+        task_name = run.get("task_name")
+        if task_name not in TASKS:
+            raise UserError(f"task_name is {str(task_name)[:40]!r}, not one of {', '.join(TASKS)}")
+        kind = config_class(task_name, str(data.get("data")))
         from_json(find_config(model["name"]), model["config"] | SIZES)
         own, schedule = given_for(cls, run), given_for(Schedule, run)
         training = {name: run[name] for name in run.keys() - own.keys() - schedule.keys()}

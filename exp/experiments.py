@@ -1,10 +1,13 @@
 """List the tasks by their name on the command line: a new one is a file with its experiment, and one more row."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import Any
 
+from data_provider.datasets import CSV, DATASETS, M4, MIX, config_place
 from exp.options import OF_A_FORECAST
+from utils.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -17,20 +20,30 @@ class Task:
         zero_shot: place of the ``Experiment`` for ``--zero_shot 1``; None where there is no zero-shot test.
         many: place of the ``Experiment`` for a file of many series; None where that is not possible.
         mixed: place of the ``Experiment`` that trains on several data sets; None where that is not possible.
-        one_series: whether it works on one series in a file, which ``--do_predict`` and ``--check_data`` are for.
+        configs: place of the class of a data set's flags -> place of the class that holds them in this task.
+        uses: what can be done with a trained model on a file, by the flag that asks for it -> place of the function
+            (checkpoint folder, configuration, command) that does it.
+        reports: whether ``--check_data`` can report on its file.
         losses: names of losses that need what only this task has.
+        defaults: of flags of models that differ from the usual ones.
+        fill_in: place of the function (given flags) that chooses lengths of windows for a file of the user's.
+        trains: whether it is for models that train alone.
     """
 
     experiment: str
     title: str
     metrics: tuple[str, ...]
-    data: str
+    configs: Mapping[str, str]
     default_data: str
     zero_shot: str | None = None
     many: str | None = None
     mixed: str | None = None
-    one_series: bool = False
+    uses: Mapping[str, str] = field(default_factory=dict)
+    reports: bool = False
     losses: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    fill_in: str | None = None
+    trains: bool = False
     unread: frozenset[str] = frozenset()
 
 
@@ -46,23 +59,34 @@ def experiment_of(config: Any) -> Any:
     return experiment(config)
 
 
+def config_class(task_name: str, data: str) -> Any:
+    """Return the class of the data's flags in a task; raise UserError where the task has no use for the data set."""
+    task, place = TASKS[task_name], config_place(data)
+    if place not in task.configs:
+        fitting = [name for name, spec in DATASETS.items() if spec.config in task.configs]
+        raise UserError(f"--task_name {task_name} does not go with --data {data}; it takes {', '.join(fitting)}.")
+    return resolve_name(task.configs[place])
+
+
 TASKS = {
     "long_term_forecast": Task(
         experiment="exp.long_term_forecast:LongTermForecast",
         title="Long-term forecasting",
         metrics=("mse", "mae"),
-        data="data_provider.config:DataConfig",
+        configs={place: place for place in (CSV, MIX)},
         default_data="sample",
         zero_shot="exp.long_term_forecast:ZeroShotForecast",
         many="exp.many_series:ManySeriesForecast",
         mixed="exp.mixed_forecast:MixedForecast",
-        one_series=True,
+        uses={"do_predict": "exp.predict:forecast_and_deliver"},
+        reports=True,
+        fill_in="exp.own_file:lengths_to_forecast",
     ),
     "short_term_forecast": Task(
         experiment="exp.short_term_forecast:ShortTermForecast",
         title="Short-term forecasting",
         metrics=("smape", "mase", "mape", "owa"),
-        data="data_provider.config:M4Config",
+        configs={M4: M4},
         default_data="m4",
         losses=("smape", "mape", "mase"),
         unread=frozenset(

@@ -128,7 +128,12 @@ def _data_groups() -> dict[str, type]:
         names.setdefault(spec.config, []).append(name)
     first, *others = names
     groups = {"data": resolve_name(first), "data: several data sets": resolve_name(MIX)}
-    return groups | {f"data: {', '.join(names[place])}": resolve_name(place) for place in others}
+    groups |= {f"data: {', '.join(names[place])}": resolve_name(place) for place in others}
+    known = {*groups.values()}
+    for name, task in TASKS.items():
+        groups |= {f"data of --task_name {name}": kind for kind in map(resolve_name, task.configs.values())
+                   if kind not in known}  # fmt: skip
+    return groups
 
 
 def lines_of_idle_flags(config: RunConfig, command: Command, given: Collection[str]) -> Iterator[str]:

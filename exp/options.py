@@ -30,6 +30,12 @@ SHUFFLE = Kind(
 )
 # Flags that nothing but a forecast beyond the end of the data reads.
 OF_A_FORECAST = frozenset({"predict_len", "future_path", "quantiles", "minimum", "maximum", "aggregate", "output"})
+# Flags that tasks without a forecast do not read.
+NOT_OF_WINDOWS = OF_A_FORECAST - {"output"} | {
+    "inverse", "interval", "adaptive", "backtest", "verbose", "zero_shot", "target_data", "target_root_path",
+    "target_data_path", "save_arrays",
+}  # fmt: skip
+USES = ("do_predict",)
 LIMITS = frozenset({"minimum", "maximum"})  # which the past forecasts of a test keep to, too
 AUTO, NONE = "auto", "none"
 SUMS = ("sum", "day", "week", "month", "quarter", "year")
@@ -87,6 +93,11 @@ class Command:
         None, PATH, "YAML file of flags (name: value), like results/<setting>/run.yaml; flags beside it win"
     )
     use_amp: bool = flag(False, PRESENCE, "--precision bf16 where the device has bfloat16")
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Return the flags that ask for what a trained model is to do with the file."""
+        return frozenset(name for name in USES if getattr(self, name))
 
 
 @dataclass(frozen=True)

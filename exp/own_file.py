@@ -5,21 +5,27 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 from data_provider.config import DataConfig
 from data_provider.datasets import find_dataset
 from exp.config import RunConfig
+from exp.experiments import TASKS
 from models import find_config
 from utils.errors import UserError
 from utils.files import replacing
 from utils.flags import given_for
+
+if TYPE_CHECKING:
+    from data_provider.reading import Frame
 
 STDIN = "-"
 SEASONS, LONGEST = 4, 336  # seasons to look back, and steps at most
 HORIZONS = 5  # that the rows have room for, at least
 FEWEST = 6  # training windows, where there are seasons to look back on
 FEW = 0.1  # of the series of a long file that may be too short for the horizon
+USUAL_WINDOW, TIMES_A_WINDOW = 96, 12  # steps to give back, and how often the rows are to hold them at least
 STEPS, MOST_STEPS = 30, 300  # an epoch has at least so many batches where it can, and at most so many
 USUAL_BATCH, MOST_BATCH = 32, 256
 ALL_STEPS = 2000  # of a training that is not stopped early, with at least the first and at most the second of EPOCHS
@@ -43,18 +49,25 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     Raises:
         UserError: the file cannot be used.
     """
-    if not is_own(given):
+    task = TASKS[given.get("task_name", RunConfig.task_name)]
+    if not is_own(given) or task.fill_in is None:
         return dict(given), []
     lines: list[str] = []
     config = find_config(given.get("model", RunConfig.model))
+    forecasts = "do_predict" in task.uses
     found = _id_columns({**given, "data": "custom"})
     if found and "id_col" not in given:
         given = {**given, "id_col": found}
         lines.append(f"a long file: its series are told apart by {found} (--id_col)")
-    chosen, said = (_lengths_of_many if found else _lengths)({**given, "data": "custom"})
+    if found and not task.many:
+        raise UserError(
+            f"{given['data_path']} holds several series, told apart by {found}, and --task_name {given['task_name']} "
+            "works on one: cut out its rows."
+        )
+    chosen, said = resolve_name(task.fill_in)({**given, "data": "custom"}, found)
     if config.trains:
         chosen |= _training(chosen, hasattr(config, "llm"))
-    if hasattr(config, "output_w") and "learning_rate" not in given:
+    if forecasts and hasattr(config, "output_w") and "learning_rate" not in given:
         chosen["output_w"] = 0.0  # with the output loss, so few steps leave a model far from trained
     new = {name: value for name, value in chosen.items() if name not in given and name != "windows"}
     if new:
@@ -66,6 +79,8 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             f"no {config.llm} in the Hugging Face cache: a small random network (gpt2-tiny) stands in for it. The "
             f"better way: fetch it once with --llm {config.llm}, or name a folder with --llm FOLDER"
         )
+    if not forecasts:
+        return new | given, lines
     if given.get("is_training", 1) and not given.get("zero_shot") and "do_predict" not in given:
         if why := _lacking_future({**given, **new, "data": "custom"}):
             lines.append(f"no forecast beyond the file's end is made: {why}")
@@ -102,6 +117,38 @@ def _id_columns(given: Mapping[str, Any]) -> str:
     return ",".join(find_ids(data_file(data, spec), Reading.of(data, spec)))
 
 
+def lengths_to_forecast(given: Mapping[str, Any], ids: str) -> tuple[dict[str, Any], str]:
+    """Return lengths of windows that suit the file, with the number of training windows, and what the file is.
+
+    Args:
+        ids: columns that tell the series of a long file apart; empty for one series.
+    """
+    return (_lengths_of_many if ids else _lengths)(given)
+
+
+def length_to_reconstruct(given: Mapping[str, Any], ids: str) -> tuple[dict[str, Any], str]:
+    """Return a length of windows to give back, with the number of training windows, and what the file is."""
+    from data_provider.factory import season_of
+
+    data, frame = _table(given)
+    rows, season = len(frame.dates), season_of(frame, data)
+    seasons = max(1, min(SEASONS, USUAL_WINDOW // season)) * season  # whole ones, of which a model learns most
+    fitting = max(1, rows // TIMES_A_WINDOW)
+    seq_len = given.get("seq_len") or min(seasons if 1 < season <= fitting else USUAL_WINDOW, fitting)
+    said = f"{rows:,} rows, a step of {frame.frequency}"
+    return {"seq_len": seq_len, "windows": max(1, int(0.7 * rows) - seq_len + 1)}, said
+
+
+def _table(given: Mapping[str, Any]) -> tuple[DataConfig, "Frame"]:
+    """Return the configuration of an own file, and the file with its gaps: a run says what becomes of them."""
+    from data_provider.config import data_file
+    from data_provider.reading import Reading, read_table
+
+    data = DataConfig(**given_for(DataConfig, given))
+    spec = find_dataset(data.data)
+    return data, read_table(data_file(data, spec), Reading.of(data, spec))
+
+
 def _lengths_of_many(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Return lengths of windows that suit most series of a long file, with the number of samples, and what it is."""
     import numpy as np
@@ -127,13 +174,10 @@ def _lengths_of_many(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
 
 def _lengths(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Return lengths of windows that suit the file, with the number of training windows, and what the file is."""
-    from data_provider.config import data_file
     from data_provider.factory import borders_of, season_of
-    from data_provider.reading import Reading, read_table
 
-    data = DataConfig(**given_for(DataConfig, given))
+    data, frame = _table(given)
     spec = find_dataset(data.data)
-    frame = read_table(data_file(data, spec), Reading.of(data, spec))  # with its gaps: a run says what becomes of them
     rows, season = len(frame.dates), season_of(frame, data)
     pred_len = given.get("pred_len") or max(1, min(natural_horizon(season), rows // HORIZONS))
     borders = borders_of(spec, rows, frame.source, pred_len)

@@ -17,8 +17,12 @@ from data_provider.reading import Frame, Known, Reading, counted, read_frame, re
 from exp.bands import Wanted
 from exp.config import REFIT, RunConfig
 from exp.forecast import CSV, SUMS_CSV, Forecast
+from exp.forecast_files import copy_whole
 from exp.forecaster import Forecaster
+from exp.options import Command
+from exp.refit import refit
 from utils.answer import answer_lines
+from utils.command import is_main_process
 from utils.device import pick_device
 from utils.errors import UserError, shown_path
 from utils.files import alone_in
@@ -35,6 +39,22 @@ OTHER_FILES = {  # that a run may leave beside the forecast
     "backtest": "backtest.csv",
     "picture of the backtest": "backtest.png",
 }
+
+
+def forecast_and_deliver(folder: Path, config: RunConfig, command: Command) -> None:
+    """Forecast from the checkpoint in ``folder``, after a last training on all rows if asked for; fill ``--output``.
+
+    Raises:
+        UserError: checkpoint or file cannot be used, or do not fit each other.
+    """
+    if command.is_training and command.refit:
+        refit(config)
+    if not is_main_process():
+        return
+    forecast_future(folder, config, command.refit != 0)
+    if config.runtime.output:
+        copy_whole(config.results / CSV, Path(config.runtime.output))
+        logger.info("forecast: %s", shown_path(config.runtime.output))
 
 
 def forecast_future(folder: Path, config: RunConfig, refit: bool = True) -> None:

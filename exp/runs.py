@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from data_provider.config import AnyDataConfig
-from data_provider.datasets import config_place
 from exp.config import RunConfig, identity_of, refit_folder
+from exp.experiments import config_class
 from exp.options import RuntimeOptions
 from exp.targets import in_domain_folder, shuffle_folder, with_targets, zero_shot_folder
 from models.checkpoint import CONFIG, WEIGHTS, read_best, read_config, read_training
@@ -150,7 +150,7 @@ def config_to_test(folder: Path, runtime: RuntimeOptions, given: Mapping[str, An
     """
     trained, where = trained_config(folder, runtime), shown_path(folder)
     trained = replace(trained, runtime=with_targets(runtime, trained.data.data))
-    if "data" in given and config_place(given["data"]) != config_place(trained.data.data):
+    if "data" in given and config_class(trained.task_name, given["data"]) is not type(trained.data):
         raise UserError(f"--data is {given['data']} here and {trained.data.data} in {where}; leave it out.")
     may_differ = {*trained.training_flags, *trained.data.of_the_file, "data", "freq"}
     own = trained.values

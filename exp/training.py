@@ -71,6 +71,12 @@ class Trainable(ABC):
         with self.compute.autocast():
             return self.model.training_loss(batch.x, batch.y, batch.mask, self.scored, **batch.covariates)
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Tell training windows that differ between epochs which one begins."""
+        begin = getattr(self.train_loader.dataset, "begin_epoch", None)
+        if begin is not None:
+            begin(epoch)
+
     @abstractmethod
     def validate(self) -> float:
         """Return the score of the current weights on the whole validation split; lower is better. Rank 0's counts."""
@@ -221,6 +227,7 @@ class Training:
     def _pass(self, epoch: int) -> tuple[float, int]:
         """Train on every batch once; return the mean loss and the number of windows."""
         self.model.train()
+        self.trainable.begin_epoch(epoch)
         batches = self.trainable.train_loader
         losses, samples = FiniteLoss(epoch, self.compute.device, self.plan.precision), 0
         progress = Progress(batches, f"epoch {epoch + 1}", len(batches))

@@ -18,9 +18,18 @@ from utils.losses import Masked, compare
 
 @dataclass(frozen=True)
 class Output:
-    """What a model computes: the forecast (B, H, C)."""
+    """What a model computes.
+
+    Attributes:
+        forecast: (B, H, C); of a model that reconstructs (B, L, C), of one that classifies the logits (B, K).
+    """
 
     forecast: Tensor
+
+    @property
+    def logits(self) -> Tensor:
+        """Return the logits (B, K) of a model that classifies."""
+        return self.forecast
 
 
 @dataclass(frozen=True)
@@ -46,15 +55,36 @@ def check_finite(forecast: Tensor, source: str) -> None:
 
 
 class Model(StorableModel):
-    """A forecaster of windows. The flags that it reads are fields of its ``Config``."""
+    """A forecaster of windows. The flags that it reads are fields of its ``Config``.
+
+    A forecaster of H = L steps serves for imputation and anomaly detection, too: trained to give back the window that
+    it sees. It also serves for classification, by a linear map from that reconstruction to the classes; a model whose
+    paper classifies otherwise overrides ``features`` and puts a ``class_head`` of its own in place of that map.
+    """
+
+    class_head: nn.Module | None
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        features = config.channels * config.pred_len
+        self.class_head = nn.Linear(features, config.classes) if config.classes else None
 
     def forward(self, x: Tensor) -> Output:
         """Forecast (B, H, C) windows ``x`` (B, L, C).
 
         A model whose flag ``marks`` is on takes ``marks`` (B, L, 4). A model of F columns known in advance takes them
-        as ``known`` (B, L + H, F), standardized, over the steps that it sees and those that it forecasts.
+        as ``known`` (B, L + H, F), standardized, over the steps that it sees and those that it forecasts. A model whose
+        ``Config`` says ``takes_visible`` takes ``visible`` (B, L, C), 0 where a value of x is hidden.
         """
         raise NotImplementedError
+
+    def classify(self, x: Tensor, visible: Tensor) -> Output:
+        """Return the logits (B, K) of windows ``x`` (B, L, C); ``visible`` (B, L, C) is 0 beyond a series' end."""
+        return Output(self.class_head(self.features(x, visible)))
+
+    def features(self, x: Tensor, visible: Tensor) -> Tensor:
+        """Return what windows ``x`` (B, L, C) are classified by, (B, features)."""
+        return self(x).forecast.flatten(1)
 
     @property
     def trains(self) -> bool:
@@ -76,16 +106,20 @@ class Model(StorableModel):
     ) -> Tensor:
         """Return the loss of a batch, a mean over its windows ``x`` (B, L, C) with truth ``y`` (B, H, C).
 
+        The truth of a model that classifies are classes (B,); it has neither mask nor scored channels.
+
         Args:
-            mask: (B, H, C), 1 where the truth is known; None where all is.
+            mask: (B, H, C), how much each value of the truth counts; None where all count alike.
             scored: the channels that count.
             covariates: what ``forward`` takes beside x.
         """
+        if self.config.classes:
+            return compare(self.config.task_loss, self.classify(x, **covariates).logits, y)
         forecast = self(x, **covariates).forecast[..., scored]
         return compare(self.config.task_loss, forecast, y[..., scored], self.masked(x, mask, scored))
 
     def masked(self, x: Tensor, mask: Tensor | None, scored: slice) -> Masked | None:
-        """Return what the losses of M4 need beside forecast and truth; None where there is no mask."""
+        """Return what losses need beside forecast and truth where there is a mask; else None."""
         return None if mask is None else Masked(mask[..., scored], x[..., scored], self.config.season)
 
     def parameter_groups(self) -> list[ParameterGroup]:

@@ -21,7 +21,7 @@ from layers.backbone import Backbone, Stack, load_backbone, positions_of, remake
 from layers.branches import copy_branch, run_branch
 from layers.channel_order import channel_order
 from layers.cross_modal_match import CrossModalMatch
-from layers.instance_norm import denormalize, normalize
+from layers.instance_norm import WindowStatistics, denormalize, normalize
 from layers.known_tokens import KnownTokenEmbedding
 from layers.lora import add_adapters, empty_adapters, is_adapted, merge_adapters, merged
 from layers.recomputing import recompute_in_backward
@@ -47,6 +47,7 @@ from models.config import (
     LOSS_HELP,
     STAND_INS,
     SWITCHES,
+    TASK_LOSSES,
     WORDS,
     BackboneConfig,
 )
@@ -58,7 +59,9 @@ from utils.flags import FILE, SHARE, SWITCH, WEIGHT, NonZero, choice, flag, from
 
 ALIGNMENT_RATE = 1e-4
 RELEASED_HEADS = 12
-RELEASED_TASKS = ("long_term_forecast", "short_term_forecast")
+RELEASED_TASKS = (
+    "long_term_forecast", "short_term_forecast", "imputation", "anomaly_detection", "classification",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class CALF(OnBackbone):
         """Sizes, branches, backbone, adapters and the three losses."""
 
         takes_known: ClassVar[bool] = True
+        takes_visible: ClassVar[bool] = True
 
         backbone: str = flag(
             "gpt2",
@@ -115,7 +119,7 @@ class CALF(OnBackbone):
         r: int = flag(8, whole(high=10_000), "LoRA rank", needs={"lora": (1,)})
         lora_alpha: int = flag(32, whole(high=1_000_000), "LoRA scale times rank", needs={"lora": (1,)})
         lora_dropout: float = flag(0.1, SHARE, "dropout on LoRA's input", needs={"lora": (1,)})
-        task_loss: str = flag("l1", choice(*FORECAST_LOSSES), LOSS_HELP, training=True)
+        task_loss: str = flag("l1", choice(*TASK_LOSSES), LOSS_HELP, training=True)
         output_loss: str = flag(
             "l1",
             choice(*FORECAST_LOSSES),
@@ -191,7 +195,9 @@ class CALF(OnBackbone):
         features = config.gpt_layers + 1 if on_gpt2 and words is not None and config.feature_w else 0
         self.time_projections = _projections(width, features) if features else None
         self.text_projections = _projections(width, features) if features else None
-        self.head = nn.Linear(width, config.pred_len)
+        self.class_head = None  # the head that both branches share gives the logits
+        classes = config.classes
+        self.head = nn.Linear(config.channels * width, classes) if classes else nn.Linear(width, config.pred_len)
         order = channel_order(config.channel_order, config.channels)
         self.register_buffer("order", order, persistent=False)
         self.register_buffer("place", order.argsort(), persistent=False)
@@ -230,7 +236,7 @@ class CALF(OnBackbone):
         shapes = {plain: stored.shapes[name] for plain, name in names.items()}
         config = {**stored.config, "lora": 0}
         model = super().from_stored(replace(stored, config=config, shapes=shapes, names=names))
-        trained = from_json(cls.Config, stored.config)
+        trained = model.config
         expected = {f"time_gpt2.{name}": t for name, t in empty_adapters(model.time_gpt2, trained.r).items()}
         lora = {name: shape for name, shape in stored.shapes.items() if ".lora_" in name}
         replace(stored, shapes=lora).check(expected)
@@ -297,13 +303,20 @@ class CALF(OnBackbone):
             return super().frozen_parts()
         return super().frozen_parts() | {"word embeddings": fingerprint({"words": self.match.words})}
 
-    def forward(self, x: Tensor, text_branch: bool | None = None, known: Tensor | None = None) -> CALFOutput:
+    def forward(
+        self,
+        x: Tensor,
+        text_branch: bool | None = None,
+        known: Tensor | None = None,
+        visible: Tensor | None = None,
+    ) -> CALFOutput:
         """Forecast windows ``x`` (B, L, C); the text branch is for the training losses, else computed on request.
 
-        Each of the columns ``known`` (B, L + H, F) in advance is a token before those of the channels, so that causal
-        attention lets every channel see it. Forecasts and features are of the channels alone.
+        Where ``visible`` (B, L, C) is 0, the model sees zeros. Each of the columns ``known`` (B, L + H, F) in advance
+        is a token before those of the channels, so that causal attention lets every channel see it. Forecasts and
+        features are of the channels alone.
         """
-        tokens, statistics = self._tokens(x, known)
+        tokens, statistics = self._tokens(x, known, visible)
         if self.match is None or not (self.training if text_branch is None else text_branch):
             time_state, _ = self._run_time_branch(tokens, None)
             return CALFOutput(self._forecast(time_state, statistics))
@@ -324,14 +337,27 @@ class CALF(OnBackbone):
         """Return the tokens (B, C, D) that the channels of windows ``x`` (B, L, C) become before the branches."""
         return self._tokens(x, known)[0][:, self.config.known :]
 
-    def _tokens(self, x: Tensor, known: Tensor | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return the tokens (B, F + C, D) before the branches, and the statistics of the windows."""
-        normal, statistics = normalize(x[..., self.order] if self.config.channel_order != "file" else x)
-        return self.embedding(normal, None if known is None else self.known_embedding(known)), statistics
+    def classify(self, x: Tensor, visible: Tensor) -> CALFOutput:
+        """Return the logits (B, K) of windows ``x`` (B, L, C), which are 0 beyond the end of their series."""
+        return self(x)
 
-    def branches(self, x: Tensor, known: Tensor | None = None) -> CALFOutput:
+    def _tokens(
+        self, x: Tensor, known: Tensor | None, visible: Tensor | None = None
+    ) -> tuple[Tensor, WindowStatistics | None]:
+        """Return the tokens (B, F + C, D) before the branches, and the statistics of the windows.
+
+        Windows to classify are standardized as they come, and have no statistics of their own.
+        """
+        if self.config.channel_order != "file":
+            x, visible = x[..., self.order], None if visible is None else visible[..., self.order]
+        statistics = None
+        if not self.config.classes:
+            x, statistics = normalize(x, visible, mean_of_all=bool(self.config.mean_of_all))
+        return self.embedding(x, None if known is None else self.known_embedding(known)), statistics
+
+    def branches(self, x: Tensor, known: Tensor | None = None, visible: Tensor | None = None) -> CALFOutput:
         """Return everything that both branches compute on ``x`` (B, L, C), also in evaluation."""
-        return self(x, text_branch=True, known=known)
+        return self(x, text_branch=True, known=known, visible=visible)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Return what trains and at which rate; all else is frozen.
@@ -361,18 +387,20 @@ class CALF(OnBackbone):
         llm: str | Path,
         word_embeddings: str | Path | np.ndarray | Tensor,
         seq_len: int,
-        pred_len: int,
         channels: int,
         gpt_layers: int,
+        pred_len: int | None = None,
         task_name: str = "long_term_forecast",
         lora_alpha: int = 32,
         lora_dropout: float = 0.1,
     ) -> "CALF":
         """Load a checkpoint of the authors' code, in evaluation mode; no code from the file is run.
 
-        Whether LoRA was on, and its rank, follow from the tensors; its alpha does not. All sizes are those of training.
+        Whether LoRA was on, and its rank, follow from the tensors, and so does the number of classes; the alpha of LoRA
+        does not. All sizes are those of training. Imputation takes means as the authors' code does, over all steps.
 
         Args:
+            pred_len: H of a forecaster; other tasks have none.
             checkpoint: their ``checkpoint.pth``.
             llm: the GPT-2 it was trained on, hub name or local folder.
             word_embeddings: the file it was trained with, or the array itself, (D, K) as in the release.
@@ -392,7 +420,8 @@ class CALF(OnBackbone):
         # Whole, as the checkpoint brings frozen blocks of its own.
         backbone = replace(backbone, origin={**backbone.origin, "stored": True})
         adapters = {"lora": 0} if rank is None else {"r": rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
-        config = cls.Config(seq_len, pred_len, channels, llm=str(llm), gpt_layers=gpt_layers, **adapters)
+        sizes = _sizes_of_task(task_name, seq_len, pred_len, len(state.get("head.bias", ())))
+        config = cls.Config(channels=channels, llm=str(llm), gpt_layers=gpt_layers, **sizes, **adapters)
         with torch.device("meta"):  # sizes that the file claims take no memory before they are compared
             empty = cls(config, remake_backbone(backbone.origin, weights=False), words)
         check_state(empty, state, shown_path(checkpoint))
@@ -429,8 +458,13 @@ class CALF(OnBackbone):
             return self.stand_in(tokens), ()
         return run_branch(self.time_gpt2, tokens, projections)
 
-    def _forecast(self, state: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
-        """Map a branch's state (B, F + C, D) to a forecast (B, H, C), its channels as in the data."""
+    def _forecast(self, state: Tensor, statistics: WindowStatistics | None) -> Tensor:
+        """Map a branch's state (B, F + C, D) to a forecast (B, H, C), its channels as in the data; or to logits (B, K).
+
+        Logits come from the states of all channels together, one after the other.
+        """
+        if statistics is None:
+            return self.head(state.flatten(1))
         forecast = denormalize(self.head(state[:, self.config.known :]).transpose(1, 2), statistics)
         return forecast if self.config.channel_order == "file" else forecast[..., self.place]
 
@@ -454,6 +488,20 @@ class CALF(OnBackbone):
                 yield from part.parameters()
         for layer in filter(is_adapted, self.modules()):
             yield from (*layer.lora_A.parameters(), *layer.lora_B.parameters())
+
+
+def _sizes_of_task(task_name: str, seq_len: int, pred_len: int | None, outputs: int) -> dict[str, int]:
+    """Return the sizes of a released model by its task; ``outputs`` are those of its head."""
+    if task_name == "classification":
+        return {"seq_len": seq_len, "pred_len": seq_len, "classes": max(1, outputs)}
+    if task_name in ("imputation", "anomaly_detection"):
+        return {
+            "seq_len": seq_len, "pred_len": seq_len, "reconstructs": 1,
+            "mean_of_all": int(task_name == "imputation"),
+        }  # fmt: skip
+    if pred_len is None:
+        raise UserError(f"pred_len is missing: a released model of the task {task_name} forecasts so many steps.")
+    return {"seq_len": seq_len, "pred_len": pred_len}
 
 
 def _compiled(forward: Callable[..., Tensor], mode: str) -> Callable[..., Tensor]:

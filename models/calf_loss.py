@@ -20,7 +20,7 @@ class CALFOutput(Output):
     """What CALF computes; in evaluation the forecast alone.
 
     Attributes:
-        text_forecast: (B, H, C), of the text branch.
+        text_forecast: of the text branch, in the shape of ``forecast``.
         time_features: N+1 projected features (B, C, D) of the time branch, shallow to deep.
         text_features: N+1 projected features (B, C, D) of the text branch, shallow to deep.
     """

@@ -11,15 +11,17 @@ from utils.flags import MODEL_NAME, SHARE, SWITCH, TEXT, Kind, choice, flag, who
 
 FEATURE_LOSSES = ("l1", "smooth_l1", "mse")
 FORECAST_LOSSES = (*FEATURE_LOSSES, "smape", "mape", "mase")
+TASK_LOSSES = (*FORECAST_LOSSES, "ce")
 STAND_INS = ("none", "linear", "attention", "transformer")  # of layers/stand_ins.py
 WORDS = ("pca", "random", "learned", "topk")
 FREEZES = ("none", "paper", "all")
 SWITCHES = ("backbone", "text_branch", "freeze", "words", "channel_order", "lora", "task_w", "output_w", "feature_w")
-# What follows from the data, with the least it can be.
-SIZES = {"seq_len": 1, "pred_len": 1, "channels": 1, "season": 1, "known": 0}
+OF_WINDOWS = {"reconstructs": 0, "classes": 0, "mean_of_all": 0}  # sizes of models that forecast nothing
+# What follows from data and task, with the least it can be.
+SIZES = {"seq_len": 1, "pred_len": 1, "channels": 1, "season": 1, "known": 0, **OF_WINDOWS}
 PATCH_HELP, STRIDE_HELP = "steps of a patch", "steps from the start of one patch to that of the next"
 MARKS_HELP = "1: reads hour, weekday, day of month and day of year of the steps it sees"
-LOSS_HELP = "forecast against truth: l1, smooth_l1, mse; of m4 also smape, mape, mase"
+LOSS_HELP = "output against truth: l1, smooth_l1, mse; of m4 also smape, mape, mase; of classification ce alone"
 
 CHANNEL_ORDER = Kind(
     str,
@@ -42,20 +44,28 @@ class ModelConfig:
         channels: C, columns of the series.
         season: steps of one season of the data; 1 where there is none.
         known: F, columns known in advance.
+        reconstructs: 1 for a model that gives back the window that it sees, H = L, in place of a forecast.
+        classes: K, of a model that classifies windows; 0 for any other.
+        mean_of_all: 1 for imputation with means over all steps, hidden ones too, as in the authors' code of CALF.
         takes_known: whether the model reads columns known in advance.
+        takes_visible: whether ``forward`` is told which values are hidden; else it sees zeros there.
     """
 
     trains: ClassVar[bool] = True
     chooses: ClassVar[bool] = False
     slow: ClassVar[bool] = False
     takes_known: ClassVar[bool] = False
+    takes_visible: ClassVar[bool] = False
 
     seq_len: int
     pred_len: int
     channels: int
     season: int = 1
     known: int = 0
-    task_loss: str = flag("mse", choice(*FORECAST_LOSSES), LOSS_HELP, training=True)
+    reconstructs: int = 0
+    classes: int = 0
+    mean_of_all: int = 0
+    task_loss: str = flag("mse", choice(*TASK_LOSSES), LOSS_HELP, training=True)
 
     def __post_init__(self) -> None:
         for name, least in SIZES.items():
@@ -64,6 +74,11 @@ class ModelConfig:
                 raise UserError(f"{name} {str(value)[:40]} is not {size.wanted}.")
         if self.known and not self.takes_known:
             raise UserError("this model cannot read columns known in advance.")
+
+    @property
+    def of_window(self) -> bool:
+        """Return whether the model looks at the window that it sees and no further: it forecasts nothing."""
+        return bool(self.reconstructs or self.classes)
 
     @property
     def reads_marks(self) -> bool:

@@ -6,8 +6,9 @@ section 3. Shapes: B batch, L seq_len, H pred_len, C channels, N patches, P patc
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -39,6 +40,8 @@ class GPT4TS(OnBackbone):
     class Config(BackboneConfig):
         """Backbone, and sizes of the patches."""
 
+        takes_visible: ClassVar[bool] = True
+
         patch_len: int = flag(16, whole(high=100_000), PATCH_HELP)
         stride: int = flag(8, whole(high=100_000), STRIDE_HELP)
 
@@ -52,11 +55,17 @@ class GPT4TS(OnBackbone):
             raise UserError(
                 f"{patches} patches, but the backbone has {stack.positions} positions: choose a longer --stride."
             )
-        self.embedding = nn.Linear(config.patch_len, stack.width)
+        # To classify, the patches of all channels at one time are one token.
+        width, together = patches * stack.width, config.channels if config.classes else 1
+        self.embedding = nn.Linear(config.patch_len * together, stack.width)
         self.gpt2 = backbone.model.requires_grad_(False)
         for part in (*stack.norms, *stack.position_tables):
             part.requires_grad_(True)
-        self.head = nn.Linear(patches * stack.width, config.pred_len)
+        if config.classes:
+            self.head, self.norm = None, nn.LayerNorm(width)
+            self.class_head = nn.Linear(width, config.classes)
+        else:
+            self.head = nn.Linear(width, config.pred_len)
 
     @classmethod
     def build(cls, config: "GPT4TS.Config", write: bool = True) -> "GPT4TS":
@@ -67,21 +76,31 @@ class GPT4TS(OnBackbone):
     def remake(cls, config: "GPT4TS.Config", origin: Mapping[str, Any], weights: bool = True) -> "GPT4TS":
         return cls(config, remake_backbone(origin.get("backbone"), weights))
 
-    def forward(self, x: Tensor) -> Output:
-        """Forecast (B, H, C) windows ``x`` (B, L, C)."""
-        normal, statistics = normalize(x)
-        tokens = self._embed(normal)
-        states = self.gpt2(inputs_embeds=tokens, use_cache=False).last_hidden_state
-        steps = self.head(rearrange(states, "s n d -> s (n d)"))  # (B·C, H)
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Output:
+        """Forecast (B, H, C) windows ``x`` (B, L, C), of which only what is ``visible`` (B, L, C) counts."""
+        normal, statistics = normalize(x, visible)
+        steps = self.head(self._run(self._embed(normal)))  # (B·C, H)
         return Output(denormalize(rearrange(steps, "(b c) h -> b h c", c=x.shape[-1]), statistics))
+
+    def features(self, x: Tensor, visible: Tensor) -> Tensor:
+        """Return the states of all patches together, (B, N·D), normalized."""
+        return self.norm(F.gelu(self._run(self._embed(x))))
+
+    def _run(self, tokens: Tensor) -> Tensor:
+        """Return the states (S, N·D) of the language model on tokens (S, N, D)."""
+        states = self.gpt2(inputs_embeds=tokens, use_cache=False).last_hidden_state
+        return rearrange(states, "s n d -> s (n d)")
 
     def branch_inputs(self, x: Tensor) -> dict[str, tuple[PreTrainedModel, Tensor]]:
         """Return the language model with the tokens (B·C, N, D) of all patches."""
         return {"time": (self.gpt2, self._embed(normalize(x)[0]))}
 
     def _embed(self, normal: Tensor) -> Tensor:
-        """Return the tokens (B·C, N, D) of the patches of normalized windows (B, L, C)."""
-        return self.embedding(cut_patches(normal, self.config.patch_len, self.config.stride))
+        """Return the tokens (B·C, N, D) of the patches of normalized windows (B, L, C); to classify (B, N, D)."""
+        patches = cut_patches(normal, self.config.patch_len, self.config.stride)
+        if self.config.classes:
+            patches = rearrange(patches, "(b c) n p -> b n (p c)", b=len(normal))
+        return self.embedding(patches)
 
     def recompute_activations(self) -> None:
         """Keep only the inputs of the blocks while training."""

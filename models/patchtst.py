@@ -9,6 +9,7 @@ Shapes: B batch, L seq_len, H pred_len, C channels, N patches, P patch_len, D d_
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from einops import rearrange
 from torch import Tensor, nn
@@ -30,6 +31,8 @@ class PatchTST(Model):
     class Config(EncoderConfig):
         """Sizes of encoder and patches."""
 
+        takes_visible: ClassVar[bool] = True
+
         patch_len: int = flag(16, whole(high=100_000), PATCH_HELP)
         stride: int = flag(8, whole(high=100_000), STRIDE_HELP)
 
@@ -41,16 +44,27 @@ class PatchTST(Model):
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = encoder_layers(config.e_layers, width, config.n_heads, config.d_ff, config.dropout)
         self.norm = nn.BatchNorm1d(width)
-        self.head = nn.Linear(width * patches, config.pred_len)
+        if config.classes:
+            self.head, self.class_head = None, nn.Linear(config.channels * width * patches, config.classes)
+        else:
+            self.head = nn.Linear(width * patches, config.pred_len)
 
-    def forward(self, x: Tensor) -> Output:
-        """Forecast (B, H, C) windows ``x`` (B, L, C)."""
-        normal, statistics = normalize(x)
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Output:
+        """Forecast (B, H, C) windows ``x`` (B, L, C), of which only what is ``visible`` (B, L, C) counts."""
+        normal, statistics = normalize(x, visible)
+        steps = self.head(self._encode(normal))  # (B·C, H)
+        return Output(denormalize(rearrange(steps, "(b c) h -> b h c", c=x.shape[-1]), statistics))
+
+    def features(self, x: Tensor, visible: Tensor) -> Tensor:
+        """Return the encoded patches of all channels together, (B, C·D·N)."""
+        return rearrange(self._encode(normalize(x)[0]), "(b c) f -> b (c f)", b=len(x))
+
+    def _encode(self, normal: Tensor) -> Tensor:
+        """Return the encoded patches (B·C, D·N) of normalized windows (B, L, C)."""
         patches = cut_patches(normal, self.config.patch_len, self.config.stride)  # (B·C, N, P)
         tokens = self.encoder(self.dropout(self.embedding(patches) + self.positions))  # (B·C, N, D)
         features = self.norm(rearrange(tokens, "s n d -> s d n"))  # over all windows, channels and patches
-        steps = self.head(self.dropout(rearrange(features, "s d n -> s (d n)")))  # (B·C, H)
-        return Output(denormalize(rearrange(steps, "(b c) h -> b h c", c=x.shape[-1]), statistics))
+        return self.dropout(rearrange(features, "s d n -> s (d n)"))
 
     @classmethod
     def translate_public(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ Shapes: B batch, L seq_len, H pred_len, C channels, N patches, P patch_len, D d_
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from einops import rearrange
 from torch import Tensor, nn
@@ -28,6 +29,8 @@ class PAttn(Model):
     class Config(ModelConfig):
         """Sizes of tokens and patches."""
 
+        takes_visible: ClassVar[bool] = True
+
         d_model: int = flag(768, whole(high=100_000), "width of the tokens")
         patch_len: int = flag(16, whole(2, high=100_000), PATCH_HELP)
 
@@ -37,15 +40,26 @@ class PAttn(Model):
         width, self.stride = config.d_model, config.patch_len // 2
         self.embedding = nn.Linear(config.patch_len, width)
         self.attention = ResidualAttention(width)
-        self.head = nn.Linear(width * count_patches(config.seq_len, config.patch_len, self.stride), config.pred_len)
+        features = width * count_patches(config.seq_len, config.patch_len, self.stride)
+        if config.classes:
+            self.head, self.class_head = None, nn.Linear(config.channels * features, config.classes)
+        else:
+            self.head = nn.Linear(features, config.pred_len)
 
-    def forward(self, x: Tensor) -> Output:
-        """Forecast (B, H, C) windows ``x`` (B, L, C)."""
-        normal, statistics = normalize(x)
-        tokens = self.embedding(cut_patches(normal, self.config.patch_len, self.stride))  # (B·C, N, D)
-        features = self.attention(tokens)
-        steps = self.head(rearrange(features, "s n d -> s (n d)"))  # (B·C, H)
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Output:
+        """Forecast (B, H, C) windows ``x`` (B, L, C), of which only what is ``visible`` (B, L, C) counts."""
+        normal, statistics = normalize(x, visible)
+        steps = self.head(self._attend(normal))  # (B·C, H)
         return Output(denormalize(rearrange(steps, "(b c) h -> b h c", c=x.shape[-1]), statistics))
+
+    def features(self, x: Tensor, visible: Tensor) -> Tensor:
+        """Return the patches of all channels after attention, (B, C·N·D)."""
+        return rearrange(self._attend(normalize(x)[0]), "(b c) f -> b (c f)", b=len(x))
+
+    def _attend(self, normal: Tensor) -> Tensor:
+        """Return the patches (B·C, N·D) of normalized windows (B, L, C) after attention."""
+        tokens = self.embedding(cut_patches(normal, self.config.patch_len, self.stride))  # (B·C, N, D)
+        return rearrange(self.attention(tokens), "s n d -> s (n d)")
 
     @classmethod
     def translate_public(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
 from models.checkpoint import Stored, copy_side_files, find_checkpoint, read_stored, write_checkpoint
-from models.config import ModelConfig
+from models.config import OF_WINDOWS, ModelConfig
 from models.tensors import WEIGHTS, check_state, fill_model
 from utils.errors import UserError, shown_path
 from utils.flags import from_json
@@ -130,7 +130,7 @@ class StorableModel(
             UserError: its configuration is not possible, or its tensors do not fit it.
         """
         try:
-            config = from_json(cls.Config, stored.config)
+            config = from_json(cls.Config, OF_WINDOWS | stored.config)
             with torch.device("meta"):  # sizes that a file claims take no memory before they are compared
                 empty = cls.remake(config, stored.origin, weights=False)
             stored.check(empty.stored_state())

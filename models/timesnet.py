@@ -131,6 +131,7 @@ class TimesNet(Model):
         """Sizes of the blocks, how periods are chosen, and whether calendar marks are read."""
 
         takes_known: ClassVar[bool] = True
+        takes_visible: ClassVar[bool] = True
 
         d_model: int = flag(16, whole(high=100_000), "width of the steps")
         d_ff: int = flag(32, whole(high=100_000), "width between the two convolutions of a block")
@@ -149,7 +150,8 @@ class TimesNet(Model):
 
     def __init__(self, config: "TimesNet.Config") -> None:
         super().__init__(config)
-        steps, width = config.seq_len + config.pred_len, config.d_model
+        steps = config.seq_len + (0 if config.of_window else config.pred_len)  # T
+        width = config.d_model
         if config.top_k > steps // 2:
             raise UserError(f"--top_k {config.top_k}: {steps} steps have {steps // 2} periods; choose at most as many.")
         self.embedding = nn.Conv1d(config.channels, width, 3, padding=1, padding_mode="circular", bias=False)
@@ -158,31 +160,48 @@ class TimesNet(Model):
         self.known_embedding = nn.Linear(config.known, width, bias=False) if config.known else None
         self.register_buffer("positions", sine_positions(config.seq_len, width), persistent=False)
         self.dropout = nn.Dropout(config.dropout)
-        self.lengthen = nn.Linear(config.seq_len, steps)
+        self.lengthen = None if config.of_window else nn.Linear(config.seq_len, steps)
         self.blocks = nn.ModuleList(
             TimesBlock(width, config.d_ff, config.num_kernels, config.top_k, bool(config.batch_periods))
             for _ in range(config.e_layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, config.channels)
+        if config.classes:
+            self.head, self.class_head = None, nn.Linear(steps * width, config.classes)
+        else:
+            self.head = nn.Linear(width, config.channels)
 
-    def forward(self, x: Tensor, marks: Tensor | None = None, known: Tensor | None = None) -> Output:
+    def forward(
+        self, x: Tensor, marks: Tensor | None = None, known: Tensor | None = None, visible: Tensor | None = None
+    ) -> Output:
         """Forecast (B, H, C) windows ``x`` (B, L, C), whose calendar marks are ``marks`` (B, L, 4).
 
-        Columns ``known`` (B, T, F) in advance are added to all T steps once the time axis is that long.
+        Of x only what is ``visible`` (B, L, C) counts. Columns ``known`` (B, T, F) in advance are added to all T steps
+        once the time axis is that long.
         """
-        normal, statistics = normalize(x)
+        normal, statistics = normalize(x, visible)
+        steps = self.head(self._encode(normal, marks, known))
+        return Output(denormalize(steps[:, -self.config.pred_len :], statistics))
+
+    def features(self, x: Tensor, visible: Tensor) -> Tensor:
+        """Return the encoded steps together, 0 beyond the end of a series, (B, L·D)."""
+        steps = self.dropout(F.gelu(self._encode(x)))
+        return (steps * visible[..., :1]).flatten(1)
+
+    def _encode(self, normal: Tensor, marks: Tensor | None = None, known: Tensor | None = None) -> Tensor:
+        """Return the encoded steps (B, T, D) of windows (B, L, C)."""
         steps = self.embedding(rearrange(normal, "b l c -> b c l"))  # (B, D, L)
         steps = rearrange(steps, "b d l -> b l d") + self.positions
         if marks is not None:
             steps = steps + self.mark_embedding(marks)
-        steps = self.lengthen(rearrange(self.dropout(steps), "b l d -> b d l"))  # (B, D, T)
-        steps = rearrange(steps, "b d t -> b t d")
+        steps = self.dropout(steps)
+        if self.lengthen is not None:
+            steps = rearrange(self.lengthen(rearrange(steps, "b l d -> b d l")), "b d t -> b t d")
         if known is not None:
             steps = steps + self.known_embedding(known)
         for block in self.blocks:
             steps = self.norm(block(steps))  # one norm for all blocks
-        return Output(denormalize(self.head(steps)[:, -self.config.pred_len :], statistics))
+        return steps
 
     def drop_training_parts(self) -> None:
         """Merge the kernels of each convolution."""

@@ -419,7 +419,10 @@ def test_the_embedded_sample_can_be_forecast(tiny_gpt2: Path, tiny_words: Path, 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--data", "m4", "--task_name", "short_term_forecast", "--do_predict"], "--do_predict is for series"),
+        (
+            ["--data", "m4", "--task_name", "short_term_forecast", "--do_predict"],
+            "--do_predict is for --task_name long_term_forecast",
+        ),
         (["--data", "m4", "--task_name", "short_term_forecast", "--check_data"], "--check_data is for series"),
         (["--check_data"], "--check_data needs a file"),
         (["--do_predict", "--zero_shot", "1", "--target_data", "ETTh2"], "leave out --zero_shot"),

@@ -9,7 +9,7 @@ import pytest
 
 import run
 from data_provider.config import DataConfig, data_file
-from data_provider.datasets import DATASETS, DatasetSpec
+from data_provider.datasets import CSV, DATASETS, DatasetSpec
 from data_provider.reading import Frame
 from data_provider.windows import Split
 from exp.experiments import TASKS, Task
@@ -48,8 +48,7 @@ def read_array(config: DataConfig, spec: DatasetSpec) -> Frame:
 @pytest.fixture
 def task(monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a new task."""
-    place = "data_provider.config:DataConfig"
-    row = Task(f"{__name__}:LastStep", "Forecasting the last step", ("last_step_mae",), place, "sample")
+    row = Task(f"{__name__}:LastStep", "Forecasting the last step", ("last_step_mae",), {CSV: CSV}, "sample")
     monkeypatch.setitem(TASKS, "last_step", row)
     return "last_step"
 
@@ -82,7 +81,7 @@ def test_flags_of_files_and_of_the_future_are_refused_where_a_task_is_not_of_one
     task: str, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run.main([*FLAGS, "--task_name", task, "--do_predict"]) == 2
-    assert "--do_predict is for series in a CSV file" in capsys.readouterr().err
+    assert "--do_predict is for --task_name long_term_forecast, not for last_step" in capsys.readouterr().err
 
 
 def test_a_data_set_of_another_format_is_its_reader_and_one_row(arrays: str, workplace: Path) -> None:

@@ -182,7 +182,7 @@ def from_json(config: type[Config], values: Any, **known: Any) -> Config:
     """
     if not isinstance(values, Mapping):
         raise UserError(f"{type(values).__name__} instead of a group of values")
-    expected = {one.name: one for one in fields(config) if one.name not in known}
+    expected = {one.name: one for one in fields(config) if one.name not in known and one.init}
     if odd := expected.keys() ^ values.keys():
         raise UserError(f"{min(odd)[:40]!r} is missing or unknown")
     for name, one in expected.items():

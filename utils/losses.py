@@ -1,4 +1,4 @@
-"""Compute training losses: of a forecast, and those of M4."""
+"""Compute training losses: of values, those of M4, and of classes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from torch import Tensor
 
 from utils.errors import UserError
 
-PlainLoss = Callable[[Tensor, Tensor], Tensor]
+PlainLoss = Callable[..., Tensor]
 
 PLAIN_LOSSES: dict[str, PlainLoss] = {"l1": F.l1_loss, "smooth_l1": F.smooth_l1_loss, "mse": F.mse_loss}
 
 
 @dataclass(frozen=True)
 class Masked:
-    """What the losses of M4 need beside forecast and target.
+    """What losses need beside forecast and target where not every target counts alike.
 
     Attributes:
-        mask: (B, H, C), 1 where the target is known.
+        mask: (B, H, C), how much each target counts; 1 where it is known, else 0, if there is no other weight.
         insample: (B, L, C), the input window.
         seasonality: steps of one season, for the MASE scale.
     """
@@ -48,6 +48,7 @@ def mase_loss(forecast: Tensor, target: Tensor, masked: Masked) -> Tensor:
 
 
 MASKED_LOSSES = {"smape": smape_loss, "mape": mape_loss, "mase": mase_loss}
+CROSS_ENTROPY = "ce"
 
 
 def _divide(numerator: Tensor, denominator: Tensor) -> Tensor:
@@ -57,14 +58,19 @@ def _divide(numerator: Tensor, denominator: Tensor) -> Tensor:
 
 
 def compare(name: str, forecast: Tensor, target: Tensor, masked: Masked | None = None) -> Tensor:
-    """Return one loss between forecast and target (B, H, C), a scalar.
+    """Return one loss between forecast and target (B, H, C), a scalar: the mean over all elements.
+
+    Cross entropy is between logits (B, K) and classes (B,).
 
     Raises:
         UserError: the loss needs a mask, and there is none.
     """
+    if name == CROSS_ENTROPY:
+        return F.cross_entropy(forecast.float(), target)
+    if name in PLAIN_LOSSES and masked is None:
+        return PLAIN_LOSSES[name](forecast.float(), target.float())
     if name in PLAIN_LOSSES:
-        known = 1.0 if masked is None else masked.mask
-        return PLAIN_LOSSES[name](forecast.float() * known, target.float() * known)
+        return (PLAIN_LOSSES[name](forecast.float(), target.float(), reduction="none") * masked.mask).mean()
     if masked is None:
         raise UserError(f"The loss {name} needs a mask; choose one of {', '.join(PLAIN_LOSSES)} here.")
     return MASKED_LOSSES[name](forecast.float(), target.float(), masked)

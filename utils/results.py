@@ -140,6 +140,34 @@ def over_seeds(records: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{run_title(first)}{network}, mean ± std over seeds {seeds}", ", ".join(parts)]
 
 
+def over_variants(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a table of runs that differ in their variant: a row each, over all seeds, and one for their mean.
+
+    The columns are the metrics of the model, and of each rival that all runs have beside it.
+    """
+    first = records[0]
+    model, metrics = first["model"]["name"], first["task"]["metrics"]
+    variants = list(dict.fromkeys(record["data"]["variant"] for record in records))
+    rivals = [name for name in first["scores"]["metrics"] if name != model]
+    titles = [f"{name.replace('_', ' ')} {metric}" for name in (model, *rivals) for metric in metrics]
+
+    def row(name: str, chosen: Iterable[Mapping[str, Any]]) -> str:
+        scores = [one["scores"]["metrics"] for one in chosen]
+        values = [[one[who].get(metric) for one in scores] for who in (model, *rivals) for metric in metrics]
+        shown = ("none" if None in cell else format_metric(statistics.mean(cell)) for cell in values)
+        cells = (f"{text:>{len(title) + 2}}" for text, title in zip(shown, titles, strict=True))
+        return f"  {name:<{width}}{''.join(cells)}"
+
+    width = max(len(name) for name in (*variants, "mean"))
+    seeds = ", ".join(dict.fromkeys(str(record["run"]["seed"]) for record in records))
+    return [
+        f"{run_title(first)}, {variants[0]} to {variants[-1]}, seed {seeds}",
+        " " * (width + 2) + "".join(f"  {title}" for title in titles),
+        *(row(name, [record for record in records if record["data"]["variant"] == name]) for name in variants),
+        row("mean", records),
+    ]
+
+
 def compare(model: str, rival: str, metric: str, own: float, other: float) -> str:
     """Return a sentence that says whether a model beats a rival by a metric: lower is better."""
     shown, against = format_metric(own), format_metric(other)

@@ -216,7 +216,7 @@ def test_sizes_are_compared_before_memory_is_taken(
         ({"pred_len": 4}, "check the sizes it is loaded with"),
         ({"gpt_layers": 1}, "check the sizes it is loaded with"),
         ({"gpt_layers": 9}, "--gpt_layers 9"),
-        ({"task_name": "imputation"}, "'imputation' is unknown; the release has"),
+        ({"task_name": "imputing"}, "'imputing' is unknown; the release has"),
     ],
 )
 def test_other_sizes_than_it_was_trained_with_are_refused(
