@@ -95,13 +95,13 @@ def _check_purpose(config: RunConfig, command: Command) -> None:
             "--do_predict forecasts the series trained on; for another one leave out --zero_shot, and give "
             "--is_training 0 --load CHECKPOINT --data_path FILE."
         )
+    if command.uses and config.runtime.output:
+        from exp.forecast_files import check_output
+
+        check_output(config, command)
     if command.do_predict:
         steps = config.runtime.predict_len or data.pred_len
         check_steps(steps, data.pred_len, data.features)
-        if config.runtime.output:
-            from exp.forecast_files import check_output
-
-            check_output(config, command)
         if data.future_cols and command.is_training:
             from data_provider.known import check_future
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pkgutil import resolve_name
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,8 +81,16 @@ def borders_of(spec: DatasetSpec, rows: int, source: str, pred_len: int) -> Bord
     return Borders(rows - test - val, rows - test, rows)
 
 
+Cut = Callable[[Series, Borders, Split], Any]
+
+
 def load_data(
-    config: DataConfig, any_target: bool = False, marks: bool = False, all_rows: bool = False
+    config: DataConfig,
+    any_target: bool = False,
+    marks: bool = False,
+    all_rows: bool = False,
+    frame: Frame | None = None,
+    cut: Cut | None = None,
 ) -> ForecastData:
     """Read, check, standardize and window a data set.
 
@@ -89,12 +98,14 @@ def load_data(
         any_target: leave the channels in order where all are forecast and none is called like the target
         marks: add calendar marks to every window
         all_rows: train on all rows, with none left for validation and test
+        frame: what was read already; None to read it
+        cut: gives the windows of a split; those of a forecast if left out
 
     Raises:
         UserError: the data cannot be used; the message says where and why
     """
     spec = find_dataset(config.data)
-    frame: Frame = resolve_name(spec.read)(config, spec)
+    frame = frame or resolve_name(spec.read)(config, spec)
     target, notes = _target(config, frame, any_target)
     frame = frame.select(config.features, target)
     rows = len(frame.values)
@@ -108,12 +119,13 @@ def load_data(
     series.known = known.tensor(frame.known and frame.known.values[: len(frame.dates)], frame.dates, frame)
     season = season_of(frame, config)
     has_season = season <= borders.val
+    lengths = (config.seq_len, config.pred_len, config.percent, frame.source)
     windows = {
-        split: make_windows(series, borders, split, config.seq_len, config.pred_len, config.percent, frame.source)
+        split: cut(series, borders, split) if cut else make_windows(series, borders, split, *lengths)
         for split in ([Split.TRAIN] if all_rows else Split)
     }
     no_season = f"there is no seasonal naive forecast: a season takes {season} rows, more than lie before the test"
-    lacking = () if has_season else (no_season,)
+    lacking = () if has_season or cut else (no_season,)
     return ForecastData(
         columns=frame.columns,
         scored=slice(-1, None) if config.features == "MS" else slice(None),

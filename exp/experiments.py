@@ -6,7 +6,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from data_provider.datasets import CSV, DATASETS, M4, MIX, config_place
-from exp.options import OF_A_FORECAST
+from exp.options import NOT_OF_WINDOWS, OF_A_FORECAST
 from utils.errors import UserError
 
 
@@ -93,5 +93,17 @@ TASKS = {
             {"num_workers", "save_arrays", "inverse", "interval", "adaptive", "backtest", "verbose", "shuffle_input"}
         )
         | OF_A_FORECAST,
+    ),
+    "imputation": Task(
+        experiment="exp.imputation:Imputation",
+        title="Imputation",
+        metrics=("mse", "mae"),
+        configs={CSV: "data_provider.imputation_config:ImputationConfig"},
+        default_data="sample",
+        uses={"do_impute": "exp.impute:impute_file"},
+        reports=True,
+        fill_in="exp.own_file:length_to_reconstruct",
+        trains=True,
+        unread=NOT_OF_WINDOWS | {"shuffle_input"},
     ),
 }

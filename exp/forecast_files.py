@@ -59,18 +59,21 @@ def _dates(path: Path) -> dict[tuple[str, str], str]:
 
 
 def check_output(config: RunConfig, command: Command) -> None:
-    """Raise UserError where ``--output`` is no path that one forecast can be written to."""
+    """Raise UserError where ``--output`` is no path that one forecast, or what else is asked for, can be written to."""
     output, future = Path(config.runtime.output), config.runtime.future_path
     shown = f"--output {shown_path(output)}"
     if output.is_dir():
         raise UserError(f"{shown} is a folder; name a file in it, like {shown_path(output / 'forecast.csv')}.")
     if output.suffix.lower() != ".csv":
-        raise UserError(f"{shown}: the forecast is a CSV file; give it a name that ends in .csv.")
+        raise UserError(f"{shown}: what is written is a CSV file; give it a name that ends in .csv.")
     inputs = (*config.data.files(), *([Path(future)] if future else []))
     if output.exists() and any(path.exists() and output.samefile(path) for path in inputs):
-        raise UserError(f"{shown} is the file that is forecast from; give the forecast another name.")
+        raise UserError(f"{shown} is the file that is read; give what is written another name.")
     if command.itr > 1 and not command.load:
-        raise UserError(f"{shown} takes one forecast, and --itr {command.itr} makes several; leave one of them out.")
+        raise UserError(f"{shown} takes the result of one run, and --itr {command.itr} makes several: leave one out.")
+    if (several := config.data.variants)[1:] and not command.load:
+        made = " and ".join((several[0].variant, several[-1].variant))
+        raise UserError(f"{shown} takes the result of one run, and here are {len(several)}, {made} among them.")
     for folder in output.parents:
         if folder.exists():
             if not folder.is_dir():

@@ -12,11 +12,10 @@ import numpy as np
 from data_provider.config import DataConfig
 from data_provider.datasets import find_dataset
 from data_provider.factory import ForecastData, load_data
-from data_provider.reading import nanoseconds_of, written_dates
-from data_provider.windows import Split, WindowDataset, make_loader
+from data_provider.reading import nanoseconds_of
+from data_provider.windows import Split, WindowDataset
 from exp.backtest import Backtest, remove_backtest
 from exp.bands import Wanted
-from exp.base import Experiment
 from exp.evaluation import (
     Predictor,
     ShuffledPredictor,
@@ -26,6 +25,7 @@ from exp.evaluation import (
     scored_targets,
     seen_by,
 )
+from exp.on_series import OnSeries
 from exp.targets import in_domain_folder, of_target, shuffle_folder, zero_shot_folder
 from models.base import check_finite
 from utils.answer import TargetErrors, answer_lines, answer_of
@@ -42,55 +42,13 @@ FEWEST_OF_A_SLOW_MODEL, FITS_OF_A_SLOW_MODEL = 20, 400  # windows, and series of
 FEWEST_APART = 40  # validation windows, from which on the epoch and the intervals have windows of their own
 
 
-class LongTermForecast(Experiment):
+class LongTermForecast(OnSeries):
     """Train on windows, validate and test on every window, beside the forecasts that need no model."""
-
-    data: ForecastData
 
     def load_data(self) -> None:
         reads_marks = self.config.model_config.reads_marks
         self.data = load_data(self.config.data, marks=reads_marks, all_rows=self.config.is_refit)
-        self.scored = self.data.scored
-        self.train_loader = make_loader(
-            self.data.windows[Split.TRAIN],
-            self.config.training.batch_size * self.config.training.accumulate,
-            shuffle_seed=self.config.seed,
-            workers=self.config.runtime.num_workers,
-            pin=self.device.type == "cuda",
-        )
-
-    def sizes(self) -> dict[str, int]:
-        return {"channels": len(self.data.columns), "season": self.data.season, "known": len(self.data.known.names)}
-
-    def data_record(self) -> dict[str, Any]:
-        return {
-            "source": self.data.source,
-            "columns": list(self.data.columns),
-            "features": self.config.data.features,
-            "target": self.config.data.target,
-            "date_column": self.data.date_column,
-            "value_column": self.data.value_column,
-            "tz": self.config.data.tz,
-            "frequency": self.data.frequency,
-            "season": self.data.season,
-            "known": self.data.known.to_json(),
-            "lowest": self.data.lowest.tolist(),
-            "scaler": {"mean": self.data.scaler.mean_.tolist(), "scale": self.data.scaler.scale_.tolist()},
-        }
-
-    def describe_data(self) -> list[str]:
-        data, config = self.data, self.config.data
-        counts = ", ".join(f"{split.value} {len(windows):,}" for split, windows in data.windows.items())
-        few_shot = "" if config.percent == 100 else f", {config.percent} % of the training rows"
-        first, last = written_dates(data.dates[[0, -1]], None, data.form)
-        return [
-            f"data: {data.source}, {len(data.dates):,} rows, {first} to {last} ({data.frequency})",
-            f"channels: {len(data.columns)} ({config.features}), target {data.columns[-1]}",
-            *([f"known in advance: {', '.join(data.known.names)}"] if data.known.names else []),
-            f"windows of {config.seq_len} -> {config.pred_len}: {counts}; {len(self.train_loader)} training batches"
-            f"{few_shot}",
-            *(f"note: {note}" for note in data.notes),
-        ]
+        self.load_batches()
 
     def validate(self) -> float:
         sums = ErrorSums(self.config.data.pred_len, len(self.data.scored_columns))

@@ -35,7 +35,6 @@ NOT_OF_WINDOWS = OF_A_FORECAST - {"output"} | {
     "inverse", "interval", "adaptive", "backtest", "verbose", "zero_shot", "target_data", "target_root_path",
     "target_data_path", "save_arrays",
 }  # fmt: skip
-USES = ("do_predict",)
 LIMITS = frozenset({"minimum", "maximum"})  # which the past forecasts of a test keep to, too
 AUTO, NONE = "auto", "none"
 SUMS = ("sum", "day", "week", "month", "quarter", "year")
@@ -84,6 +83,10 @@ class Command:
         0, PRESENCE_OR_SWITCH,
         "forecast beyond the file's end; with --is_training 0 without a test. If left out, done for an own file",
     )  # fmt: skip
+    do_impute: int = flag(
+        0, PRESENCE_OR_SWITCH, "fill the missing values of the file by a model for imputation: imputed.csv",
+        needs={"dry_run": (False,)},
+    )  # fmt: skip
     refit: int | None = flag(
         None, SWITCH, "1: forecast with weights trained once more, on all rows; if left out, done for an own file",
         needs={"do_predict": (1,)},
@@ -97,7 +100,8 @@ class Command:
     @property
     def uses(self) -> frozenset[str]:
         """Return the flags that ask for what a trained model is to do with the file."""
-        return frozenset(name for name in USES if getattr(self, name))
+        asked = {"do_predict": self.do_predict, "do_impute": self.do_impute}
+        return frozenset(name for name, wanted in asked.items() if wanted)
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,11 @@ class RuntimeOptions:
     future_path: str | None = flag(
         None, FILE, "file with dates and the columns of --future_cols after the end of the data, to forecast from"
     )
-    output: str | None = flag(None, FILE, "CSV file that the forecast is written to, beside the one with the results")
+    output: str | None = flag(
+        None,
+        FILE,
+        "CSV file that the forecast, or what else is asked for, is written to, beside the one with the results",
+    )
     eval_batch_size: int | None = flag(
         None, whole(high=10_000_000), "windows per batch of validation and test; as many as fit well if left out"
     )

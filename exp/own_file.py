@@ -67,7 +67,7 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     chosen, said = resolve_name(task.fill_in)({**given, "data": "custom"}, found)
     if config.trains:
         chosen |= _training(chosen, hasattr(config, "llm"))
-    if forecasts and hasattr(config, "output_w") and "learning_rate" not in given:
+    if hasattr(config, "output_w") and "learning_rate" not in given:
         chosen["output_w"] = 0.0  # with the output loss, so few steps leave a model far from trained
     new = {name: value for name, value in chosen.items() if name not in given and name != "windows"}
     if new:

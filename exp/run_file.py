@@ -9,6 +9,7 @@ import yaml
 from data_provider.config import AnyDataConfig, DataConfig
 from data_provider.datasets import datasets_root, find_dataset
 from exp.config import RunConfig
+from exp.experiments import TASKS
 from exp.flags import idle_names
 from exp.options import Command, RuntimeOptions
 from exp.own_file import is_own
@@ -44,16 +45,17 @@ def _of_training(config: RunConfig, command: Command) -> dict[str, Any]:
     idle = idle_names(config, command, values)
     flags = {name: value for name, value in values.items() if name not in idle or value != usual[name]}
     flags |= _places(config.data)
-    if is_own(flags) or command.do_predict:
+    if is_own(flags) and "do_predict" in TASKS[config.task_name].uses:
         flags["do_predict"] = command.do_predict
-    return flags | _of_refit(command) | _of_runtime(config)
+    return flags | dict.fromkeys(sorted(command.uses), 1) | _of_refit(command) | _of_runtime(config)
 
 
 def _of_test(config: RunConfig, command: Command, folder: Path) -> dict[str, Any]:
     """Return the flags that use a checkpoint again: all of its training stand in the checkpoint."""
     data = config.data
     load = os.path.abspath(folder)
-    flags: dict[str, Any] = {"load": load, "is_training": 0, "do_predict": command.do_predict, "data": data.data}
+    flags: dict[str, Any] = {"load": load, "is_training": 0, **dict.fromkeys(sorted(command.uses), 1)}
+    flags["data"] = data.data
     for name, one in flags_of(type(data)).items():
         if name in {*data.of_the_file, "freq"} and getattr(data, name) != one.default:
             flags[name] = getattr(data, name)

@@ -12,6 +12,7 @@ import pytest
 
 import run
 from data_provider.config import DataConfig, M4Config
+from data_provider.imputation_config import ImputationConfig
 from exp.config import RunConfig
 from exp.flags import OF_RELEASE, lines_of_idle_flags, parse
 from exp.options import Command, RuntimeOptions, TrainingOptions
@@ -23,7 +24,9 @@ from utils.flags import convert, flags_of, given_for
 from utils.schedule import Schedule
 
 ROOT = Path(run.__file__).parent
-CONFIGS = [RunConfig, Command, DataConfig, M4Config, TrainingOptions, Schedule, RuntimeOptions]
+CONFIGS = [
+    *(RunConfig, Command, DataConfig, M4Config, ImputationConfig, TrainingOptions, Schedule, RuntimeOptions),
+]
 
 # Command lines as the authors' scripts have them.
 RELEASE_LINES = [
@@ -104,7 +107,8 @@ def test_help_begins_with_the_commands_that_users_want_and_has_groups() -> None:
     first, second = (said.index(part) for part in ("--data_path sales.csv", "--data ETTh1 --pred_len 96"))
     assert first < second < said.index("options:")
     groups = re.findall(r"^(\S.*):$", said.partition("options:")[2], re.MULTILINE)
-    assert groups[:5] == ["the run", "data", "data: several data sets", "data: m4, m3", "the model CALF"]
+    assert groups[:4] == ["the run", "data", "data: several data sets", "data: m4, m3"]
+    assert groups.index("data of --task_name imputation") < groups.index("the model CALF")
     assert all(f"--{name} " in said for config in (*CONFIGS, find_config("CALF")) for name in flags_of(config))
 
 

@@ -88,6 +88,37 @@ def plot_future(
     return pages
 
 
+def plot_filled(
+    path: Path,
+    dates: Sequence[Any],
+    values: np.ndarray,
+    hidden: np.ndarray,
+    filled: Mapping[str, np.ndarray],
+    columns: Mapping[int, str],
+    title: str,
+) -> None:
+    """Draw series (L, C) and what is put in the place of hidden or missing values, a panel for each of some columns.
+
+    Args:
+        values: NaN where nobody knows the value.
+        hidden: (L, C) booleans, True where a value is to be found.
+        filled: what is found (L, C), by the name of who found it, the model first.
+        columns: the names of those that are drawn, by their number.
+    """
+    height = 1.5 + 1.5 * len(columns)
+    with _figure(path, title, {}, figsize=(11, height), layout="constrained") as figure:
+        axes = figure.subplots(len(columns), 1, sharex=True, squeeze=False)[:, 0]
+        for axis, (c, name) in zip(axes, columns.items(), strict=True):
+            axis.plot(dates, values[:, c], color="#b0b0b0", linewidth=1, label="series")
+            places = np.flatnonzero(hidden[:, c])
+            for (label, found), color, mark in zip(filled.items(), (FORECAST, SIMPLE), "ox", strict=False):
+                style = {"linestyle": "", "marker": mark, "markersize": 3, "color": color}
+                axis.plot(dates[places], found[places, c], label=label, **style)
+            _label(axis, name)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False)
+        figure.align_ylabels()
+
+
 def plot_series(
     path: Path,
     names: Sequence[str],

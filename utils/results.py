@@ -152,8 +152,12 @@ def over_variants(records: Sequence[Mapping[str, Any]]) -> list[str]:
     titles = [f"{name.replace('_', ' ')} {metric}" for name in (model, *rivals) for metric in metrics]
 
     def row(name: str, chosen: Iterable[Mapping[str, Any]]) -> str:
-        scores = [one["scores"]["metrics"] for one in chosen]
-        values = [[one[who].get(metric) for one in scores] for who in (model, *rivals) for metric in metrics]
+        reports = [one["scores"]["metrics"] for one in chosen]
+        values = [
+            [one[who].get("standardised", one[who]).get(metric) for one in reports]
+            for who in (model, *rivals)
+            for metric in metrics
+        ]
         shown = ("none" if None in cell else format_metric(statistics.mean(cell)) for cell in values)
         cells = (f"{text:>{len(title) + 2}}" for text, title in zip(shown, titles, strict=True))
         return f"  {name:<{width}}{''.join(cells)}"
@@ -198,6 +202,20 @@ def verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[st
             "The best possible forecast, which knows the recipe of this data, has MSE "
             f"{format_metric(mse['best_possible'])}; {model} is at {mse[model] / mse['best_possible']:.2f} times that."
         )
+
+
+def imputation_verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[str]:
+    """Yield lines that say whether a model finds hidden values better than fills that need no model.
+
+    The reports are those of ``ErrorSums`` by name of the fill.
+    """
+    mae = {name: report["standardised"]["mae"] for name, report in reports.items()}
+    fills = [name for name in reports if name != model]
+    for name in fills:
+        yield compare(model, name.replace("_", " "), "MAE", mae[model], mae[name])
+    best = min(fills, key=mae.__getitem__)
+    if not mae[model] < mae[best]:
+        yield f"The better choice for these data is the {best.replace('_', ' ')}: use that, not {model}."
 
 
 def _lost(reports: Mapping[str, Mapping[str, Any]], model: str, simple: Sequence[str]) -> Iterator[str]:

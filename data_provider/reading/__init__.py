@@ -22,6 +22,7 @@ from data_provider.reading.table import (
     frame_from,
     known_from,
     panel_from,
+    read_as_written,
     read_frame,
     read_known,
     read_panel,
@@ -32,7 +33,8 @@ from data_provider.reading.timezones import aware_dates, counted, local_dates, n
 
 __all__ = [
     "FARTHEST", "Frame", "Known", "Panel", "Reading", "aware_dates", "check_frequency", "columns_of", "complete",
-    "counted", "date_rule", "describe", "filled", "find_ids", "frame_from", "future_dates", "holes", "infer_frequency",
-    "known_from", "listing", "local_dates", "nanoseconds_of", "on_clock_of", "panel_from", "read_frame", "read_known",
-    "read_panel", "read_table", "same_step", "season_length", "shown", "spans", "table_from", "written_dates",
+    "counted", "date_rule", "describe", "filled", "find_ids", "frame_from", "future_dates", "holes",
+    "infer_frequency", "known_from", "listing", "local_dates", "nanoseconds_of", "on_clock_of", "panel_from",
+    "read_as_written", "read_frame", "read_known", "read_panel", "read_table", "same_step", "season_length",
+    "shown", "spans", "table_from", "written_dates",
 ]  # fmt: skip

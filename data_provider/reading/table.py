@@ -44,6 +44,7 @@ class Reading:
         last: how many rows at the end must have no gaps; None for all
         irregular_dates: take the rows as they are, with gaps and dates that are not sorted
         usual_mark: the decimal mark of a table that this one goes on with, where its own numbers do not tell
+        whole: take all rows of the columns, with holes wherever they are, also at the beginning and at the end
     """
 
     date_col: str | None = None
@@ -64,6 +65,7 @@ class Reading:
     last: int | None = None
     irregular_dates: bool = False
     usual_mark: str | None = None
+    whole: bool = False
 
     def __post_init__(self) -> None:
         for name in ("fill", "tz", "duplicates", "decimal", "encoding"):
@@ -187,6 +189,13 @@ def read_table(path: Path, reading: Reading) -> Frame:
     return _read(*_cells_in(path, reading))
 
 
+def read_as_written(path: Path, reading: Reading) -> tuple[pd.DataFrame, str, str]:
+    """Return the cells of a file as texts, by row of the file; its decimal mark and the separator of its cells."""
+    _, _, _, file, _ = _cells_in(path, reading)
+    names = read_names(file)
+    return read_cells(file, names, names, reading.missing), file.decimal, file.separator
+
+
 def _cells_in(path: Path, reading: Reading) -> tuple[pd.DataFrame, list[str], Reading, Location, tuple[str, ...]]:
     """Return the arguments of :func:`_read` for a file."""
     file = find_file(path, reading.encoding)
@@ -265,7 +274,7 @@ def _read(
     ids = () if reading.irregular_dates else find_id(dated.cells, dated.stamps, dated.dates, reading.id_col, location)
     columns = _long(dated, ids, reading) if ids else _wide(dated, reading)
     frame = _on_grid(dated, columns, reading)
-    if reading.irregular_dates:
+    if reading.irregular_dates or reading.whole:
         return frame
     if reading.trained:
         return settle(frame, frame.columns[-1], frame.columns)

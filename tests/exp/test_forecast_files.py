@@ -95,15 +95,14 @@ def test_an_output_that_cannot_be_one_is_refused_before_training(
     (workplace / "file").write_text("")
     said = {
         "there.csv": f"{workplace}/there.csv is a folder; name a file in it, like {workplace}/there.csv/forecast.csv.",
-        "forecast.xlsx": f"{workplace}/forecast.xlsx: the forecast is a CSV file; give it a name that ends in .csv.",
+        "forecast.xlsx": f"{workplace}/forecast.xlsx: what is written is a CSV file; give it a name that ends in .csv.",
         "file/x.csv": f"{workplace}/file/x.csv: {workplace}/file is a file, not a folder; choose another path.",
-        f"{tmp_path}/data.csv": f"{tmp_path}/data.csv is the file that is forecast from; "
-        "give the forecast another name.",
+        f"{tmp_path}/data.csv": f"{tmp_path}/data.csv is the file that is read; give what is written another name.",
     }
     for output, message in said.items():
         assert refused(plain(tiny, output=output), capsys) == f"error: --output {message}\n"
     several = refused(plain(tiny, output="x.csv", itr=2), capsys)
-    assert several.endswith("x.csv takes one forecast, and --itr 2 makes several; leave one of them out.\n")
+    assert several.endswith("x.csv takes the result of one run, and --itr 2 makes several: leave one out.\n")
 
 
 def test_an_output_without_a_forecast_has_no_effect_and_that_is_said(

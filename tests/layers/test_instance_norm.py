@@ -43,3 +43,28 @@ def test_a_constant_channel_becomes_zero_and_comes_back() -> None:
 def test_the_forecast_comes_back_in_the_precision_of_the_window() -> None:
     _, statistics = normalize(torch.randn(2, 5, 3))
     assert denormalize(torch.zeros(2, 4, 3, dtype=torch.bfloat16), statistics).dtype == torch.float32
+
+
+def test_hidden_values_do_not_count_whatever_stands_in_their_place() -> None:
+    shown = torch.tensor([[[1.0], [1.0], [0.0], [1.0]]])
+    first, second = (torch.tensor([[[1.0], [2.0], [value], [6.0]]]) for value in (0.0, 500.0))
+    normal, statistics = normalize(first, shown)
+    assert statistics.mean.item() == pytest.approx(3)
+    assert statistics.deviation.item() == pytest.approx((14 / 3 + 1e-5) ** 0.5)
+    assert normal[0, 2].item() == 0
+    assert torch.equal(normalize(second, shown)[0], normal)
+
+
+def test_where_all_is_seen_a_mask_changes_nothing() -> None:
+    x = torch.randn(3, 8, 2, generator=torch.Generator().manual_seed(0))
+    for ours, theirs in zip(normalize(x), normalize(x, torch.ones_like(x)), strict=True):
+        torch.testing.assert_close(torch.stack([*ours]), torch.stack([*theirs]))
+
+
+def test_a_wholly_hidden_channel_gives_zeros_and_no_nan() -> None:
+    x, shown = torch.zeros(1, 4, 2), torch.tensor([0.0, 1.0]).expand(1, 4, 2)
+    x[..., 1] = torch.arange(4.0)
+    normal, statistics = normalize(x, shown)
+    assert torch.isfinite(normal).all() and torch.equal(normal[..., 0], torch.zeros(1, 4))
+    assert statistics.mean[0, 0].tolist() == [0.0, 1.5]
+    assert statistics.deviation[0, 0, 0].item() == 1
