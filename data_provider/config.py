@@ -65,7 +65,7 @@ class DataConfig:
 
     data: str = flag("sample", DATA_NAMES, DATA_HELP)
     seq_len: int = flag(96, whole(high=1_000_000), "steps the model sees")
-    pred_len: int = flag(96, whole(high=1_000_000), "steps it forecasts")
+    pred_len: int = flag(96, whole(0, 1_000_000), "steps it forecasts; tasks without a forecast take 0, too")
     root_path: str | None = flag(
         None, PATH, "folder of the file; the data set's own below $CALF_DATASETS or ./datasets"
     )
@@ -107,6 +107,10 @@ class DataConfig:
         "date_col", "columns", "ignore", "id_col", "missing", "fill", "duplicates", "decimal", "encoding", "tz",
     )  # fmt: skip
     of_the_file: ClassVar[frozenset[str]] = frozenset({"root_path", "data_path", *of_reading})
+
+    def __post_init__(self) -> None:
+        if self.pred_len < 1:
+            raise UserError("--pred_len 0: choose a whole number from 1 to 1,000,000.")
 
     @classmethod
     def usual_reading(cls) -> dict[str, Any]:

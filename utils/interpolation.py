@@ -33,7 +33,7 @@ def fill_linear(x: Tensor, shown: Tensor) -> Tensor:
     return torch.where(shown.any(dim=1, keepdim=True), low + share * (high - low), 0.0)
 
 
-FILLS = {"linear_interpolation": fill_linear, "last_value": fill_last, "mean": fill_mean}
+FILLS = {"linear_interpolation": fill_linear, "last_value": fill_last, "window_mean": fill_mean}
 
 
 def _neighbours(shown: Tensor) -> tuple[Tensor, Tensor]:

@@ -36,9 +36,12 @@ def test_a_run_scores_hidden_values_beside_simple_fills_and_says_which_is_better
     assert list(scores["metrics"]) == ["DLinear", *FILLS]
     assert scores["hidden_share"] == pytest.approx(0.375, abs=0.02)
     assert scores["mse"] == scores["metrics"]["DLinear"]["standardised"]["mse"]
-    assert "DLinear beats the mean: MAE" in caplog.text or "DLinear does NOT beat the mean: MAE" in caplog.text
+    assert (
+        "DLinear beats the window mean: MAE" in caplog.text
+        or "DLinear does NOT beat the window mean: MAE" in caplog.text
+    )
     folder = Path("results") / record["run"]["setting"]
-    assert np.load(folder / "errors.npy").shape == (scores["metrics"]["mean"]["windows"], 2)
+    assert np.load(folder / "errors.npy").shape == (scores["metrics"]["window_mean"]["windows"], 2)
     assert len(list(Path("test_results").rglob("window_*.png"))) == 3
     assert "mse:" in Path("results_imputation.txt").read_text()
 

@@ -29,7 +29,7 @@ RECORD_PARTS = {
     "data.digest": str, "data.config": dict, "data.config.file": str | None, "data.config.seq_len": int | None,
     "data.config.pred_len": int | None, "data.config.percent": int | None, "data.config.features": str | None,
     "data.config.files": list | None, "data.target_data": str | None, "data.in_domain": bool | None,
-    "data.shuffle_input": str | None,
+    "data.shuffle_input": str | None, "data.variant": str | None,
     "data.selected_on": str | None, "model.name": str, "model.config": dict,
     "model.config.gpt_layers": int | None, "model.switches": dict | None, "model.origin": dict,
     "model.origin.backbone": dict | None,
@@ -43,8 +43,16 @@ M4_REPORT = get_type_hints(Scores)
 NO_SETTINGS = frozenset(
     {"task_name", "model", "data", "seq_len", "pred_len", "features", "target", "percent", "seasonal_patterns",
      "m4_protocol", "seed", "model_id", "des", "llm", "llm_init", "gpt_layers", "channels", "season",
-     "future_cols", "calendar", "holidays", "known", "file", "files", "root_path", "data_path"}
+     "future_cols", "calendar", "holidays", "known", "file", "files", "root_path", "data_path",
+     "mask_rate", "mask_kind", "imputation_protocol", "reconstructs", "classes", "mean_of_all"}
 )  # fmt: skip
+
+
+# Values of flags that make a test another one, and what the title of a row says of them.
+UNUSUAL = {
+    ("mask_kind", "block"): "gaps of several steps",
+    ("imputation_protocol", "release"): "windows as released",
+}
 
 
 class Record(NamedTuple):
@@ -169,6 +177,7 @@ class Block:
         selected_on: the split that chose M4's best epoch.
         model: empty where nothing was run.
         switches: flags that make an ablation of the model, or of what it is tested on.
+        how: what is unusual about the test of a task without a forecast, in words.
     """
 
     table: str
@@ -181,6 +190,7 @@ class Block:
     selected_on: str = ""
     model: str = ""
     switches: str = ""
+    how: str = ""
     backbone: str = ""
     init: str = ""
     gpt_layers: int = 0
@@ -200,6 +210,7 @@ class Block:
             self.percent != 100 and f"{self.percent} %",
             self.seq_len not in (0, 96) and f"seq_len {self.seq_len}",
             self.features != "M" and self.features,
+            self.how,
             self.selected_on == "test" and "selected on test",
         ]
         return ", ".join(filter(None, parts))
@@ -221,7 +232,7 @@ def cell_of(record: Record) -> tuple[Block, str]:
     """Return the block that a run belongs to, and its row there: a pattern of M4, or the steps forecast."""
     data, model, m4 = record.content["data"], record.content["model"], record.section == M4
     flags, backbone = data["config"], model["origin"].get("backbone") or {}
-    horizon = flags["seasonal_patterns"] if m4 else str(flags.get("pred_len", NOTHING))
+    horizon = flags["seasonal_patterns"] if m4 else data.get("variant") or str(flags.get("pred_len", NOTHING))
     features = flags.get("features") or "M"
     names = data["name"].split(",")
     files = flags["files"] if len(flags.get("files") or ()) == len(names) else [flags.get("file")] * len(names)
@@ -240,6 +251,7 @@ def cell_of(record: Record) -> tuple[Block, str]:
         selected_on=data.get("selected_on") or "",
         model=model["name"],
         switches=" ".join(f"--{name} {value}" for name, value in switches.items()),
+        how=", ".join(words for (name, value), words in UNUSUAL.items() if flags.get(name) == value),
         backbone=_portable(backbone.get("name") or ""),
         init=backbone.get("init") or "",
         gpt_layers=(model["config"].get("gpt_layers") or 0) if backbone else 0,

@@ -10,12 +10,25 @@ import pandas as pd
 
 from utils.m4.patterns import COMPETITIONS, ROWS
 from utils.m4.scores import pool_records
-from utils.tables.records import FEW_SHOT, M4, Block, Record, cell_of, is_number, look_up, settings
+from utils.tables.records import (
+    FEW_SHOT,
+    LONG_TERM,
+    M4,
+    ZERO_SHOT,
+    Block,
+    Record,
+    cell_of,
+    is_number,
+    look_up,
+    settings,
+)
 
 PUBLISHED = Path(__file__).with_name("published.csv")
 PAPER = "CALF"
 PUBLISHED_MODELS = (PAPER, "")  # the second: rows of what is published and was not run
-BASELINES = ["naive", "seasonal_naive", "naive2"]
+BASELINES = ["naive", "seasonal_naive", "naive2", "linear_interpolation", "last_value", "window_mean"]
+IMPUTATION, RATES = "imputation", [f"mask {rate}" for rate in (0.125, 0.25, 0.375, 0.5)]  # that are averaged
+FORECASTS = (LONG_TERM, FEW_SHOT, ZERO_SHOT)  # whose published figures are averaged over horizons here
 AVERAGE = "average"
 CELL = ["block", "horizon"]
 FIGURE = [*CELL, "metric"]
@@ -90,7 +103,7 @@ def read_published() -> pd.DataFrame:
         Block(table, data, target, 10 if table == FEW_SHOT else 100, seq_len=_steps(table, look_back))
         for table, data, target, look_back in figures[["table", "data", "target", "look_back"]].itertuples(index=False)
     ]
-    windows = figures[(figures.table != M4) & (figures.horizon != AVERAGE)]
+    windows = figures[figures.table.isin(FORECASTS) & (figures.horizon != AVERAGE)]
     groups = windows.groupby(["table", "model", "look_back", "data", "protocol", "metric"], sort=False, as_index=False)
     averages = groups.published.mean().assign(horizon=AVERAGE, source="", note="")
     return pd.concat([figures, averages], ignore_index=True)
@@ -136,24 +149,24 @@ def _rows(shown: pd.DataFrame, published: pd.DataFrame) -> Iterator[Row]:
     run |= {block: [] for block in printed.index if block not in done}
     for block, ours in run.items():
         theirs = list(printed.get(block.protocol, []))
-        averaged = theirs or ours
+        averaged = theirs or (RATES if {*RATES} & {*ours} else ours)
         groups = {one: [one] for one in (*theirs, *ours)} | ({AVERAGE: averaged} if len(averaged) > 1 else {})
         for horizon, members in (COMPETITIONS[block.data].pools if block.table == M4 else groups).items():
             present = {*ours}.intersection(members)
             if present or (theirs and _is_published(block)):
                 parts = [horizon] if block.table == M4 else members  # M4's pools are no plain means
-                yield block, horizon, parts, _gap(horizon, len(present), len(members))
+                yield block, horizon, parts, _gap(block.table, horizon, len(present), len(members))
 
 
 def _is_published(block: Block) -> bool:
     return block.model in PUBLISHED_MODELS and not block.switches
 
 
-def _gap(horizon: str, present: int, wanted: int) -> str:
+def _gap(table: str, horizon: str, present: int, wanted: int) -> str:
     """Return why a row has no metrics, if it turns out to have none."""
     if wanted == 1 or (horizon in ROWS and not present):
         return "missing"
-    parts = "patterns" if horizon in ROWS else "horizons"
+    parts = "patterns" if horizon in ROWS else "rates" if table == IMPUTATION else "horizons"
     return f"{present} of {wanted} {parts}" if present < wanted else f"no seed has all {parts}"
 
 
@@ -168,7 +181,7 @@ def _in_order(rows: Iterable[Row], published: pd.DataFrame) -> list[Row]:
         parts = [block.table, (block.table, block.data, block.target), block.protocol, horizon]
         table, data, protocol, pool = (order.index(part) if part in order else len(order) for part in parts)
         selected = block.selected_on == "test"
-        return table, block.table, data, protocol, block.protocol, selected, pool, by_size(horizon), block
+        return table, block.table, data, protocol, block.protocol, selected, pool, horizon == AVERAGE, by_size(horizon), block
 
     return sorted(rows, key=place)
 

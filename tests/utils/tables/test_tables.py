@@ -195,6 +195,21 @@ def test_a_task_without_published_figures_has_a_table_of_its_own() -> None:
     assert all(row.seeds.isna().all() for row in rows("long_term", *contents).values())
 
 
+def test_hidden_values_have_a_row_for_each_rate_and_the_published_mean_beside_that_of_all_four() -> None:
+    contents = []
+    for rate in (0.125, 0.25, 0.375, 0.5):
+        content = long_term(task=IMPUTATION, model="DLinear", mse=rate)
+        content["data"]["variant"] = f"mask {rate}"
+        contents.append(content)
+    found = rows("imputation", *contents)
+    assert [horizon for _, _, horizon in found] == ["mask 0.125", "mask 0.25", "mask 0.375", "mask 0.5", "average"]
+    average = found["ETTh1", "DLinear", "average"].loc["mse"]
+    assert average[["mean", "published"]].tolist() == [0.3125, 0.201]
+    assert found["ETTh1", "DLinear", "mask 0.5"].published.isna().all()
+    three = rows("imputation", *contents[1:])["ETTh1", "DLinear", "average"]
+    assert set(three.gap) == {"3 of 4 rates"}
+
+
 def test_a_task_may_have_other_metrics_and_no_horizon() -> None:
     content = long_term("Heart", task=("classification", "Classification", ["accuracy"]))
     content["data"]["config"] = {"data": "Heart"}

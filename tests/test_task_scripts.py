@@ -1,0 +1,33 @@
+"""The scripts of tasks without a forecast: a model comes first, and every command line parses and has an effect."""
+
+from pathlib import Path
+
+import pytest
+
+from data_provider.datasets import DATASETS
+from tests.helpers.shell import ROOT, Shell, values_of
+from tests.test_scripts import idle
+
+SCRIPTS = sorted(path for path in (ROOT / "scripts" / "imputation").glob("*.sh") if path.stem != "common")
+MODELS = ("CALF", "GPT4TS", "DLinear", "TimesNet")
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_script_runs_its_task_on_its_data_set_with_the_model_that_is_named(script: Path, shell: Shell) -> None:
+    for model in MODELS:
+        assert shell.run(script, *(() if model == "CALF" else (model,)), "--train_epochs", "1").returncode == 0
+        (flags,) = shell.runs
+        config = values_of(flags)
+        assert (config.task_name, config.model, config.train_epochs) == (script.parent.name, model, 1)
+        assert config.data == script.stem and config.data in DATASETS
+        assert idle(flags) == []
+
+
+def test_other_rates_can_be_named(shell: Shell) -> None:
+    assert shell.run(ROOT / "scripts" / "imputation" / "ETTh1.sh", RATES="0.25").returncode == 0
+    assert [values_of(flags).mask_rate for flags in shell.runs] == ["0.25"]
