@@ -14,7 +14,7 @@ from utils.errors import UserError
 
 # Places of the classes of data sets' flags.
 CSV, MIX = "data_provider.config:DataConfig", "data_provider.mix_config:MixConfig"
-M4 = "data_provider.config:M4Config"
+M4, ANOMALY = "data_provider.config:M4Config", "data_provider.anomaly_config:AnomalyConfig"
 
 
 class Borders(NamedTuple):
@@ -89,6 +89,7 @@ DATASETS: dict[str, DatasetSpec] = {
     "illness": DatasetSpec("illness", "national_illness.csv", url=_TSLIB),
     "m4": DatasetSpec("m4", config=M4, read="data_provider.m4:read_m4"),
     "m3": DatasetSpec("m3", config=M4, read="data_provider.m4:read_m4"),
+    **{name: DatasetSpec(name, config=ANOMALY) for name in ("SMD", "MSL", "SMAP", "PSM", "SWAT", "NAB", "UCR")},
     "custom": DatasetSpec(),
     "sample": DatasetSpec(read="data_provider.sample:read_sample", best_forecast="data_provider.sample:best_forecast"),
 }

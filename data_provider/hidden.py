@@ -152,6 +152,8 @@ def load_hidden(config: ImputationConfig, seed: int, tells: bool) -> ForecastDat
             )
         return windows
 
+    if frame is not None and frame.filled is not None:
+        frame = replace(frame, notes=(*frame.notes, "missing values are never seen by a model, and never scored"))
     return load_data(config, any_target=True, frame=frame, cut=cut)
 
 
@@ -169,5 +171,5 @@ def read_with_gaps(path: Path, reading: Reading) -> Frame:
     if not gone.any():
         return table
     values = pd.DataFrame(table.values).interpolate(limit_direction="both").to_numpy()
-    note = f"{gone.sum():,} values are missing: no model sees them, and none is scored on them"
+    note = f"{gone.sum():,} values are missing"
     return replace(table, values=values, filled=gone, notes=(*table.notes, note))

@@ -145,6 +145,11 @@ class Experiment(Trainable):
             self.model.start_from(Path(self.config.training.init_from))
         self._place()
 
+    def refuse_marks(self) -> None:
+        """Raise UserError for calendar marks in a task whose windows have none."""
+        if self.config.model_config.reads_marks:
+            raise UserError(f"--marks 1 is for forecasts, not for --task_name {self.config.task_name}; leave it out.")
+
     def _sizes(self) -> dict[str, int]:
         data = self.config.data
         return {"seq_len": data.seq_len, "pred_len": data.pred_len, **self.sizes()}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import Any
 
-from data_provider.datasets import CSV, DATASETS, M4, MIX, config_place
+from data_provider.datasets import ANOMALY, CSV, DATASETS, M4, MIX, config_place
 from exp.options import NOT_OF_WINDOWS, OF_A_FORECAST
 from utils.errors import UserError
 
@@ -102,6 +102,17 @@ TASKS = {
         default_data="sample",
         uses={"do_impute": "exp.impute:impute_file"},
         reports=True,
+        fill_in="exp.own_file:length_to_reconstruct",
+        trains=True,
+        unread=NOT_OF_WINDOWS | {"shuffle_input"},
+    ),
+    "anomaly_detection": Task(
+        experiment="exp.anomaly_detection:AnomalyDetection",
+        title="Anomaly detection",
+        metrics=("vus_pr", "auc_pr", "range_f", "f1", "pa_f1"),
+        configs=dict.fromkeys((CSV, ANOMALY), ANOMALY),
+        default_data="custom",
+        uses={"do_detect": "exp.detect:detect_in_file"},
         fill_in="exp.own_file:length_to_reconstruct",
         trains=True,
         unread=NOT_OF_WINDOWS | {"shuffle_input"},

@@ -38,7 +38,7 @@ COMMON = {
 }
 # Flags of the release that nothing here reads. They are accepted so that its command lines run unchanged.
 OF_RELEASE = (
-    "label_len", "anomaly_ratio", "top_k", "num_kernels", "enc_in", "dec_in", "c_out", "d_model",
+    "label_len", "top_k", "num_kernels", "enc_in", "dec_in", "c_out", "d_model",
     "n_heads", "e_layers", "d_layers", "d_ff", "moving_avg", "factor", "dropout", "embed", "activation", "devices",
     "p_hidden_layers", "p_hidden_dims", "distil", "output_attention", "use_multi_gpu",
 )  # fmt: skip

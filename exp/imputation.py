@@ -30,8 +30,7 @@ class Imputation(OnSeries):
 
     def load_data(self) -> None:
         config = self.config
-        if config.model_config.reads_marks:
-            raise UserError("--marks 1 is for forecasts; leave it out.")
+        self.refuse_marks()
         self.data = load_hidden(config.data, config.seed, config.model_config.takes_visible)
         self.load_batches()
 

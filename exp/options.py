@@ -87,6 +87,10 @@ class Command:
         0, PRESENCE_OR_SWITCH, "fill the missing values of the file by a model for imputation: imputed.csv",
         needs={"dry_run": (False,)},
     )  # fmt: skip
+    do_detect: int = flag(
+        0, PRESENCE_OR_SWITCH, "score the rows of the file by a model for anomaly detection: anomalies.csv, a picture",
+        needs={"dry_run": (False,)},
+    )  # fmt: skip
     refit: int | None = flag(
         None, SWITCH, "1: forecast with weights trained once more, on all rows; if left out, done for an own file",
         needs={"do_predict": (1,)},
@@ -100,7 +104,7 @@ class Command:
     @property
     def uses(self) -> frozenset[str]:
         """Return the flags that ask for what a trained model is to do with the file."""
-        asked = {"do_predict": self.do_predict, "do_impute": self.do_impute}
+        asked = {"do_predict": self.do_predict, "do_impute": self.do_impute, "do_detect": self.do_detect}
         return frozenset(name for name, wanted in asked.items() if wanted)
 
 

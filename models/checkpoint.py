@@ -24,12 +24,12 @@ from models.tensors import MOST_BYTES, check_fit
 from utils.conformal import INTERVALS, OF_TOTAL
 from utils.errors import UserError, shown_path
 from utils.files import check_regular, read_json, replacing, save_tensors, write_json
-from utils.results import TEST
+from utils.results import SCORES, TEST
 
 logger = logging.getLogger(__name__)
 
 WEIGHTS, CONFIG, TRAINING = "model.safetensors", "config.json", "training.json"
-SIDE_FILES = (INTERVALS, OF_TOTAL, TEST, TRAINING)
+SIDE_FILES = (INTERVALS, OF_TOTAL, SCORES, TEST, TRAINING)
 FORMAT = 2
 BEST = "best"
 REMEDY = "train anew or restore the folder"

@@ -1,7 +1,8 @@
-"""Imputation against the authors' released code: its windows, and its model on windows with hidden values."""
+"""Tasks without a forecast against the authors' released code: every golden case of windows, models and scores."""
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from data_provider.anomaly import STEPS, RowWindows, every, load_anomalies
+from data_provider.anomaly_config import AnomalyConfig
 from data_provider.hidden import load_hidden
 from data_provider.imputation_config import ImputationConfig
 from data_provider.windows import Split
+from exp.anomaly_detection import AnomalyDetection
 from models.calf import CALF, calf_loss
+from tests.helpers.commands import prepared
 from tests.helpers.places import DATASETS, GOLDEN
+from utils.anomaly_scores import adjusted, counted
 from utils.losses import Masked
 
 TASKS = GOLDEN / "tasks"
@@ -94,3 +100,93 @@ def test_windows_do_not_depend_on_what_is_hidden_in_others(hidden: dict[str, Ten
         whole = imputer(hidden["input"], visible=hidden["mask"]).forecast
         alone = imputer(hidden["input"][:1], visible=hidden["mask"][:1]).forecast
     torch.testing.assert_close(whole[:1], alone, rtol=1e-5, atol=1e-5)
+
+
+ANOMALY_WINDOWS = json.loads((TASKS / "anomaly_windows.json").read_text())["cases"] if TASKS.is_dir() else []
+
+
+def released_anomalies(data: str, folder: str, seq_len: int, **options: Any) -> AnomalyConfig:
+    return AnomalyConfig(
+        data=data, root_path=str(TASKS / "data" / folder), seq_len=seq_len, anomaly_protocol="release", **options
+    )
+
+
+@pytest.mark.parametrize("case", ANOMALY_WINDOWS, ids=lambda c: f"{c['data']}-{c['seq_len']}-{c['split']}")
+def test_windows_of_anomaly_detection_are_those_of_the_release_where_asked_for(case: dict[str, Any]) -> None:
+    folder = case["folder"] if (TASKS / "data" / case["folder"]).is_dir() else "SWaT"
+    data = load_anomalies(released_anomalies(case["data"], folder, case["seq_len"]))
+    values = data.test if case["split"].startswith("test") else data.train
+    part = {"val": "validation", "test, windows apart": "test"}.get(case["split"], case["split"])
+    starts = every(data.parts[part], case["seq_len"], case["step"])
+    assert len(starts) == case["windows"]
+    np.testing.assert_allclose(data.scaler.mean_, case["scaler_mean"], rtol=1e-5)
+    np.testing.assert_allclose(data.scaler.scale_, case["scaler_scale"], rtol=1e-5)
+    assert case["step"] == (case["seq_len"] if "apart" in case["split"] else STEPS.get(case["data"], 1))
+    windows = RowWindows(values, starts, case["seq_len"])
+    for place in ("first", "middle", "final"):
+        recorded = case[place]
+        window = windows.__getitems__([recorded["index"]]).x[0].double().numpy()
+        found = {"x": window}
+        if "labels" in recorded:
+            begin = int(starts[recorded["index"]])
+            found["labels"] = data.rows.labels[begin : begin + case["seq_len"]].astype(float)
+        for name, ours in found.items():
+            theirs = recorded[name]
+            digest = [ours.sum(), np.square(ours).sum(), ours.ravel()[0], ours.ravel()[-1]]
+            expected = [theirs[key] for key in ("sum", "sum_sq", "first", "last")]
+            np.testing.assert_allclose(digest, expected, rtol=1e-5, atol=1e-4, err_msg=f"{place} {name}")
+    if "scored_points" in case and part == case["split"]:
+        assert len(starts) * case["seq_len"] == case["scored_points"]
+
+
+def test_threshold_flags_and_adjusted_scores_are_those_of_the_release() -> None:
+    given = np.load(TASKS / "anomaly_scores.npz")
+    train, test, labels = given["train_energy"], given["test_energy"], given["labels"] == 1
+    for case in json.loads((TASKS / "anomaly_scores.json").read_text())["cases"]:
+        threshold = np.percentile(np.concatenate([train, test]), 100 - case["anomaly_ratio"])
+        assert threshold == pytest.approx(case["threshold"], rel=1e-6)
+        flags = test > threshold
+        assert flags.sum() == case["flagged"]
+        for name, found in {
+            "unadjusted": flags,
+            "adjusted": adjusted(flags, labels, released=True),
+            "adjusted_whole_segments": adjusted(flags, labels),
+        }.items():
+            assert counted(found, labels) == pytest.approx(case[name]), name
+            assert found.sum() == case.get(f"flagged_{name}", case["flagged"] if name == "unadjusted" else None)
+
+
+END_TO_END = json.loads((TASKS / "end_to_end.json").read_text()) if TASKS.is_dir() else {"anomaly_detection": []}
+
+
+@pytest.mark.parametrize("case", END_TO_END["anomaly_detection"], ids=lambda c: f"{c['data']}-{c['anomaly_ratio']:g}")
+def test_anomalies_are_scored_end_to_end_as_by_the_release(
+    case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = TASKS / "data" / case["data"]
+    argv = ["--task_name", "anomaly_detection", "--data", case["data"], "--root_path", str(root), "--model", "DLinear"]
+    argv += ["--seq_len", str(case["seq_len"]), "--anomaly_protocol", "release", "--device", "cpu"]
+    argv += ["--anomaly_ratio", str(case["anomaly_ratio"])]
+    experiment = prepared(argv, AnomalyDetection)
+    experiment.model = released_model("anomaly_detection", case["seq_len"], experiment.data.train.shape[1])
+    train = experiment.energies("train")
+    windows = experiment.windows_of("test")
+    test = np.concatenate([e.mean(axis=1) for e in experiment.errors(experiment.data.test, windows, "test")])
+    assert (len(train) + len(test), len(test)) == (case["energies"], case["test_energies"])
+    assert train.sum(dtype=float) == pytest.approx(case["train_energy_sum"], rel=1e-4)
+    theirs = case["test_energy"]
+    digest = [test.sum(dtype=float), np.square(test.astype(float)).sum(), test[0], test[-1]]
+    np.testing.assert_allclose(digest, [theirs[k] for k in ("sum", "sum_sq", "first", "last")], rtol=2e-4)
+    threshold = experiment.threshold({"train": train, "validation": train[:1]}, test)
+    assert threshold == pytest.approx(case["threshold"], rel=1e-4)
+    flags, labels = test > threshold, experiment._labels()
+    assert labels.sum() == case["anomalous_test_points"]
+    exact = len(test) < 10_000  # in the larger case some energies lie within 1e-6 of the threshold
+    assert flags.sum() == pytest.approx(case["flagged"], rel=0 if exact else 2e-3)
+    for name, found in {
+        "unadjusted": flags,
+        "adjusted": adjusted(flags, labels, released=True),
+        "adjusted_whole_segments": adjusted(flags, labels),
+    }.items():
+        assert counted(found, labels) == pytest.approx(case[name], rel=1e-9 if exact else 5e-3), name

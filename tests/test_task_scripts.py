@@ -8,7 +8,12 @@ from data_provider.datasets import DATASETS
 from tests.helpers.shell import ROOT, Shell, values_of
 from tests.test_scripts import idle
 
-SCRIPTS = sorted(path for path in (ROOT / "scripts" / "imputation").glob("*.sh") if path.stem != "common")
+SCRIPTS = sorted(
+    path
+    for task in ("imputation", "anomaly_detection")
+    for path in (ROOT / "scripts" / task).glob("*.sh")
+    if path.stem != "common"
+)
 MODELS = ("CALF", "GPT4TS", "DLinear", "TimesNet")
 
 

@@ -20,6 +20,7 @@ from utils.files import replacing
 
 MOST_CHANNELS = 7
 ON_A_PAGE, MOST_PAGES = 8, 8
+MOST_POINTS = 4000  # of a line
 MOST_LETTERS = 200  # of a name or a title: matplotlib fails on a picture with a text of millions
 MARKERS = "osD^vP*X"
 INK, TRUTH, FORECAST, SIMPLE = "#555555", "#222222", "#d1495b", "#3d7ea6"
@@ -116,6 +117,54 @@ def plot_filled(
                 axis.plot(dates[places], found[places, c], label=label, **style)
             _label(axis, name)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False)
+        figure.align_ylabels()
+
+
+def plot_scores(
+    path: Path,
+    scores: np.ndarray,
+    threshold: float,
+    labels: np.ndarray | None,
+    title: str,
+    dates: Sequence[Any] | None = None,
+    series: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Draw the scores of rows (T,) with their threshold, labelled spans grey and flagged rows marked.
+
+    Long series are drawn by the largest score of as many rows as make a point.
+
+    Args:
+        labels: (T,), True in an anomaly; None where nobody knows.
+        dates: T places on the time axis; the numbers of the rows if left out.
+        series: columns (T,) to draw above, by name; flagged rows are red in them.
+    """
+    step = max(1, len(scores) // MOST_POINTS)
+    starts = np.arange(0, len(scores), step)
+    highest = np.maximum.reduceat(scores, starts)
+    times = np.asarray(starts if dates is None else dates[starts])
+    flagged = highest > threshold
+    rows = len(series or {})
+    with _figure(path, title, {}, figsize=(11, 2.6 + 1.5 * rows), layout="constrained") as figure:
+        axes = figure.subplots(1 + rows, 1, sharex=True, squeeze=False)[:, 0]
+        for axis, (name, values) in zip(axes, (series or {}).items(), strict=False):
+            axis.plot(times, values[starts], color=INK, linewidth=0.8)
+            axis.plot(times[flagged], values[starts][flagged], color=FORECAST, linestyle="", marker="o", markersize=3)
+            _label(axis, name)
+        axis = axes[-1]
+        axis.plot(times, highest, color=INK, linewidth=0.8, label="score")
+        axis.plot(
+            times[flagged], highest[flagged], color=FORECAST, linestyle="", marker="o", markersize=3, label="flagged"
+        )
+        axis.axhline(threshold, color=SIMPLE, linewidth=1, linestyle="--", label="threshold")
+        axis.set_yscale("symlog", linthresh=max(float(threshold), 1e-6))
+        if labels is not None:
+            shares = np.add.reduceat(labels.astype(int), starts) > 0
+            grey = {"color": "#bbbbbb", "alpha": 0.5, "linewidth": 0, "step": "mid"}
+            for one in axes:
+                told = {"label": "labelled"} if one is axis else {}
+                one.fill_between(times, 0, 1, where=shares, transform=one.get_xaxis_transform(), **grey, **told)
+        _label(axis, "score")
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside lower right", ncols=4, frameon=False)
         figure.align_ylabels()
 
 

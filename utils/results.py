@@ -14,6 +14,7 @@ from utils.errors import UserError, shown_lines, shown_path
 from utils.files import in_turn, read_json, replacing, write_json
 
 RECORD, TEST = "metrics.json", "test.json"
+SCORES = "scores.safetensors"  # of training and validation rows, beside a checkpoint for anomaly detection
 ERRORS = "errors.npy"  # (W, 2), MSE and MAE of each test window in float32, in order of time
 FORMAT = 2  # of the record; increased when its keys change
 MOST_CHANNELS = 21  # printed; the record has them all
@@ -149,18 +150,16 @@ def over_variants(records: Sequence[Mapping[str, Any]]) -> list[str]:
     model, metrics = first["model"]["name"], first["task"]["metrics"]
     variants = list(dict.fromkeys(record["data"]["variant"] for record in records))
     rivals = [name for name in first["scores"]["metrics"] if name != model]
-    titles = [f"{name.replace('_', ' ')} {metric}" for name in (model, *rivals) for metric in metrics]
+    cells = [(model, metric) for metric in metrics]
+    cells += [(name, metric) for name in rivals for metric in metrics[: 2 if len(metrics) == 2 else 1]]
+    titles = [f"{name.replace('_', ' ')} {metric}" for name, metric in cells]
 
     def row(name: str, chosen: Iterable[Mapping[str, Any]]) -> str:
         reports = [one["scores"]["metrics"] for one in chosen]
-        values = [
-            [one[who].get("standardised", one[who]).get(metric) for one in reports]
-            for who in (model, *rivals)
-            for metric in metrics
-        ]
+        values = [[one[who].get("standardised", one[who]).get(metric) for one in reports] for who, metric in cells]
         shown = ("none" if None in cell else format_metric(statistics.mean(cell)) for cell in values)
-        cells = (f"{text:>{len(title) + 2}}" for text, title in zip(shown, titles, strict=True))
-        return f"  {name:<{width}}{''.join(cells)}"
+        texts = (f"{text:>{len(title) + 2}}" for text, title in zip(shown, titles, strict=True))
+        return f"  {name:<{width}}{''.join(texts)}"
 
     width = max(len(name) for name in (*variants, "mean"))
     seeds = ", ".join(dict.fromkeys(str(record["run"]["seed"]) for record in records))
@@ -216,6 +215,43 @@ def imputation_verdict(reports: Mapping[str, Mapping[str, Any]], model: str) -> 
     best = min(fills, key=mae.__getitem__)
     if not mae[model] < mae[best]:
         yield f"The better choice for these data is the {best.replace('_', ' ')}: use that, not {model}."
+
+
+ANOMALY_COLUMNS = {
+    "vus_pr": "VUS-PR", "auc_pr": "AUC-PR", "range_f": "range F", "precision": "precision", "recall": "recall",
+    "f1": "F1", "pa_f1": "PA-F1*", "pa_f1_of_random": "PA-F1* of chance",
+}  # fmt: skip
+
+
+def anomaly_table(metrics: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a table of scores by the name of who made them."""
+    if all(scores.get("vus_pr") is None for scores in metrics.values()):
+        for name, scores in metrics.items():
+            yield f"{name}: {scores['flagged']:,} test rows above the threshold {scores['threshold']:.5g}"
+        yield "The data have no labels of both kinds: nothing can be said of how good the scores are."
+        return
+    yield ""
+    yield f"  {'':<20}" + "".join(f"{title:>18}" for title in ANOMALY_COLUMNS.values())
+    for name, scores in metrics.items():
+        cells = (format_metric(scores[key]) if scores.get(key) is not None else "none" for key in ANOMALY_COLUMNS)
+        yield f"  {name.replace('_', ' '):<20}" + "".join(f"{cell:>18}" for cell in cells)
+    yield "  * point-adjusted by the labels: comparable with published figures, and no measure of skill"
+    yield ""
+
+
+def anomaly_verdict(metrics: Mapping[str, Mapping[str, Any]], model: str) -> Iterator[str]:
+    """Yield lines that say whether a model tells anomalies better than what needs no network."""
+    own = metrics[model]["vus_pr"]
+    others = {name: scores["vus_pr"] for name, scores in metrics.items() if name != model}
+    if own is None:
+        return
+    for name, other in others.items():
+        shown, against = format_metric(own), format_metric(other)
+        relation = "equals" if shown == against else "beats" if own > other else "does NOT beat"
+        yield f"{model} {relation} the {name.replace('_', ' ')} score: VUS-PR {shown} against {against}."
+    best = max(others, key=others.__getitem__)
+    if others[best] >= own:
+        yield f"The better choice for these data is the {best.replace('_', ' ')} score: use that, not {model}."
 
 
 def _lost(reports: Mapping[str, Mapping[str, Any]], model: str, simple: Sequence[str]) -> Iterator[str]:

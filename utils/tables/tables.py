@@ -181,7 +181,18 @@ def _in_order(rows: Iterable[Row], published: pd.DataFrame) -> list[Row]:
         parts = [block.table, (block.table, block.data, block.target), block.protocol, horizon]
         table, data, protocol, pool = (order.index(part) if part in order else len(order) for part in parts)
         selected = block.selected_on == "test"
-        return table, block.table, data, protocol, block.protocol, selected, pool, horizon == AVERAGE, by_size(horizon), block
+        return (
+            table,
+            block.table,
+            data,
+            protocol,
+            block.protocol,
+            selected,
+            pool,
+            horizon == AVERAGE,
+            by_size(horizon),
+            block,
+        )
 
     return sorted(rows, key=place)
 
