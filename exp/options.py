@@ -87,6 +87,10 @@ class Command:
         0, PRESENCE_OR_SWITCH, "fill the missing values of the file by a model for imputation: imputed.csv",
         needs={"dry_run": (False,)},
     )  # fmt: skip
+    do_classify: int = flag(
+        0, PRESENCE_OR_SWITCH, "classify each case of the file by a model for classification: classes.csv",
+        needs={"dry_run": (False,)},
+    )  # fmt: skip
     refit: int | None = flag(
         None, SWITCH, "1: forecast with weights trained once more, on all rows; if left out, done for an own file",
         needs={"do_predict": (1,)},
@@ -100,7 +104,7 @@ class Command:
     @property
     def uses(self) -> frozenset[str]:
         """Return the flags that ask for what a trained model is to do with the file."""
-        asked = {"do_predict": self.do_predict, "do_impute": self.do_impute}
+        asked = {"do_predict": self.do_predict, "do_impute": self.do_impute, "do_classify": self.do_classify}
         return frozenset(name for name, wanted in asked.items() if wanted)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import run
+from data_provider.classification_config import ClassificationConfig
 from data_provider.config import DataConfig, M4Config
 from data_provider.imputation_config import ImputationConfig
 from exp.config import RunConfig
@@ -26,6 +27,7 @@ from utils.schedule import Schedule
 ROOT = Path(run.__file__).parent
 CONFIGS = [
     *(RunConfig, Command, DataConfig, M4Config, ImputationConfig, TrainingOptions, Schedule, RuntimeOptions),
+    ClassificationConfig,
 ]
 
 # Command lines as the authors' scripts have them.
