@@ -18,9 +18,10 @@ class Classifier(Predictor):
         with torch.inference_mode(), self.compute.autocast():
             return self.model.classify(x.to(self.compute.device, non_blocking=True), **here).logits.float()
 
-    def logits(self, cases: Cases, name: str) -> Tensor:
-        """Return the logits (N, K) of all cases on the CPU; a call of every rank."""
+    def logits(self, cases: Cases, name: str, alone: bool = False) -> Tensor:
+        """Return the logits (N, K) of all cases on the CPU; a call of every rank, or of one ``alone``."""
+        forecast = self.forecast if alone else self.forecast_sharded
         loader = make_loader(cases, self.batch_size, workers=self.workers, pin=self.compute.device.type == "cuda")
         with self.evaluating():
-            parts = [self.forecast_sharded(one.x, **one.covariates) for one in Progress(loader, name, len(loader))]
+            parts = [forecast(one.x, **one.covariates).cpu() for one in Progress(loader, name, len(loader))]
         return torch.cat(parts)

@@ -54,7 +54,7 @@ def classify_file(folder: Path, config: RunConfig, command: Command) -> None:
     precision = config.training.precision  # that it was tested in
     compute = Compute(device, "fp32" if precision == "fp16" and device.type == "cpu" else precision)
     size = runtime.eval_batch_size or evaluation_batch_size(model.config.channels, model.config.seq_len)
-    logits = Classifier(model.to(device), compute, size).logits(cases, "classes")
+    logits = Classifier(model.to(device), compute, size).logits(cases, "classes", alone=True)
     check_finite(logits, shown_path(path))
     probabilities = logits.double().softmax(-1).numpy()
     results = config.results
