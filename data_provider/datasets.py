@@ -15,6 +15,7 @@ from utils.errors import UserError
 # Places of the classes of data sets' flags.
 CSV, MIX = "data_provider.config:DataConfig", "data_provider.mix_config:MixConfig"
 M4, ANOMALY = "data_provider.config:M4Config", "data_provider.anomaly_config:AnomalyConfig"
+UEA = "data_provider.classification_config:ClassificationConfig"
 
 
 class Borders(NamedTuple):
@@ -75,6 +76,10 @@ class DatasetSpec:
         return self.folder is None and not self.made
 
 
+_CLASSIFIED = (
+    "EthanolConcentration", "FaceDetection", "Handwriting", "Heartbeat", "JapaneseVowels", "PEMS-SF",
+    "SelfRegulationSCP1", "SelfRegulationSCP2", "SpokenArabicDigits", "UWaveGestureLibrary",
+)  # fmt: skip
 _ETT = "https://github.com/zhouhaoyi/ETDataset"
 _TSLIB = "https://huggingface.co/datasets/thuml/Time-Series-Library"
 
@@ -90,6 +95,10 @@ DATASETS: dict[str, DatasetSpec] = {
     "m4": DatasetSpec("m4", config=M4, read="data_provider.m4:read_m4"),
     "m3": DatasetSpec("m3", config=M4, read="data_provider.m4:read_m4"),
     **{name: DatasetSpec(name, config=ANOMALY) for name in ("SMD", "MSL", "SMAP", "PSM", "SWAT", "NAB", "UCR")},
+    **{
+        name: DatasetSpec(f"UEA/{name}", config=UEA, read="data_provider.classification:load_classification")
+        for name in _CLASSIFIED
+    },
     "custom": DatasetSpec(),
     "sample": DatasetSpec(read="data_provider.sample:read_sample", best_forecast="data_provider.sample:best_forecast"),
 }

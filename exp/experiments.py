@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import Any
 
-from data_provider.datasets import ANOMALY, CSV, DATASETS, M4, MIX, config_place
+from data_provider.datasets import ANOMALY, CSV, DATASETS, M4, MIX, UEA, config_place
 from exp.options import NOT_OF_WINDOWS, OF_A_FORECAST
 from utils.errors import UserError
 
@@ -114,6 +114,18 @@ TASKS = {
         default_data="custom",
         uses={"do_detect": "exp.detect:detect_in_file"},
         fill_in="exp.own_file:length_to_reconstruct",
+        trains=True,
+        unread=NOT_OF_WINDOWS | {"shuffle_input"},
+    ),
+    "classification": Task(
+        experiment="exp.classification:Classification",
+        title="Classification",
+        metrics=("accuracy", "balanced_accuracy", "macro_f1"),
+        configs={UEA: UEA, CSV: UEA},
+        default_data="JapaneseVowels",
+        uses={"do_classify": "exp.classify:classify_file"},
+        losses=("ce",),
+        defaults={"task_loss": "ce"},
         trains=True,
         unread=NOT_OF_WINDOWS | {"shuffle_input"},
     ),

@@ -91,6 +91,10 @@ class Command:
         0, PRESENCE_OR_SWITCH, "score the rows of the file by a model for anomaly detection: anomalies.csv, a picture",
         needs={"dry_run": (False,)},
     )  # fmt: skip
+    do_classify: int = flag(
+        0, PRESENCE_OR_SWITCH, "classify each case of the file by a model for classification: classes.csv",
+        needs={"dry_run": (False,)},
+    )  # fmt: skip
     refit: int | None = flag(
         None, SWITCH, "1: forecast with weights trained once more, on all rows; if left out, done for an own file",
         needs={"do_predict": (1,)},
@@ -104,7 +108,12 @@ class Command:
     @property
     def uses(self) -> frozenset[str]:
         """Return the flags that ask for what a trained model is to do with the file."""
-        asked = {"do_predict": self.do_predict, "do_impute": self.do_impute, "do_detect": self.do_detect}
+        asked = {
+            "do_predict": self.do_predict,
+            "do_impute": self.do_impute,
+            "do_detect": self.do_detect,
+            "do_classify": self.do_classify,
+        }
         return frozenset(name for name, wanted in asked.items() if wanted)
 
 

@@ -72,6 +72,8 @@ def _of_refit(command: Command) -> dict[str, Any]:
 def _places(data: AnyDataConfig) -> dict[str, str]:
     """Return ``root_path`` and ``data_path`` of the data so that they hold in any working directory."""
     if not isinstance(data, DataConfig):
+        if getattr(data, "data_path", None):
+            return {"data_path": str(data.files()[0])}
         return {"root_path": os.path.abspath(data.folder)}
     several, spec = len(data.parts) > 1, find_dataset(data.parts[0].data)
     if spec.made and not several:

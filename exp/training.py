@@ -37,6 +37,7 @@ class Score(NamedTuple):
 
     name: str
     key: str
+    ties: bool = False  # whether of two equal epochs the later one is the better
 
 
 LAST = Score("train loss", "train_loss")  # where the last epoch is kept, whatever its loss
@@ -102,7 +103,7 @@ class Training:
         self.plan = self.config.training
         self.frozen = self.model.frozen_parts()
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self.stopping = EarlyStopping(self.plan.patience)
+        self.stopping = EarlyStopping(self.plan.patience, ties=self.score.ties)
         self.history: list[dict[str, Any]] = []  # figures of each epoch that every repetition gives
         self.log: list[dict[str, Any]] = []  # these figures, and how fast the epoch was
         self.seconds = 0.0
@@ -149,7 +150,7 @@ class Training:
                 clear_state(self.config.checkpoint)
             return
         state.restore(self.model, self.optimizer, self.compute, self.trainable.train_loader)
-        self.stopping = EarlyStopping(self.plan.patience, **state.progress["stopping"])
+        self.stopping = EarlyStopping(self.plan.patience, ties=self.score.ties, **state.progress["stopping"])
         self.history, self.log = state.progress["history"], state.progress["log"]
         self.seconds, self.epochs_saved = state.progress["seconds"], len(self.history)
         self.trainable.best = state.progress["best"]

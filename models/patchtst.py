@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -56,15 +57,22 @@ class PatchTST(Model):
         return Output(denormalize(rearrange(steps, "(b c) h -> b h c", c=x.shape[-1]), statistics))
 
     def features(self, x: Tensor, visible: Tensor) -> Tensor:
-        """Return the encoded patches of all channels together, (B, C·D·N)."""
-        return rearrange(self._encode(normalize(x)[0]), "(b c) f -> b (c f)", b=len(x))
+        """Return the encoded patches of all channels together, (B, C·D·N); statistics are of what is visible."""
+        return rearrange(self._encode(normalize(x, visible)[0]), "(b c) f -> b (c f)", b=len(x))
 
     def _encode(self, normal: Tensor) -> Tensor:
         """Return the encoded patches (B·C, D·N) of normalized windows (B, L, C)."""
         patches = cut_patches(normal, self.config.patch_len, self.config.stride)  # (B·C, N, P)
         tokens = self.encoder(self.dropout(self.embedding(patches) + self.positions))  # (B·C, N, D)
-        features = self.norm(rearrange(tokens, "s n d -> s d n"))  # over all windows, channels and patches
+        features = self._norm(rearrange(tokens, "s n d -> s d n"))  # over all windows, channels and patches
         return self.dropout(rearrange(features, "s d n -> s (d n)"))
+
+    def _norm(self, features: Tensor) -> Tensor:
+        """Normalize features (B·C, D, N); a single patch, which has no deviation, by the running statistics."""
+        if not self.training or features.shape[0] * features.shape[2] > 1:
+            return self.norm(features)
+        norm = self.norm
+        return F.batch_norm(features, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
 
     @classmethod
     def translate_public(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

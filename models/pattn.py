@@ -53,8 +53,8 @@ class PAttn(Model):
         return Output(denormalize(rearrange(steps, "(b c) h -> b h c", c=x.shape[-1]), statistics))
 
     def features(self, x: Tensor, visible: Tensor) -> Tensor:
-        """Return the patches of all channels after attention, (B, C·N·D)."""
-        return rearrange(self._attend(normalize(x)[0]), "(b c) f -> b (c f)", b=len(x))
+        """Return the patches of all channels after attention, (B, C·N·D); statistics are of what is visible."""
+        return rearrange(self._attend(normalize(x, visible)[0]), "(b c) f -> b (c f)", b=len(x))
 
     def _attend(self, normal: Tensor) -> Tensor:
         """Return the patches (B·C, N·D) of normalized windows (B, L, C) after attention."""

@@ -12,6 +12,7 @@ import pytest
 
 import run
 from data_provider.anomaly_config import AnomalyConfig
+from data_provider.classification_config import ClassificationConfig
 from data_provider.config import DataConfig, M4Config
 from data_provider.imputation_config import ImputationConfig
 from exp.config import RunConfig
@@ -26,7 +27,7 @@ from utils.schedule import Schedule
 
 ROOT = Path(run.__file__).parent
 CONFIGS = [
-    *(RunConfig, Command, DataConfig, M4Config, ImputationConfig, AnomalyConfig),
+    *(RunConfig, Command, DataConfig, M4Config, ImputationConfig, AnomalyConfig, ClassificationConfig),
     *(TrainingOptions, Schedule, RuntimeOptions),
 ]
 

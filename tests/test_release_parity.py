@@ -18,7 +18,7 @@ from models.calf_release import release_name
 from tests.helpers.places import GOLDEN, golden_cases
 from utils.losses import Masked
 
-TASKS = ("long_term_forecast", "short_term_forecast")
+TASKS = ("long_term_forecast", "short_term_forecast", "imputation", "anomaly_detection", "classification")
 CASES = [(case, task) for case in golden_cases("model/*/meta.json") for task in TASKS]
 NAMES = [f"{case.parent.name}-{task}" for case, task in CASES]
 
@@ -40,12 +40,16 @@ class Case:
             word_embeddings=np.load(self.folder / "wte_pca.npy"),
             task_name=task,
             seq_len=self.arrays["x"].shape[1],
-            pred_len=self.arrays["y"].shape[1],
+            pred_len=self.arrays["y"].shape[1] if task.endswith("forecast") else None,
             channels=self.arrays["x"].shape[2],
             gpt_layers=self.meta["gpt_layers"],
             lora_alpha=self.meta["lora_alpha"],
             lora_dropout=self.meta["lora_dropout"],
         )
+
+    def branches(self) -> CALFOutput:
+        """Return what both branches compute; the input of imputation has its hidden values, unlike in the task."""
+        return self.model.branches(self.arrays["x"], visible=self.arrays.get("mask"))
 
     @property
     def combinations(self) -> list[str]:
@@ -73,7 +77,7 @@ def assert_close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 
 def test_both_forecasts_and_every_feature_equal_the_release(case: Case) -> None:
     with torch.no_grad():
-        output = case.model.branches(case.arrays["x"])
+        output = case.branches()
     assert_close(output.forecast, case.arrays["outputs_time"])
     assert_close(output.text_forecast, case.arrays["outputs_text"])
     assert len(output.time_features) == len(output.text_features) == case.meta["gpt_layers"] + 1
@@ -84,20 +88,20 @@ def test_both_forecasts_and_every_feature_equal_the_release(case: Case) -> None:
 
 def test_evaluation_and_merged_adapters_give_the_released_forecast(case: Case) -> None:
     with torch.inference_mode(), case.model.merged_adapters():
-        output = case.model(case.arrays["x"])
+        output = case.model(case.arrays["x"], visible=case.arrays.get("mask"))
     assert_close(output.forecast, case.arrays["outputs_time"])
     assert output.text_forecast is None
 
 
 def test_every_loss_combination_equals_the_release(case: Case) -> None:
     assert case.combinations
-    output = case.model.branches(case.arrays["x"])
+    output = case.branches()
     for combination in case.combinations:
         assert case.loss(combination, output).item() == pytest.approx(case.recorded[combination], rel=1e-5, abs=1e-5)
 
 
 def test_gradient_norms_equal_the_release(case: Case) -> None:
-    case.loss(case.combinations[0], case.model.branches(case.arrays["x"])).backward()
+    case.loss(case.combinations[0], case.branches()).backward()
     ours = {n: p.grad.norm().item() for n, p in case.model.named_parameters() if p.grad is not None}
     theirs = {release_name(name): norm for name, norm in case.recorded["grad_norms"].items()}
     assert ours.keys() == theirs.keys()
@@ -116,7 +120,7 @@ def test_the_training_trajectory_follows_the_release(case: Case) -> None:
     assert groups[0].constant_rate == case.meta["lr_proj"]
     optimizer = build_optimizer(groups, case.meta["lr"])
     for step, expected in enumerate(case.recorded["trajectory"]):
-        loss = case.loss(case.combinations[0], case.model.branches(case.arrays["x"]))
+        loss = case.loss(case.combinations[0], case.branches())
         assert loss.item() == pytest.approx(expected, rel=1e-4), f"step {step}"
         optimizer.zero_grad()
         loss.backward()

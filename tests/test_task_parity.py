@@ -1,4 +1,4 @@
-"""Tasks without a forecast against the authors' released code: every golden case of windows, models and scores."""
+"""Tasks without a forecast against the authors' released code: its windows, and its models on them."""
 
 import json
 from dataclasses import replace
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from data_provider.anomaly import STEPS, RowWindows, every, load_anomalies
 from data_provider.anomaly_config import AnomalyConfig
+from data_provider.classification import load_classification
+from data_provider.classification_config import ClassificationConfig
 from data_provider.hidden import load_hidden
 from data_provider.imputation_config import ImputationConfig
 from data_provider.windows import Split
@@ -20,6 +22,7 @@ from models.calf import CALF, calf_loss
 from tests.helpers.commands import prepared
 from tests.helpers.places import DATASETS, GOLDEN
 from utils.anomaly_scores import adjusted, counted
+from utils.class_scores import class_scores
 from utils.losses import Masked
 
 TASKS = GOLDEN / "tasks"
@@ -101,6 +104,79 @@ def test_windows_do_not_depend_on_what_is_hidden_in_others(hidden: dict[str, Ten
         alone = imputer(hidden["input"][:1], visible=hidden["mask"][:1]).forecast
     torch.testing.assert_close(whole[:1], alone, rtol=1e-5, atol=1e-5)
 
+
+# --- classification ---
+
+CASES = json.loads((TASKS / "classification_windows.json").read_text())["cases"] if TASKS.is_dir() else []
+STATISTICS = {"x": "release", "x_with_train_statistics": "holdout"}
+
+
+def folder_of(data: str) -> Path:
+    """Return where a pair of files lies; skip where it does not."""
+    made, shipped = TASKS / "data" / "UEA" / data, DATASETS / "UEA" / data
+    if not (made.is_dir() or shipped.is_dir()):
+        pytest.skip(f"no UEA/{data} under {DATASETS} (CALF_DATASETS)")
+    return made if made.is_dir() else shipped
+
+
+def digests(x: np.ndarray) -> list[float]:
+    return [x.sum(), np.square(x).sum(), x.ravel()[0], x.ravel()[-1]]
+
+
+@pytest.mark.parametrize("key", STATISTICS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['data']}-{case['split']}")
+def test_classification_has_the_cases_of_the_release_with_either_statistics(case: dict[str, Any], key: str) -> None:
+    config = ClassificationConfig(
+        data="custom", root_path=str(folder_of(case["data"])), classification_protocol=STATISTICS[key]
+    )
+    data = load_classification(config, seed=0)
+    cases = data.train if case["split"] == "TRAIN" else data.splits[Split.TEST]
+    assert cases.x.shape == (case["samples"], case["seq_len"], case["channels"])
+    assert list(data.classes) == case["classes"]
+    assert cases.classes.tolist() == case["labels"]
+    assert cases.lengths.tolist() == case["lengths"]
+    assert (max(case["lengths"]), sum(case["lengths"])) == (case["longest_of_this_split"], case["rows"])
+    if case["split"] == "TRAIN":
+        np.testing.assert_allclose(data.scaler.mean, case["mean"], rtol=1e-5)
+        np.testing.assert_allclose(data.scaler.scale, case["std_ddof1"], rtol=1e-5)
+    for place in ("first", "middle", "final"):
+        theirs, ours = case[place][key], cases.x[case[place]["index"]].double().numpy()
+        assert list(ours.shape) == theirs["shape"]
+        np.testing.assert_allclose(digests(ours), [theirs[n] for n in ("sum", "sum_sq", "first", "last")], rtol=1e-5)
+    if key == "x":
+        whole = digests(cases.x.double().numpy())
+        np.testing.assert_allclose(whole[1:], [case["all"][n] for n in ("sum_sq", "first", "last")], rtol=1e-5)
+        assert whole[0] == pytest.approx(case["all"]["sum"], abs=1e-3)
+
+
+LOGITS = {"logits": ("release", ""), "logits_with_train_statistics": ("holdout", "_with_train_statistics")}
+
+
+@pytest.mark.parametrize("key", LOGITS)
+def test_classification_has_the_logits_and_the_scores_of_the_release_with_either_statistics(key: str) -> None:
+    recorded = {name: torch.from_numpy(array) for name, array in np.load(TASKS / "classification_logits.npz").items()}
+    end_to_end = json.loads((TASKS / "end_to_end.json").read_text())["classification"]
+    protocol, suffix = LOGITS[key]
+    root = str(folder_of(end_to_end["data"]))
+    config = ClassificationConfig(data="custom", root_path=root, classification_protocol=protocol)
+    cases = load_classification(config, seed=0).splits[Split.TEST]
+    if protocol == "release":
+        torch.testing.assert_close(cases.x, recorded["x"], rtol=1e-5, atol=1e-5)
+    assert torch.equal(cases.lengths, recorded["lengths"]) and torch.equal(cases.classes, recorded["labels"])
+    model = released_model("classification", *cases.x.shape[1:])
+    batch = cases.__getitems__(range(len(cases)))
+    with torch.no_grad():
+        logits = model.classify(batch.x, batch.visible).logits
+    torch.testing.assert_close(logits, recorded[key], rtol=1e-5, atol=1e-5)
+    assert logits.argmax(-1).tolist() == end_to_end[f"predicted{suffix}"]
+    assert class_scores(batch.y.numpy(), logits.argmax(-1).numpy())["accuracy"] == end_to_end[f"accuracy{suffix}"]
+    cross_entropy = torch.nn.functional.cross_entropy(logits, batch.y).item()
+    assert cross_entropy == pytest.approx(end_to_end[f"cross_entropy{suffix}"], rel=1e-5)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert trained == end_to_end["trainable_parameters"]
+
+
+# --- anomaly detection ---
 
 ANOMALY_WINDOWS = json.loads((TASKS / "anomaly_windows.json").read_text())["cases"] if TASKS.is_dir() else []
 

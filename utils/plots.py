@@ -21,6 +21,7 @@ from utils.files import replacing
 MOST_CHANNELS = 7
 ON_A_PAGE, MOST_PAGES = 8, 8
 MOST_POINTS = 4000  # of a line
+MOST_NUMBERS = 30  # columns of a matrix
 MOST_LETTERS = 200  # of a name or a title: matplotlib fails on a picture with a text of millions
 MARKERS = "osD^vP*X"
 INK, TRUTH, FORECAST, SIMPLE = "#555555", "#222222", "#d1495b", "#3d7ea6"
@@ -295,6 +296,41 @@ def plot_heat_map(path: Path, values: np.ndarray, rows: Sequence[str], title: st
         image = axis.imshow(values, aspect="auto", interpolation="nearest", cmap="magma", norm=scale)
         axis.set_yticks(range(len(rows)), [_drawable(name) for name in rows], parse_math=False)
         axis.set_xlabel(across)
+        figure.colorbar(image, ax=axis, pad=0.01)
+
+
+def plot_matrix(
+    path: Path,
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    down: str,
+    across: str,
+    whole: bool,
+) -> None:
+    """Draw a matrix (R, K) of numbers from 0 on as colours, with its numbers where there is room, and all names.
+
+    Args:
+        down: what the rows are.
+        across: what the columns are.
+        whole: whether the numbers are whole ones; else they are shares.
+    """
+    size = (3 + 0.42 * len(columns), 1.8 + 0.32 * len(rows))
+    with _figure(path, title, {"fontsize": "medium"}, figsize=size, layout="constrained") as figure:
+        axis = figure.subplots()
+        image = axis.imshow(values, aspect="auto", interpolation="nearest", cmap="Blues", vmin=0)
+        turned = {"rotation": 90} if max(map(len, columns)) > 3 else {}
+        axis.set_xticks(range(len(columns)), [_drawable(name) for name in columns], parse_math=False, **turned)
+        axis.set_yticks(range(len(rows)), [_drawable(name) for name in rows], parse_math=False)
+        axis.set_xlabel(across)
+        axis.set_ylabel(down)
+        largest = values.max()
+        for place in np.argwhere(values > 0 if whole else values >= 0.005) if len(columns) <= MOST_NUMBERS else ():
+            value = values[*place]
+            color = "white" if value > largest / 2 else INK
+            text = f"{value}" if whole else f"{value:.2f}"
+            axis.text(*place[::-1], text, ha="center", va="center", color=color, fontsize=7)
         figure.colorbar(image, ax=axis, pad=0.01)
 
 

@@ -112,7 +112,9 @@ def run_title(record: Mapping[str, Any]) -> str:
     data, model = record["data"], record["model"]
     pattern = data["config"].get("seasonal_patterns")
     name = f"{data['name'].upper()} {pattern}" if pattern else data["name"]
-    steps = " -> ".join(str(model["config"][size]) for size in ("seq_len", "pred_len") if size in model["config"])
+    ends = ("seq_len", "classes" if model["config"].get("classes") else "pred_len")
+    steps = " -> ".join(str(model["config"][size]) for size in ends if size in model["config"])
+    steps += " classes" if "classes" in ends else ""
     tested = f", tested on {data['target_data']}" if "target_data" in data else ""
     if tested:
         tested += " (in domain)" if data.get("in_domain") else " (zero-shot)"
@@ -171,10 +173,11 @@ def over_variants(records: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def compare(model: str, rival: str, metric: str, own: float, other: float) -> str:
-    """Return a sentence that says whether a model beats a rival by a metric: lower is better."""
+def compare(model: str, rival: str, metric: str, own: float, other: float, higher: bool = False) -> str:
+    """Return a sentence that says whether a model beats a rival by a metric: lower is better, or ``higher``."""
     shown, against = format_metric(own), format_metric(other)
-    relation = "equals" if shown == against else "beats" if own < other else "does NOT beat"
+    better = own > other if higher else own < other
+    relation = "equals" if shown == against else "beats" if better else "does NOT beat"
     return f"{model} {relation} the {rival}: {metric} {shown} against {against}."
 
 

@@ -42,16 +42,20 @@ class Schedule:
 
 @dataclass
 class EarlyStopping:
-    """The lowest score so far; it is time to stop after ``patience`` epochs without a lower one."""
+    """The lowest score so far; it is time to stop after ``patience`` epochs without a lower one.
+
+    Where ``ties`` count, one that is as low is an improvement, too.
+    """
 
     patience: int
     best: float = math.inf
     best_epoch: int = -1
     epochs_without: int = 0
+    ties: bool = False
 
     def update(self, score: float, epoch: int) -> bool:
         """Take the score of ``epoch``; return whether it is the best so far. NaN never is."""
-        if score < self.best:
+        if score < self.best or (self.ties and score == self.best):
             self.best, self.best_epoch, self.epochs_without = score, epoch, 0
             return True
         self.epochs_without += 1

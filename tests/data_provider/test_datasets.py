@@ -4,7 +4,7 @@ from pkgutil import resolve_name
 
 import pytest
 
-from data_provider.datasets import ANOMALY, DATASETS, Borders, DatasetSpec, find_dataset
+from data_provider.datasets import ANOMALY, DATASETS, UEA, Borders, DatasetSpec, find_dataset
 from utils.errors import UserError
 
 HOURS, QUARTERS = 14400, 57600  # 20 months of 30 days
@@ -36,10 +36,16 @@ def test_every_published_data_set_says_where_it_lies_and_comes_from(name: str) -
     assert spec.url.startswith("https://")
 
 
-def test_every_data_set_but_m3_is_fetched_or_needs_no_place_of_its_own() -> None:
-    forecast = {name: spec for name, spec in DATASETS.items() if spec.config != ANOMALY}
+def test_every_data_set_of_forecasting_but_m3_is_fetched_or_needs_no_place_of_its_own() -> None:
+    forecast = {name: spec for name, spec in DATASETS.items() if spec.config not in (UEA, ANOMALY)}
     assert {name for name, spec in forecast.items() if spec.file is None} == {"custom", "m4", "m3", "sample"}
     assert forecast.keys() == PUBLISHED.keys() | {"custom", "m4", "m3", "sample"}
+
+
+def test_the_ten_sets_of_the_literature_have_classes() -> None:
+    folders = {name: spec.folder for name, spec in DATASETS.items() if spec.config == UEA}
+    assert len(folders) == 10
+    assert all(folder == f"UEA/{name}" for name, folder in folders.items())
 
 
 @pytest.mark.parametrize("spec", DATASETS.values(), ids=DATASETS)
