@@ -41,6 +41,7 @@ def run(argv: Sequence[str] | None) -> None:
         folder = real_folder(find_checkpoint(command.load))
         config = config_to_test(folder, RuntimeOptions(**given_for(RuntimeOptions, given)), given)
     else:
+        _check_uses(given.get("task_name", RunConfig.task_name), command)  # before it reads the file of another task
         filled, chosen = filled_in(given)
         lines += chosen
         command = Command(**given_for(Command, filled))
@@ -81,9 +82,7 @@ def _check_purpose(config: RunConfig, command: Command) -> None:
         raise UserError(f"--seed {config.seed} --itr {command.itr}: the last seed, {last}, is above {MOST_SEED}.")
     check_limits(config.runtime.minimum, config.runtime.maximum)
     task = TASKS[config.task_name]
-    for flag in command.uses - task.uses.keys():
-        fitting = " or ".join(name for name, other in TASKS.items() if flag in other.uses)
-        raise UserError(f"--{flag} is for --task_name {fitting}, not for {config.task_name}; leave it out.")
+    _check_uses(config.task_name, command)
     if command.check_data and not task.reports:
         raise UserError(f"--check_data is for series in a CSV file, not for --data {data.data}; leave it out.")
     if command.check_data and any(find_dataset(part.data).made for part in data.parts):
@@ -106,6 +105,16 @@ def _check_purpose(config: RunConfig, command: Command) -> None:
             from data_provider.known import check_future
 
             check_future(data, max(steps, data.pred_len), config.runtime.future_path)
+
+
+def _check_uses(task_name: str, command: Command) -> None:
+    """Raise UserError where a trained model is to do what models of another task do."""
+    for flag in command.uses - TASKS[task_name].uses.keys():
+        fitting = " or ".join(name for name, other in TASKS.items() if flag in other.uses)
+        raise UserError(
+            f"--{flag} is for --task_name {fitting}, not for {task_name}; leave it out, or name a checkpoint of that "
+            "task with --load."
+        )
 
 
 def run_seed(config: RunConfig, command: Command) -> Records:

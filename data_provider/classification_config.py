@@ -118,14 +118,11 @@ class ClassificationConfig:
         test = train.with_name(train.name.removesuffix(TRAIN) + TEST)
         for path in (train, test):
             if not path.is_file():
-                place = (
-                    ""
-                    if find_dataset(self.data).named_by_user
-                    else " The UEA archive is on timeseriesclassification.com;"
-                )
-                raise UserError(
-                    f"{shown_path(path)} does not exist.{place} say with --root_path in which folder the files lie."
-                )
+                own = find_dataset(self.data).named_by_user
+                where = "the pair of files has to lie in one folder"
+                if not own:
+                    where = "get it from timeseriesclassification.com, or name files of your own with --data custom"
+                raise UserError(f"{shown_path(path)} does not exist: say with --root_path where it lies; {where}.")
         return train, test
 
     def files(self) -> tuple[Path, ...]:

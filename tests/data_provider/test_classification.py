@@ -110,7 +110,7 @@ def test_the_pair_is_found_by_the_names_of_its_files_whatever_its_folders_are_ca
 
 def test_a_published_set_lies_in_a_folder_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALF_DATASETS", str(tmp_path))
-    with pytest.raises(UserError, match=r"UEA/Heartbeat/Heartbeat_TRAIN.ts does not exist.* --root_path"):
+    with pytest.raises(UserError, match=r"UEA/Heartbeat/Heartbeat_TRAIN.ts does not exist: say with --root_path"):
         ClassificationConfig(data="Heartbeat").training_files()
     train = write_pair(tmp_path / "UEA" / "Heartbeat", "Heartbeat")
     assert ClassificationConfig(data="Heartbeat").training_files()[0] == train

@@ -147,5 +147,7 @@ def test_only_a_model_of_classes_classifies(
     argv = "--model DLinear --data sample --seq_len 24 --pred_len 8 --train_epochs 1 --device cpu --do_classify"
     assert run.main(argv.split()) == 2
     assert "--do_classify is for --task_name classification, not for long_term_forecast" in capsys.readouterr().err
+    assert run.main(["--do_classify", "--data_path", "new.ts"]) == 2
+    assert "leave it out, or name a checkpoint of that task with --load" in capsys.readouterr().err
     assert run.main(["--do_predict", "--load", checkpoint]) == 2
     assert "--do_predict is for --task_name long_term_forecast, not for classification" in capsys.readouterr().err
