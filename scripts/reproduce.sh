@@ -3,8 +3,10 @@
 #
 #   sh scripts/reproduce.sh [--models NAMES] [--only TASKS] [--datasets NAMES] [--seeds N] [FLAGS of run.py …]
 #
-#   --models    some of the models with commas between; CALF if left out. The others are run on long_term alone
-#   --only      some of long_term,few_shot,zero_shot,m4 with commas between
+#   --models    some of the models with commas between; CALF if left out. The others are run on long_term and on the
+#               three last tasks alone
+#   --only      some of long_term,few_shot,zero_shot,m4 with commas between, which are run if it is left out, and of
+#               imputation,anomaly_detection,classification
 #   --datasets  some of the data sets with commas between; m4, or one of its frequencies, means M4
 #   --seeds     how many seeds, from 2021 on; 3 if left out
 #
@@ -17,18 +19,27 @@ CDPATH= cd -- "$(dirname -- "$0")/.."
 . scripts/choices.sh
 . scripts/m4_patterns.sh
 
-tasks="long_term few_shot zero_shot m4"
-only=$tasks
+only="long_term few_shot zero_shot m4"
+further="imputation anomaly_detection classification"
+tasks="$only $further"
 models=CALF
 datasets=
 seeds=3
 script=scripts/reproduce.sh
 own_flags="--models --only --datasets --seeds"
+
+# of_all_tasks: every data set that there is a script for.
+of_all_tasks() {
+    for folder in long_term_forecasting $further; do
+        scripts_of "$folder"
+    done | awk '!seen[$0]++'
+}
+
 take() {
     case $1 in
         --models) models=$(chosen --models "$2" "CALF $(echo $(scripts_of peers))") ;;
         --only) only=$(chosen --only "$2" "$tasks") ;;
-        --datasets) datasets=$(chosen --datasets "$2" "$(echo $(scripts_of long_term_forecasting) m4 "$m4_patterns")") ;;
+        --datasets) datasets=$(chosen --datasets "$2" "$(echo $(of_all_tasks) m4 "$m4_patterns")") ;;
         --seeds) seeds=$(count_of --seeds "$2") ;;
     esac
 }
@@ -40,6 +51,7 @@ present=$(echo $present) # on one line
 plan=
 skipped=
 absent=
+elsewhere=
 
 wanted() {
     [ -z "$datasets" ] || has "$datasets" "$1"
@@ -51,6 +63,24 @@ on_disk() {
     skipped="$skipped  $2
 "
     has "$absent" "$1" || absent="$absent $1"
+    return 1
+}
+
+# in_place TASK DATA: whether the data of a task without a forecast are there; if not, they are skipped.
+in_place() {
+    folder=${CALF_DATASETS:-datasets}
+    case $1 in
+        imputation) on_disk "$2" "$1 $2" ;;
+        anomaly_detection) [ -d "$folder/$2" ] || lacks "$1 $2" ;;
+        classification) [ -d "$folder/UEA/$2" ] || lacks "$1 $2" ;;
+    esac
+}
+
+# lacks WHAT: it is skipped; datasets/README.md says where its data come from.
+lacks() {
+    elsewhere=yes
+    skipped="$skipped  $1
+"
     return 1
 }
 
@@ -83,6 +113,15 @@ for task in long_term few_shot zero_shot; do
         [ -z "$targets" ] || add zero_shot "$data" to "${targets#,}"
     done
 done
+for task in $further; do
+    has "$only" "$task" || continue
+    for data in $(scripts_of "$task"); do
+        wanted "$data" && in_place "$task" "$data" || continue
+        for model in $models; do
+            add "$task" "$data" "$model"
+        done
+    done
+done
 if has "$only" m4 && has "$models" CALF; then
     for pattern in $m4_patterns; do
         { wanted m4 || wanted "$pattern"; } && on_disk "m4/$pattern" "m4 $pattern" || continue
@@ -93,7 +132,8 @@ fi
 if [ -n "$skipped" ]; then
     echo "Skipped for lack of data:"
     printf %s "$skipped"
-    echo "To get them: python -m data_provider.download$absent"
+    [ -z "$absent" ] || echo "To get them: python -m data_provider.download$absent"
+    [ -z "$elsewhere" ] || echo "datasets/README.md says where the data of further tasks come from."
 fi
 if [ -z "$plan" ]; then
     echo "Nothing to run."
@@ -120,6 +160,7 @@ while read -r task data model targets <&3; do
             PATTERNS=$data
             attempt sh scripts/short_term_forecasting/m4.sh "$@"
             ;;
+        imputation | anomaly_detection | classification) attempt sh "scripts/$task/$data.sh" "$model" "$@" ;;
         zero_shot) attempt sh "scripts/zero_shot_forecasting/$data.sh" --target_data "$targets" "$@" ;;
         *)
             case $model in

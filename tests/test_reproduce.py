@@ -45,6 +45,20 @@ def test_everything_with_data_on_disk_is_run_with_three_seeds(shell: Shell) -> N
     assert {args.seed for args in shell.parsed} == {2021, 2022, 2023}
 
 
+def test_further_tasks_are_run_where_asked_for_with_every_model(shell: Shell, tmp_path: Path) -> None:
+    for folder in ("MSL", "UEA/Heartbeat"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    flags = ("--only", "imputation,anomaly_detection,classification", "--models", "CALF,DLinear", "--seeds", "1")
+    done = shell.run(REPRODUCE, *flags, present=["ETTh1"], CALF_DATASETS=str(tmp_path / "data"))
+    assert done.returncode == 0
+    assert [(args.task_name, args.data, args.model) for args in shell.parsed] == [
+        (task, data, model)
+        for task, data in (("imputation", "ETTh1"), ("anomaly_detection", "MSL"), ("classification", "Heartbeat"))
+        for model in ("CALF", "DLinear")
+    ]
+    assert "anomaly_detection SMD" in done.stdout and "classification PEMS-SF" in done.stdout
+
+
 def test_the_tables_are_written_at_the_end(shell: Shell) -> None:
     shell.run(REPRODUCE, present=["ETTh1"])
     assert shell.calls[-1] == ["-m", "utils.tables"]
@@ -170,7 +184,7 @@ def test_without_knowing_what_is_on_disk_nothing_is_run(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--only", "long"], "--only long: choose some of long_term, few_shot, zero_shot, m4, with commas between."),
+        (["--only", "long"], "--only long: choose some of long_term, few_shot, zero_shot, m4, imputation, "),
         (["--only", ""], "--only : choose some of long_term"),
         (["--only"], "--only needs a value."),
         (["--datasets", "ETTh1,ETTh9"], "--datasets ETTh1,ETTh9: choose some of ETTh1, ETTh2, ETTm1, ETTm2, elec"),

@@ -46,14 +46,31 @@ PROTOCOLS["imputation"] = (
     "and every model meets the same hidden values. Published figures are of windows that reach into the split before, "
     "with hidden values of their own."
 )
-VARIANTS = {"imputation": "hidden"}  # what tells the rows of a data set apart, where it is no horizon
+PROTOCOLS["anomaly_detection"] = (
+    "Scores of test rows, each scored once; higher is better. VUS-PR and AUC-PR need no threshold; range F and F1 have "
+    "one from training and validation rows. PA-F1 rewrites the flags by the labels: it stands beside the published "
+    "figures, which are PA-F1 of windows that overlap at a threshold that saw the test, and beside that of chance."
+)
+PROTOCOLS["classification"] = (
+    "Shares of the test cases, higher is better; the best epoch was chosen on held-out training cases. Published "
+    "figures are of the best epoch on the test set, as are rows selected on test."
+)
+VARIANTS = {
+    "imputation": "hidden",
+    "anomaly_detection": "series",
+    "classification": "–",
+}  # what tells the rows of a data set apart, where it is no horizon
 SEEDS = (
     "Mean ± sample standard deviation over seeds; a single seed has no ±. An average is taken for each seed first, "
     "over the seeds that have all its parts."
 )
 DIFFERENCE = " The difference is ours minus published; lower is better."
 NO_RUNS = "Nothing has been run yet: {}sh scripts/reproduce.sh{} runs what has data on disk."
-METRICS = {"mse": "MSE", "mae": "MAE", "smape": "sMAPE", "mase": "MASE", "owa": "OWA"}
+METRICS = {
+    "mse": "MSE", "mae": "MAE", "smape": "sMAPE", "mase": "MASE", "owa": "OWA", "vus_pr": "VUS-PR", "auc_pr": "AUC-PR",
+    "range_f": "range F", "f1": "F1", "pa_f1": "PA-F1", "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+}  # fmt: skip
 COLUMNS = [
     "table", "data", "target", "percent", "features", "seq_len", "horizon", "model", "switches", "backbone", "init",
     "gpt_layers", "selected_on", "subset", "metric", "mean", "std", "seeds", "gap", "published", "difference",
@@ -122,7 +139,8 @@ def _table(name: str, rows: pd.DataFrame) -> Iterator[str]:
     baselines = [baseline for baseline in BASELINES if rows[baseline].notna().any()]
     if published:
         baselines = BASELINES[: 3 if name == M4 else 2]
-    rivals = [baseline.replace("_", " ") for baseline in baselines]
+    first = f", {metrics[0]}" if len(metrics) > 2 and not published else ""
+    rivals = [baseline.replace("_", " ") + first for baseline in baselines]
     place = ["data set", {M4: "pattern", **VARIANTS}.get(name, "horizon")]
     titles = [*place, *ours, *rivals, "look-back", "trained", "seeds", "model, backbone"]
     yield from whole_table(titles, ())
@@ -135,7 +153,8 @@ def _table(name: str, rows: pd.DataFrame) -> Iterator[str]:
         else:
             ours = [gap] * len(ours) if gap else ours
             ours += [numbers(row.published[row.metric.isin(known)], 3)] if known else []
-        rivals = [numbers(row[baseline], digits) for baseline in baselines]
+        told = row[:1] if len(row) > 2 and not published else row  # of many metrics the first, as its title says
+        rivals = [numbers(told[baseline], digits) for baseline in baselines]
         count = NOTHING if pd.isna(seeds) else str(len(seeds.split()))
         more = [str(block.seq_len or NOTHING), row.trained.iloc[0] or NOTHING, count, block.network or NOTHING]
         yield table_line([block.title, horizon, *ours, *rivals, *more])

@@ -44,7 +44,8 @@ NO_SETTINGS = frozenset(
     {"task_name", "model", "data", "seq_len", "pred_len", "features", "target", "percent", "seasonal_patterns",
      "m4_protocol", "seed", "model_id", "des", "llm", "llm_init", "gpt_layers", "channels", "season",
      "future_cols", "calendar", "holidays", "known", "file", "files", "root_path", "data_path",
-     "mask_rate", "mask_kind", "imputation_protocol", "reconstructs", "classes", "mean_of_all"}
+     "mask_rate", "mask_kind", "imputation_protocol", "reconstructs", "classes", "mean_of_all", "test_path",
+     "anomaly_protocol", "classification_protocol"}
 )  # fmt: skip
 
 
@@ -52,7 +53,11 @@ NO_SETTINGS = frozenset(
 UNUSUAL = {
     ("mask_kind", "block"): "gaps of several steps",
     ("imputation_protocol", "release"): "windows as released",
+    ("anomaly_protocol", "release"): "windows and threshold as released",
 }
+
+
+USUAL_LENGTHS = {"anomaly_detection": 100}  # of windows, where it is not 96
 
 
 class Record(NamedTuple):
@@ -208,7 +213,7 @@ class Block:
             parts = [f"{self.data} → {self.target}" if self.target else self.data]
         parts += [
             self.percent != 100 and f"{self.percent} %",
-            self.seq_len not in (0, 96) and f"seq_len {self.seq_len}",
+            self.seq_len not in (0, USUAL_LENGTHS.get(self.table, 96)) and f"seq_len {self.seq_len}",
             self.features != "M" and self.features,
             self.how,
             self.selected_on == "test" and "selected on test",

@@ -26,7 +26,10 @@ from utils.tables.records import (
 PUBLISHED = Path(__file__).with_name("published.csv")
 PAPER = "CALF"
 PUBLISHED_MODELS = (PAPER, "")  # the second: rows of what is published and was not run
-BASELINES = ["naive", "seasonal_naive", "naive2", "linear_interpolation", "last_value", "window_mean"]
+BASELINES = [
+    *("naive", "seasonal_naive", "naive2", "linear_interpolation", "last_value", "window_mean"),
+    *("pca", "moving_z_score", "random", "majority_class", "MiniRocket"),
+]
 IMPUTATION, RATES = "imputation", [f"mask {rate}" for rate in (0.125, 0.25, 0.375, 0.5)]  # that are averaged
 FORECASTS = (LONG_TERM, FEW_SHOT, ZERO_SHOT)  # whose published figures are averaged over horizons here
 AVERAGE = "average"
