@@ -16,7 +16,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
-from data_provider.datasets import DATASETS, datasets_root
+from data_provider.datasets import DATASETS, UEA, datasets_root
 from utils.command import Parser, run_command, typed
 from utils.errors import UserError
 from utils.m4.patterns import PATTERNS
@@ -25,9 +25,11 @@ logger = logging.getLogger("calf")
 COMMAND = "-m data_provider.download"
 SILENCE = 30.0  # seconds without a new byte on disk after which a transfer is stopped
 UNKNOWN = 100 << 20  # bytes at most; GitHub takes no larger file
+LARGEST = 1 << 30  # bytes at most of a file whose size is not known here
 MIRROR = "HF_ENDPOINT=https://hf-mirror.com names a mirror of huggingface.co."
 # Fixed commits, so that a later change of a repository does not take the published file away.
 RAW = "https://raw.githubusercontent.com"
+HUB_PAGE = "https://huggingface.co/datasets/thuml/Time-Series-Library"
 HUB = {"repo_id": "thuml/Time-Series-Library", "revision": "2b66e59ee19dac8f6f19fb5d4997f289fdfea357"}
 M4_URL = f"{RAW}/Mcompetitions/M4-methods/6c1067e5a57161249b17289a565178dc7a3fb3ca/Dataset"
 M4_PAGE = "https://github.com/Mcompetitions/M4-methods/tree/master/Dataset"
@@ -68,12 +70,14 @@ class PublicFile(NamedTuple):
         page: web page for people
         url: address of the file or of a zip archive with it; None for files that the Hugging Face hub has at ``place``
         elsewhere: second path below the folder of all data sets where the file is read
+        hub: path in the repository of the Hugging Face hub, where it is not ``place``
     """
 
     place: str
     page: str
     url: str | None = None
     elsewhere: str | None = None
+    hub: str | None = None
 
     def find(self, root: Path) -> Path | None:
         """Return where the file lies on disk; None if it does not."""
@@ -92,12 +96,27 @@ PUBLISHED: dict[str, tuple[PublicFile, ...]] = {
     **{f"m4/{pattern}": (_m4(pattern, "Train"), _m4(pattern, "Test")) for pattern in PATTERNS},
     OPTIONAL: (PublicFile("m4/submission-Naive2.csv", NAIVE2_PAGE, NAIVE2_URL),),
 }
+# Data of tasks without a forecast, of whose files no checksum is known here.
+FURTHER = {
+    name: tuple(PublicFile(f"{name}/{name}_{part}.npy", HUB_PAGE) for part in ("train", "test", "test_label"))
+    for name in ("SMD", "MSL", "SMAP")
+}
+FURTHER |= {
+    name: tuple(
+        PublicFile(f"{spec.folder}/{name}_{part}.ts", HUB_PAGE, hub=f"{name}/{name}_{part}.ts")
+        for part in ("TRAIN", "TEST")
+    )
+    for name, spec in DATASETS.items()
+    if spec.config == UEA
+}
 GROUPS = {
     "ETT": [name for name in TABLES if name.startswith("ETT")],
     "m4": [name for name in PUBLISHED if name not in TABLES],
+    "UEA": [name for name in FURTHER if FURTHER[name][0].hub],
     "all": list(PUBLISHED),
 }
-CHOICES = ", ".join([*GROUPS, *TABLES])
+PUBLISHED |= FURTHER
+CHOICES = ", ".join([*GROUPS, *TABLES, *(name for name in FURTHER if name not in GROUPS["UEA"])])
 
 
 class NotFetched(Exception):
@@ -132,7 +151,7 @@ def _bring(file: PublicFile, root: Path, overwrite: bool) -> list[str]:
     folder.mkdir(parents=True)
     try:
         logger.info("%s: fetching", target.name)
-        path = _from_url(file.url, folder) if file.url else _from_hub(file.place, folder)
+        path = _from_url(file.url, folder) if file.url else _from_hub(file.hub or file.place, folder)
         content, differs = compare(path)
         if differs:
             raise NotFetched(f"the source has another file: {differs}")
@@ -145,7 +164,8 @@ def _bring(file: PublicFile, root: Path, overwrite: bool) -> list[str]:
         os.replace(path, target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    logger.info("%s: fetched, %.1f MB, as published", target, len(content) / 1e6)
+    checked = "as published" if target.name in CONTENTS else "not checked: its checksum is not known here"
+    logger.info("%s: fetched, %.1f MB, %s", target, len(content) / 1e6, checked)
     return []
 
 
@@ -158,7 +178,8 @@ def _from_hub(place: str, folder: Path) -> Path:
     client = sys.modules[errors.HTTPError.__module__.partition(".")[0]]  # httpx or httpx2, as the version has it
     with _watched(folder, Path(place).name, client.HTTPError, client.InvalidURL):
         get_session().head(constants.ENDPOINT, timeout=10)  # fails at once where the next line would retry for long
-        return Path(hf_hub_download(filename=place, repo_type="dataset", local_dir=folder, token=False, **HUB))
+        source = HUB if Path(place).name in CONTENTS else {**HUB, "revision": "main"}
+        return Path(hf_hub_download(filename=place, repo_type="dataset", local_dir=folder, token=False, **source))
 
 
 def _from_url(url: str, folder: Path) -> Path:
@@ -174,7 +195,7 @@ def _from_url(url: str, folder: Path) -> Path:
 @contextmanager
 def _watched(folder: Path, name: str, *failures: type[Exception]) -> Iterator[None]:
     """Turn the failures of a library that fetches a file into NotFetched; stop it at too many bytes or long silence."""
-    limit = CONTENTS[name][0]
+    limit = CONTENTS.get(name, (LARGEST, ""))[0]
     most, since = 0, time.monotonic()
 
     def look(*_: object) -> None:
@@ -208,6 +229,8 @@ def _watched(folder: Path, name: str, *failures: type[Exception]) -> Iterator[No
 
 def compare(path: Path) -> tuple[bytes, str]:
     """Return the content of ``path`` with published line ends, and how else it differs from the published file."""
+    if path.name not in CONTENTS:
+        return path.read_bytes(), ""
     most, published = CONTENTS[path.name]
     with path.open("rb") as file:
         content = file.read(2 * most + 1)  # longer line ends at most double a file; the rest may not fit into memory

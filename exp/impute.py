@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 CSV, PICTURE = "imputed.csv", "imputed.png"
 DRAWN, AROUND, SHOWN = 4, 48, 240  # columns of the picture, rows beside a gap, and rows of a gap at most
 BATCH = 64
+OVERLAPS, UNSEEN = 4, 1e-3  # windows that see a row, and how much one counts that sees nothing of a channel
 
 
 def impute_file(folder: Path, config: RunConfig, command: Command) -> None:
@@ -75,7 +76,8 @@ def impute_file(folder: Path, config: RunConfig, command: Command) -> None:
 def fill_in(frame: Frame, gone: np.ndarray, model: Model, series: TrainedSeries, compute: Compute) -> np.ndarray:
     """Return what a model finds for all rows (T, C), in the units of the file.
 
-    Windows overlap by half, and where two of them see a row, the one in which it lies nearer to the middle counts.
+    Windows overlap. Where several see a row, they are averaged: one counts the more, the nearer the row lies to its
+    middle and the more values of the channel it sees.
 
     Raises:
         UserError: the file has fewer rows than a window.
@@ -88,10 +90,11 @@ def fill_in(frame: Frame, gone: np.ndarray, model: Model, series: TrainedSeries,
         )
     values = torch.from_numpy((frame.values - series.mean) / series.scale).float()
     shown = torch.from_numpy(~gone)
-    starts = torch.tensor(sorted({*range(0, rows - length + 1, max(1, length // 2)), rows - length}))
+    hop = max(1, length // OVERLAPS)
+    starts = torch.tensor(sorted({*range(0, rows - length + 1, hop), rows - length}))
     predictor = Predictor(model, compute, BATCH)
-    found, nearness = torch.zeros(values.shape, dtype=torch.float64), torch.full((rows,), -1)
-    middle = torch.minimum(torch.arange(length), torch.arange(length).flip(0))
+    total, weights = torch.zeros(2, *values.shape, dtype=torch.float64)
+    nearness = 1 + torch.minimum(torch.arange(length), torch.arange(length).flip(0))[:, None]  # (L, 1)
     with predictor.evaluating():
         for some in starts.split(BATCH):
             places = some[:, None] + torch.arange(length)
@@ -99,11 +102,11 @@ def fill_in(frame: Frame, gone: np.ndarray, model: Model, series: TrainedSeries,
             told = {"visible": visible.float()} if model.config.takes_visible else {}
             windows = predictor.forecast(torch.where(visible, values[places], 0.0), **told).cpu().double()
             check_finite(windows, frame.source)
-            for start, window in zip(some.tolist(), windows, strict=True):
-                nearer = middle > nearness[start : start + length]
-                found[start : start + length][nearer] = window[nearer]
-                nearness[start : start + length][nearer] = middle[nearer]
-    return found.numpy() * series.scale + series.mean
+            for start, window, seen in zip(some.tolist(), windows, visible, strict=True):
+                weight = nearness * (UNSEEN + seen.double().mean(dim=0))
+                total[start : start + length] += weight * window
+                weights[start : start + length] += weight
+    return (total / weights).numpy() * series.scale + series.mean
 
 
 def draw(path: Path, frame: Frame, gone: np.ndarray, filled: np.ndarray, model: str) -> None:

@@ -21,6 +21,7 @@ from utils.files import replacing
 MOST_CHANNELS = 7
 ON_A_PAGE, MOST_PAGES = 8, 8
 MOST_POINTS = 4000  # of a line
+DEPTH = 1000.0  # how far below a threshold scores are drawn
 MOST_NUMBERS = 30  # columns of a matrix
 MOST_LETTERS = 200  # of a name or a title: matplotlib fails on a picture with a text of millions
 MARKERS = "osD^vP*X"
@@ -157,7 +158,9 @@ def plot_scores(
             times[flagged], highest[flagged], color=FORECAST, linestyle="", marker="o", markersize=3, label="flagged"
         )
         axis.axhline(threshold, color=SIMPLE, linewidth=1, linestyle="--", label="threshold")
-        axis.set_yscale("symlog", linthresh=max(float(threshold), 1e-6))
+        if threshold > 0:
+            axis.set_yscale("log")
+            axis.set_ylim(bottom=threshold / DEPTH)
         if labels is not None:
             shares = np.add.reduceat(labels.astype(int), starts) > 0
             grey = {"color": "#bbbbbb", "alpha": 0.5, "linewidth": 0, "step": "mid"}

@@ -22,7 +22,7 @@ run_peer() {
         chosen="$chosen $1"
         shift
     done
-    [ -n "$chosen" ] || chosen=$("$python" -m data_provider.download --present | grep -v -e m4 -e illness)
+    [ -n "$chosen" ] || chosen=$("$python" -m data_provider.download --present | grep -e ETT -e weather -e electricity -e traffic)
     for data in $chosen; do
         for pred_len in $HORIZONS; do
             # shellcheck disable=SC2046 # the settings are words

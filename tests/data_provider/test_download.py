@@ -102,6 +102,22 @@ def test_names_and_groups_are_fetched_to_where_they_are_read(site: Site, root: P
     assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)) == (signal.SIG_DFL, (0, 0))
 
 
+def test_data_of_other_tasks_are_fetched_unchecked_and_say_so(
+    site: Site, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    arrays = ("MSL_train.npy", "MSL_test.npy", "MSL_test_label.npy")
+    site.pages = {name: Page(OTHER) for name in (*arrays, "Heartbeat_TRAIN.ts", "Heartbeat_TEST.ts")}
+    assert run("MSL", "heartbeat") == 0
+    places = [
+        *(f"MSL/{name}" for name in sorted(arrays)),
+        "UEA/Heartbeat/Heartbeat_TEST.ts",
+        "UEA/Heartbeat/Heartbeat_TRAIN.ts",
+    ]
+    assert files_below(root) == sorted(places)
+    assert caplog.text.count("not checked: its checksum is not known here") == 5
+
+
 BAD = {
     "not there": Page(status=404),
     "other content": Page(OTHER),
@@ -146,10 +162,10 @@ def test_without_network_every_data_set_has_its_message(
     lead_to(nobody_there(), monkeypatch)
     assert run("all") == 2
     message = capsys.readouterr().err + caplog.text
-    for name, files in PUBLISHED.items():
+    for name in GROUPS["all"]:
         assert f"{name}: not fetched" in message
-        assert all(Path(file.place).name in message and file.page in message for file in files)
-    assert message.count("Connection refused") == sum(map(len, PUBLISHED.values()))
+        assert all(Path(file.place).name in message and file.page in message for file in PUBLISHED[name])
+    assert message.count("Connection refused") == sum(len(PUBLISHED[name]) for name in GROUPS["all"])
     assert not files_below(root)
 
 
@@ -271,7 +287,7 @@ def test_wrong_use_ends_with_one_message(capsys: Capture, arguments: list[str]) 
     assert run(*arguments) == 2
     out, err = capsys.readouterr()
     assert err.startswith(
-        "error: ETTh3: no such data set to fetch; choose among ETT, m4, all" if arguments else "error: name"
+        "error: ETTh3: no such data set to fetch; choose among ETT, m4, UEA, all" if arguments else "error: name"
     )
     assert (err.count("\n"), out) == (1, "")
 
@@ -315,7 +331,7 @@ def test_every_data_set_with_a_page_can_be_fetched_to_where_it_is_read() -> None
         if spec.url and name != "m4":
             (file,) = PUBLISHED[name]
             assert (file.place, file.page) == (f"{spec.folder}/{spec.file}", spec.url)
-    assert PUBLISHED.keys() == {*GROUPS["all"]} == {*download.TABLES, *GROUPS["m4"]}
+    assert {*GROUPS["all"]} == {*download.TABLES, *GROUPS["m4"]} == PUBLISHED.keys() - download.FURTHER.keys()
     assert GROUPS["m4"] == [*(f"m4/{pattern}" for pattern in PATTERNS), "m4/Naive2"]
 
 

@@ -68,8 +68,8 @@ def test_numbers_texts_and_switches_may_be_written_as_people_do(workplace: Path)
         ("train_epochs: 2.5", "train_epochs is 2.5; choose a whole number"),
         ("train_epochs: true", "train_epochs is true; choose a whole number"),
         ("train_epochs: 0", "train_epochs is 0; choose a whole number from 1 to"),
-        ("pred_len: [24, 48]", "pred_len is a list; choose a whole number from 1 to"),
-        ("pred_len:", "pred_len is empty; choose a whole number from 1 to"),
+        ("pred_len: [24, 48]", "pred_len is a list; choose a whole number from 0 to"),
+        ("pred_len:", "pred_len is empty; choose a whole number from 0 to"),
         ("learning_rate: fast", "learning_rate is the text 'fast'; choose a positive number"),
         ("learning_rate: .inf", "learning_rate is inf; choose a positive number"),
         ("holidays: NO", "holidays is false; choose codes of countries with commas between, each once, like DE,US or "
