@@ -5,11 +5,13 @@ import logging
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from data_provider.config import AnyDataConfig
+from data_provider.datasets import config_place
 from exp.config import RunConfig, identity_of, refit_folder
-from exp.experiments import config_class
+from exp.experiments import TASKS
 from exp.options import RuntimeOptions
 from exp.targets import in_domain_folder, shuffle_folder, with_targets, zero_shot_folder
 from models.checkpoint import CONFIG, WEIGHTS, read_best, read_config, read_training
@@ -150,7 +152,7 @@ def config_to_test(folder: Path, runtime: RuntimeOptions, given: Mapping[str, An
     """
     trained, where = trained_config(folder, runtime), shown_path(folder)
     trained = replace(trained, runtime=with_targets(runtime, trained.data.data))
-    if "data" in given and config_class(trained.task_name, given["data"]) is not type(trained.data):
+    if "data" in given and not _same_kind(trained, given["data"]):
         raise UserError(f"--data is {given['data']} here and {trained.data.data} in {where}; leave it out.")
     may_differ = {*trained.training_flags, *trained.data.of_the_file, "data", "freq"}
     own = trained.values
@@ -161,6 +163,12 @@ def config_to_test(folder: Path, runtime: RuntimeOptions, given: Mapping[str, An
     if here.data.identity() != stored_identity(folder)["data"]:
         return replace(here, runtime=replace(here.runtime, loaded_from=folder.resolve().name))
     return here.named_as(folder)
+
+
+def _same_kind(trained: RunConfig, data: str) -> bool:
+    """Return whether a data set is read and windowed like the one that a model was trained on."""
+    place = TASKS[trained.task_name].configs.get(config_place(data))
+    return place is not None and resolve_name(place) is type(trained.data)
 
 
 def _moved(data: AnyDataConfig, given: Mapping[str, Any]) -> AnyDataConfig:

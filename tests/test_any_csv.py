@@ -148,7 +148,7 @@ def numbers(record: Any) -> Iterator[float]:
 @example(content=hourly().decode().encode("utf-16"))
 @example(content=b"")
 @example(content=b"date,OT\n" + b"".join(b"%d,%d\n" % (i, i) for i in range(1, ENOUGH)))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_file_gives_finite_figures_or_one_message_and_no_trace(
     content: bytes, tiny_gpt2: Path, tiny_words: Path
 ) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +15,8 @@ from exp.forecaster import Forecaster
 from exp.training import Training
 from tests.conftest import WriteCsv
 from tests.helpers.commands import refused, succeed
+from tests.helpers.forked import finish, start
 
-ROOT = Path(run.__file__).parent
 Flags = Callable[..., list[str]]
 
 
@@ -145,10 +143,9 @@ def test_a_month_later_everything_goes_on_in_fresh_processes(flags: Flags, write
     """Train and forecast, then a month is added: forecast with the old weights, then train on from them."""
 
     def call(*argv: str) -> str:
-        command = [sys.executable, str(ROOT / "run.py"), *argv]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        code, said = finish(start(Path(), argv)), Path("said.txt").read_text()
+        assert code == 0, said
+        return said
 
     call(*flags(name="visits", output="forecasts/may.csv"))
     newer = ("--data_path", str(write_csv(monthly(121), "newer.csv")), "--device", "cpu")

@@ -244,7 +244,7 @@ def test_a_repository_is_fetched_with_the_files_of_a_checkpoint_alone(
     monkeypatch.setattr("models.checkpoint.fetch", fetch)
     models.load("user/calf", revision="v1", token="secret", local_files_only=True)
     names = {"config.json", "model.safetensors", "test.json", "training.json"}
-    names |= {"intervals.safetensors", "intervals_of_total.safetensors"}
+    names |= {"intervals.safetensors", "intervals_of_total.safetensors", "scores.safetensors"}
     assert (asked.pop("name"), {*asked.pop("files")}) == ("user/calf", names)
     assert asked == {"revision": "v1", "token": "secret", "local_files_only": True}
 

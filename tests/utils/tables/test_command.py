@@ -133,7 +133,7 @@ def test_a_task_without_published_figures_has_a_column_for_each_metric(tmp_path:
     text, lines = make(tmp_path, content)
     section = text.split("## Classification\n")[1]
     assert section.splitlines()[1] == (
-        "| data set | horizon | accuracy | f1 | naive | look-back | trained | seeds | model, backbone |"
+        "| data set | – | accuracy | F1 | naive | look-back | trained | seeds | model, backbone |"
     )
     assert "| Heart | 96 | 0.9100 | – | 0.5000 / – | 96 | – | 1 | CALF, gpt2 (random), 6 blocks |" in section
     assert "published" not in section

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from data_provider.datasets import DATASETS
 from utils.m4.patterns import M4
 from utils.tables.tables import AVERAGE, read_published
 
@@ -32,13 +33,23 @@ def test_the_published_groups_of_m4_are_those_that_are_pooled(printed: pd.DataFr
 
 
 def test_every_figure_names_its_source_and_stands_once(printed: pd.DataFrame) -> None:
-    assert printed.source.str.contains("arXiv 2403.07300").all()
-    assert len(printed) == 135
-    assert not printed.duplicated(["protocol", "horizon", "metric"]).any()
+    ours = printed[printed.model == "CALF"]
+    assert ours.source.str.contains("arXiv 2403.07300").all()
+    assert len(ours) == 135
+    assert (printed.source != "").all()
+    assert not printed.duplicated(["protocol", "model", "horizon", "metric"]).any()
+
+
+def test_figures_of_further_tasks_are_of_data_sets_that_there_are(printed: pd.DataFrame) -> None:
+    for table, metric in (("anomaly_detection", "pa_f1"), ("classification", "accuracy")):
+        figures = printed[printed.table == table]
+        assert len(figures) and set(figures.metric) == {metric} and figures.published.between(0, 1).all()
+        assert set(figures.data) <= DATASETS.keys()
 
 
 def test_figures_are_as_printed(printed: pd.DataFrame) -> None:
-    values = printed.set_index(["table", "data", "target", "horizon", "metric"]).published
+    figures = printed[printed.model == "CALF"]
+    values = figures.set_index(["table", "data", "target", "horizon", "metric"]).published
     assert values["long_term", "ETTh1", "", "96", "mse"] == 0.369
     assert values["few_shot", "ETTh1", "", "720", "mae"] == 0.685
     assert values["zero_shot", "ETTh2", "ETTm1", "336", "mse"] == 0.816
