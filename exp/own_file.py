@@ -50,10 +50,13 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         UserError: the file cannot be used.
     """
     task = TASKS[given.get("task_name", RunConfig.task_name)]
-    if not is_own(given) or task.fill_in is None:
+    if not is_own(given):
         return dict(given), []
-    lines: list[str] = []
     config = find_config(given.get("model", RunConfig.model))
+    stand_in, lines_of_model = _stand_in(config, given)
+    if task.fill_in is None:
+        return stand_in | dict(given), lines_of_model
+    lines: list[str] = []
     forecasts = "do_predict" in task.uses
     found = _id_columns({**given, "data": "custom"})
     if found and "id_col" not in given:
@@ -73,12 +76,8 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if new:
         flags = " ".join(f"--{name} {value:g}" for name, value in new.items())
         lines.append(f"chosen from {said}: {flags}; each can be given")
-    if hasattr(config, "llm") and not {"llm", "llm_init"} & given.keys() and not _has_model(config.llm):
-        new |= TINY
-        lines.append(
-            f"no {config.llm} in the Hugging Face cache: a small random network (gpt2-tiny) stands in for it. The "
-            f"better way: fetch it once with --llm {config.llm}, or name a folder with --llm FOLDER"
-        )
+    new |= stand_in
+    lines += lines_of_model
     if not forecasts:
         return new | given, lines
     if given.get("is_training", 1) and not given.get("zero_shot") and "do_predict" not in given:
@@ -89,6 +88,17 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if given.get("is_training", 1) and (new | given).get("do_predict") and "refit" not in given:
         new["refit"] = 1
     return new | given, lines
+
+
+def _stand_in(config: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return flags of a small random network where a model's language model is not at hand, and a line that says so."""
+    if not hasattr(config, "llm") or {"llm", "llm_init"} & given.keys() or _has_model(config.llm):
+        return {}, []
+    line = (
+        f"no {config.llm} in the Hugging Face cache: a small random network (gpt2-tiny) stands in for it. The "
+        f"better way: fetch it once with --llm {config.llm}, or name a folder with --llm FOLDER"
+    )
+    return dict(TINY), [line]
 
 
 def _lacking_future(given: Mapping[str, Any]) -> str:

@@ -278,3 +278,12 @@ def test_the_configuration_that_a_checkpoint_holds_is_the_one_of_its_run(flags: 
     assert stored["data"]["classes"] == ["Fast", "slow", "still"]
     assert len(stored["data"]["scaler"]["mean"]) == 2
     assert RunConfig.from_flags(parse(flags())).identity["data"] == stored["data"]["config"]
+
+
+def test_where_no_language_model_is_at_hand_a_small_one_stands_in_and_says_so(
+    flags: Flags, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr("exp.own_file._has_model", lambda name: False)
+    assert run.main([*flags("CALF", llm=None, word_embedding_path=None, gpt_layers=1), "--dry_run"]) == 0
+    assert "a small random network (gpt2-tiny) stands in for it" in caplog.text
