@@ -43,8 +43,7 @@ class Classification(Experiment):
 
     def load_data(self) -> None:
         config = self.config
-        if config.model_config.reads_marks:
-            raise UserError("--marks 1: the cases of a .ts file have no dates; leave it out.")
+        self.refuse_marks()
         self.data = load_classification(config.data, config.seed)
         self.train_loader = make_loader(
             self.data.splits[Split.TRAIN],

@@ -27,8 +27,7 @@ from exp.forecast_files import copy_whole
 from exp.options import Command
 from models.base import Model, check_finite
 from models.checkpoint import CONFIG
-from utils.anomaly_scores import counted as counted_scores
-from utils.anomaly_scores import segments
+from utils.anomaly_scores import segments, with_labels
 from utils.command import is_main_process
 from utils.compute import Compute
 from utils.device import pick_device
@@ -175,6 +174,6 @@ def _lines(
         to = "" if last - first == 1 else f" to {dates[last - 1]}"
         yield f"  {dates[first]}{to}: highest score {scores[first:last].max():.5g}"
     if labels is not None:
-        figures = counted_scores(flags, labels)
+        figures = with_labels(flags, labels)
         yield f"  by its labels: precision {figures['precision']:.3f}, recall {figures['recall']:.3f}"
     yield from (f"  note: {note}" for note in frame.notes)

@@ -21,7 +21,7 @@ from exp.anomaly_detection import AnomalyDetection
 from models.calf import CALF, calf_loss
 from tests.helpers.commands import prepared
 from tests.helpers.places import DATASETS, GOLDEN
-from utils.anomaly_scores import adjusted, counted
+from utils.anomaly_scores import adjusted, with_labels
 from utils.class_scores import class_scores
 from utils.losses import Masked
 
@@ -228,7 +228,7 @@ def test_threshold_flags_and_adjusted_scores_are_those_of_the_release() -> None:
             "adjusted": adjusted(flags, labels, released=True),
             "adjusted_whole_segments": adjusted(flags, labels),
         }.items():
-            assert counted(found, labels) == pytest.approx(case[name]), name
+            assert with_labels(found, labels) == pytest.approx(case[name]), name
             assert found.sum() == case.get(f"flagged_{name}", case["flagged"] if name == "unadjusted" else None)
 
 
@@ -265,4 +265,4 @@ def test_anomalies_are_scored_end_to_end_as_by_the_release(
         "adjusted": adjusted(flags, labels, released=True),
         "adjusted_whole_segments": adjusted(flags, labels),
     }.items():
-        assert counted(found, labels) == pytest.approx(case[name], rel=1e-9 if exact else 5e-3), name
+        assert with_labels(found, labels) == pytest.approx(case[name], rel=1e-9 if exact else 5e-3), name

@@ -32,12 +32,8 @@ def threshold_free(energies: np.ndarray, labels: np.ndarray) -> dict[str, float 
     }
 
 
-def with_threshold(flags: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return range F (Tatbul et al., NeurIPS 2018, by aeon), precision, recall and F1 of rows that are flagged."""
-    return {"range_f": _range_f(flags, labels), **counted(flags, labels)}
-
-
-def _range_f(flags: np.ndarray, labels: np.ndarray) -> float:
+def range_f(flags: np.ndarray, labels: np.ndarray) -> float:
+    """Return range F (Tatbul et al., NeurIPS 2018) of rows that are flagged, by aeon."""
     if not flags.any() or not labels.any():
         return 0.0
     from aeon.benchmarking.metrics.anomaly_detection import range_f_score
@@ -45,7 +41,7 @@ def _range_f(flags: np.ndarray, labels: np.ndarray) -> float:
     return float(range_f_score(labels.astype(int), flags.astype(int)))
 
 
-def counted(flags: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def with_labels(flags: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Return accuracy, and precision, recall and F1 of the anomalous rows; 0 where a quotient has no denominator."""
     hits, flagged, anomalous = int((flags & labels).sum()), int(flags.sum()), int(labels.sum())
     return {
@@ -91,7 +87,7 @@ def scores_of(
     """
     flags = energies > threshold
     by_series = {
-        name: threshold_free(energies[rows], labels[rows]) | {"range_f": _range_f(flags[rows], labels[rows])}
+        name: threshold_free(energies[rows], labels[rows]) | {"range_f": range_f(flags[rows], labels[rows])}
         for name, rows in series.items()
     }
     known = [scores for scores in by_series.values() if scores["vus_pr"] is not None]
@@ -103,9 +99,9 @@ def scores_of(
     random[np.random.default_rng(SEED).permutation(len(flags))[: int(flags.sum())]] = True
     found = {
         **means,
-        **counted(flags, labels),
-        "pa_f1": counted(adjusted(flags, labels, released), labels)["f1"],
-        "pa_f1_of_random": counted(adjusted(random, labels, released), labels)["f1"],
+        **with_labels(flags, labels),
+        "pa_f1": with_labels(adjusted(flags, labels, released), labels)["f1"],
+        "pa_f1_of_random": with_labels(adjusted(random, labels, released), labels)["f1"],
         "threshold": float(threshold),
         "flagged": int(flags.sum()),
     }

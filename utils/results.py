@@ -249,9 +249,7 @@ def anomaly_verdict(metrics: Mapping[str, Mapping[str, Any]], model: str) -> Ite
     if own is None:
         return
     for name, other in others.items():
-        shown, against = format_metric(own), format_metric(other)
-        relation = "equals" if shown == against else "beats" if own > other else "does NOT beat"
-        yield f"{model} {relation} the {name.replace('_', ' ')} score: VUS-PR {shown} against {against}."
+        yield compare(model, f"{name.replace('_', ' ')} score", "VUS-PR", own, other, higher=True)
     best = max(others, key=others.__getitem__)
     if others[best] >= own:
         yield f"The better choice for these data is the {best.replace('_', ' ')} score: use that, not {model}."

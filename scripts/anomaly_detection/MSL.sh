@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-detect MSL "$@"
+run_task anomaly_detection MSL "$@"

@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-detect NAB "$@"
+run_task anomaly_detection NAB "$@"

@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-detect PSM "$@"
+run_task anomaly_detection PSM "$@"

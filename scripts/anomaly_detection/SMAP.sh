@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-detect SMAP "$@"
+run_task anomaly_detection SMAP "$@"

@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-detect SMD "$@"
+run_task anomaly_detection SMD "$@"

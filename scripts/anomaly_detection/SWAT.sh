@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-detect SWAT "$@"
+run_task anomaly_detection SWAT "$@"

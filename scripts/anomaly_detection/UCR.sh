@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-detect UCR "$@"
+run_task anomaly_detection UCR "$@"

@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-classify EthanolConcentration "$@"
+run_task classification EthanolConcentration "$@"

@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-classify FaceDetection "$@"
+run_task classification FaceDetection "$@"

@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-classify Handwriting "$@"
+run_task classification Handwriting "$@"

@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-classify Heartbeat "$@"
+run_task classification Heartbeat "$@"

@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-classify JapaneseVowels "$@"
+run_task classification JapaneseVowels "$@"

@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-classify PEMS-SF "$@"
+run_task classification PEMS-SF "$@"

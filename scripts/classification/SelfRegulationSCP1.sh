@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-classify SelfRegulationSCP1 "$@"
+run_task classification SelfRegulationSCP1 "$@"

@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-classify SelfRegulationSCP2 "$@"
+run_task classification SelfRegulationSCP2 "$@"

@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-classify SpokenArabicDigits "$@"
+run_task classification SpokenArabicDigits "$@"

@@ -14,4 +14,4 @@ settings() {
     esac
 }
 
-classify UWaveGestureLibrary "$@"
+run_task classification UWaveGestureLibrary "$@"

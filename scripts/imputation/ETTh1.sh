@@ -13,4 +13,4 @@ settings() {
     esac
 }
 
-impute ETTh1 "$@"
+run_task imputation ETTh1 "$@"

@@ -13,4 +13,4 @@ settings() {
     esac
 }
 
-impute ETTh2 "$@"
+run_task imputation ETTh2 "$@"

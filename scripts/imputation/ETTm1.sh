@@ -13,4 +13,4 @@ settings() {
     esac
 }
 
-impute ETTm1 "$@"
+run_task imputation ETTm1 "$@"

@@ -13,4 +13,4 @@ settings() {
     esac
 }
 
-impute ETTm2 "$@"
+run_task imputation ETTm2 "$@"

@@ -13,4 +13,4 @@ settings() {
     esac
 }
 
-impute electricity "$@"
+run_task imputation electricity "$@"

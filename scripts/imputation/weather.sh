@@ -13,4 +13,4 @@ settings() {
     esac
 }
 
-impute weather "$@"
+run_task imputation weather "$@"

@@ -144,7 +144,7 @@ def test_no_case_is_lost_in_batches_of_any_size(model: str, flags: Flags) -> Non
         ({"model": "Naive"}, "--model Naive learns nothing, and --task_name classification is for models that do"),
         ({"data": "ETTh1"}, "--data ETTh1 has no classes; --task_name classification takes"),
         ({"data": "m4"}, "--task_name classification does not go with --data m4"),
-        ({"model": "iTransformer", "marks": 1}, "--marks 1: the cases of a .ts file have no dates"),
+        ({"model": "iTransformer", "marks": 1}, "--marks 1 is for forecasts, not for --task_name classification"),
         ({"do_predict": 1}, "--do_predict is for --task_name long_term_forecast, not for classification"),
         ({"check_data": ""}, "--check_data is for series in a CSV file"),
         ({"root_path": "nowhere"}, "has to hold one file called NAME_TRAIN.ts, and there is none"),

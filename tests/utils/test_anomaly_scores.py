@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from utils.anomaly_scores import adjusted, counted, scores_of, segments, threshold_free, with_threshold
+from utils.anomaly_scores import adjusted, range_f, scores_of, segments, threshold_free, with_labels
 
 
 @pytest.fixture(autouse=True)
@@ -17,8 +17,8 @@ FLAGS = np.array([0, 1, 0, 0, 0, 0, 1, 1, 0, 0], dtype=bool)
 
 
 def test_rows_are_counted() -> None:
-    assert counted(FLAGS, LABELS) == pytest.approx({"accuracy": 0.6, "precision": 2 / 3, "recall": 0.4, "f1": 0.5})
-    assert counted(np.zeros(10, bool), LABELS)["f1"] == 0
+    assert with_labels(FLAGS, LABELS) == pytest.approx({"accuracy": 0.6, "precision": 2 / 3, "recall": 0.4, "f1": 0.5})
+    assert with_labels(np.zeros(10, bool), LABELS)["f1"] == 0
 
 
 def test_adjustment_fills_segments_with_a_hit_and_the_released_one_leaves_row_0() -> None:
@@ -35,7 +35,7 @@ def test_a_score_that_knows_all_is_perfect_and_chance_is_not() -> None:
     assert perfect["auc_pr"] == pytest.approx(1)
     assert perfect["vus_pr"] > 0.8 > 0.3 > chance["vus_pr"]
     assert chance["auc_pr"] < 0.15
-    assert with_threshold(labels, labels)["range_f"] == pytest.approx(1)
+    assert range_f(labels, labels) == pytest.approx(1)
 
 
 def test_without_both_kinds_of_rows_there_is_no_score() -> None:
