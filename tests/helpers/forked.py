@@ -4,6 +4,7 @@ Their pictures are blank.
 """
 
 import gc
+import logging
 import multiprocessing
 import os
 import resource
@@ -152,6 +153,7 @@ def _settled(folder: Path, said: str) -> Iterator[None]:
     gc.freeze()  # what the server has imported is not looked through at every collection
     plots.Figure = BlankFigure
     torch.set_num_threads(1)
+    logging.getLogger().handlers.clear()  # of the process that this one is forked from
     os.chdir(folder)
     with open(said, "a", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)

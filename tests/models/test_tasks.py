@@ -1,7 +1,5 @@
 """What every trained model has to fulfil where it gives back windows, and where it classifies them."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +9,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import models
-import run
 from models.base import Model
 from tests.helpers.commands import model_in, small, turn_off_dropout
+from tests.helpers.forked import call
 
 CASES = [*(name for name in models.MODELS if models.find_config(name).trains), "CALF on bert"]
 every_model = pytest.mark.parametrize("name", CASES)
@@ -117,6 +115,14 @@ def test_both_branches_of_calf_share_the_head_of_all_channels(build: Build) -> N
     assert not torch.equal(output.forecast, output.text_forecast)
 
 
+def classify_all(folder: Path) -> None:
+    """Save the logits that each checkpoint in a folder has for the cases."""
+    x, visible = cases()
+    with torch.inference_mode():
+        logits = {name: models.load(folder / name).classify(x, visible).logits.clone() for name in CASES}
+    save_file(logits, folder / "logits.safetensors")
+
+
 def test_a_fresh_process_has_the_same_logits_from_a_checkpoint(build: Build, tmp_path: Path) -> None:
     x, visible = cases()
     ours = {}
@@ -125,15 +131,7 @@ def test_a_fresh_process_has_the_same_logits_from_a_checkpoint(build: Build, tmp
         with torch.inference_mode():
             ours[name] = model.classify(x, visible).logits
         model.save(tmp_path / name, {}, {"epoch": 1})
-    save_file({"x": x, "visible": visible}, tmp_path / "cases.safetensors")
-    code = (
-        "import sys, torch, models; from pathlib import Path; from safetensors.torch import load_file, save_file\n"
-        "here = Path(sys.argv[1]); cases = load_file(here / 'cases.safetensors'); torch.set_grad_enabled(False)\n"
-        "found = {name: models.load(here / name).classify(**cases).logits.clone() for name in sys.argv[2:]}\n"
-        "save_file(found, here / 'logits.safetensors')"
-    )
-    root = Path(run.__file__).parent
-    subprocess.run([sys.executable, "-c", code, tmp_path, *CASES], cwd=root, check=True, timeout=120)
+    call(tmp_path, classify_all, tmp_path)
     for name, logits in load_file(tmp_path / "logits.safetensors").items():
         torch.testing.assert_close(logits, ours[name], rtol=1e-5, atol=1e-6)
 
