@@ -2,22 +2,37 @@
 
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
 import numpy as np
 from PIL import Image
 
 
-class BlankFigure(MagicMock):
-    """Stands for ``matplotlib.figure.Figure``: takes whatever is drawn, and is saved as a picture of one dot."""
+class BlankFigure:
+    """Stands for ``matplotlib.figure.Figure`` and its parts: takes whatever is drawn, and is saved as one dot."""
+
+    def __init__(self, **_: Any) -> None:
+        """Take what a figure is made with."""
+
+    def __getattr__(self, name: str) -> "BlankFigure":
+        if name.startswith("__"):  # numpy asks for some
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *_: Any, **__: Any) -> "BlankFigure":
+        """Do what any other method does: nothing."""
+        return self
+
+    __getitem__ = __call__
 
     def subplots(self, rows: int = 1, columns: int = 1, squeeze: bool = True, **_: Any) -> Any:
         """Return axes in the shape that matplotlib gives them."""
-        axis = MagicMock()
-        axis.get_legend_handles_labels.return_value = ([], [])
         axes = np.empty((rows, columns), object)
-        axes.fill(axis)
+        axes.fill(self)
         return axes.squeeze()[()] if squeeze else axes
+
+    def get_legend_handles_labels(self) -> tuple[list[Any], list[str]]:
+        """Return what a legend shows."""
+        return [], []
 
     def savefig(self, file: Path, **_: Any) -> None:
         """Write a picture of one dot."""
