@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from timeit import repeat
@@ -116,7 +117,9 @@ def environment(device: torch.device) -> dict[str, str | None]:
     }
 
 
+@cache
 def _commit() -> str | None:
+    """Return the commit of the code as this process found it, or None."""
     root = Path(__file__).parent.parent
     if not (root / ".git").exists():  # installed: a repository further up is another project's
         return None

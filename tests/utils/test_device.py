@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from scripts.benchmark_files import reset_peak
+from utils import device
 from utils.device import device_name, environment, peak_memory, pick_device, return_freed, seed_everything
 from utils.errors import UserError
 
@@ -99,6 +101,15 @@ def test_it_names_device_and_versions_as_json() -> None:
     assert json.loads(json.dumps(found)) == found
 
 
+@pytest.fixture
+def asked_anew() -> Iterator[None]:
+    """Git is asked in this test, and again after it."""
+    device._commit.cache_clear()
+    yield
+    device._commit.cache_clear()
+
+
+@pytest.mark.usefixtures("asked_anew")
 @pytest.mark.parametrize("error", [FileNotFoundError("git"), subprocess.CalledProcessError(128, "git")])
 def test_without_git_or_a_repository_there_is_no_commit(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -108,6 +119,7 @@ def test_without_git_or_a_repository_there_is_no_commit(monkeypatch: pytest.Monk
     assert environment(CPU)["commit"] is None
 
 
+@pytest.mark.usefixtures("asked_anew")
 def test_the_commit_of_a_project_that_the_code_is_installed_in_is_not_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
