@@ -4,6 +4,7 @@ Light to import: of several processes of tests one deals them out and runs none.
 """
 
 import gc
+import os
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Leave out of the search for garbage what the tests of a file have imported, too."""
+    if nextitem and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+
+
 def save_gpt2(folder: Path, seed: int = 0, width: int = WIDTH, heads: int = 12) -> Path:
     """A randomly initialised GPT-2 in transformers' format."""
     import torch
@@ -70,6 +78,14 @@ def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
     if not request.node.get_closest_marker("pictures"):
         monkeypatch.setattr("utils.plots.Figure", BlankFigure)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_syncing() -> Iterator[None]:
+    """No file is forced to the disk: that takes milliseconds each, and shows only where a machine stops."""
+    with pytest.MonkeyPatch.context() as replaced:
+        replaced.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

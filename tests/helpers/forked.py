@@ -152,6 +152,7 @@ def _settled(folder: Path, said: str) -> Iterator[None]:
 
     gc.freeze()  # what the server has imported is not looked through at every collection
     plots.Figure = BlankFigure
+    os.fsync = lambda _: None
     torch.set_num_threads(1)
     logging.getLogger().handlers.clear()  # of the process that this one is forked from
     os.chdir(folder)
