@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -67,12 +68,25 @@ def start(
     return process
 
 
-def call(folder: Path, function: Callable[..., object], *arguments: object) -> None:
-    """Call a function, which must succeed, in ``folder`` in a process of its own that has not imported peft."""
+def stand_in(command: Sequence[str], cwd: str | Path = ".", **_: object) -> subprocess.CompletedProcess[str]:
+    """Do with a command of run.py what ``subprocess.run`` does; all that it says is its ``stdout``."""
+    said = Path(cwd).resolve() / "said.txt"
+    said.unlink(missing_ok=True)
+    code = finish(start(said.parent, command[2:]))
+    return subprocess.CompletedProcess(command, code, said.read_text(encoding="utf-8"), "")
+
+
+def begin(folder: Path, function: Callable[..., object], *arguments: object) -> ForkServerProcess:
+    """Begin to call a function in ``folder`` in a process of its own that has not imported peft."""
     _ensure_server()
     process = _context.Process(target=_call, args=(folder, function, *arguments))
     process.start()
-    assert finish(process) == 0, (folder / "said.txt").read_text(encoding="utf-8")
+    return process
+
+
+def call(folder: Path, function: Callable[..., object], *arguments: object) -> None:
+    """Call a function, which must succeed, as :func:`begin` does."""
+    assert finish(begin(folder, function, *arguments)) == 0, (folder / "said.txt").read_text(encoding="utf-8")
 
 
 def wait_until(happened: Callable[[], object], process: ForkServerProcess, seconds: float = 60) -> None:

@@ -1,13 +1,22 @@
 """The table of several models on one file."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from scripts import compare_files
 from scripts.compare_files import Result, common, main
 from tests.conftest import WriteCsv
 from tests.exp.test_answer import noisy_weeks
+from tests.helpers.forked import stand_in
+
+
+@pytest.fixture(autouse=True)
+def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs start at once."""
+    monkeypatch.setattr(compare_files, "subprocess", SimpleNamespace(run=stand_in))
 
 
 def test_models_are_run_and_compared_on_the_same_windows(

@@ -4,7 +4,6 @@ import http.client
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts import serve
-from tests.helpers.shell import ROOT
+from tests.helpers.forked import begin, finish, kill, wait_until
 from utils.errors import UserError
 
 DEADLINE = 60  # seconds
@@ -72,22 +71,23 @@ def test_a_port_that_is_taken_is_named(server: HTTPServer, checkpoint: Path) -> 
         serve.make_server(str(checkpoint), server.server_port)
 
 
-def test_the_command_says_its_address_and_ends_when_told_to(checkpoint: Path, trained: Path) -> None:
-    command = [sys.executable, "-m", "scripts.serve", str(checkpoint), "0"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    killer = threading.Timer(2 * DEADLINE, process.kill)
-    killer.start()
+def serve_on_any_port(checkpoint: Path) -> None:
+    """Serve as the command does, until a signal comes."""
+    sys.argv = ["serve.py", str(checkpoint), "0"]
+    sys.exit(serve.main())
+
+
+def test_the_command_says_its_address_and_ends_when_told_to(checkpoint: Path, trained: Path, tmp_path: Path) -> None:
+    process, said = begin(tmp_path, serve_on_any_port, checkpoint), tmp_path / "said.txt"
+    wait_until(lambda: said.exists() and said.read_text().endswith("\n"), process)
     try:
-        port = re.fullmatch(r"http://127.0.0.1:(\d+)\n", process.stdout.readline())[1]
+        port = re.fullmatch(r"http://127.0.0.1:(\d+)\n", said.read_text())[1]
         assert post(int(port), (trained / "data.csv").read_bytes())[0] == 200
         os.kill(process.pid, signal.SIGTERM)
-        _, error = process.communicate(timeout=DEADLINE)
-        assert process.returncode == 143
-        assert "Traceback" not in error
+        assert finish(process, DEADLINE) == 143
+        assert "Traceback" not in said.read_text()
     finally:
-        killer.cancel()
-        process.kill()
-        process.communicate()
+        kill(process)
 
 
 @pytest.mark.parametrize(
