@@ -5,6 +5,7 @@ first, the middle and the final window.
 """
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from data_provider.config import DataConfig
-from data_provider.factory import load_data
+from data_provider.factory import ForecastData, load_data
 from data_provider.windows import Split
 from tests.helpers.places import DATASETS, GOLDEN, golden_cases
 
@@ -31,6 +32,12 @@ def load_case(file: Path, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
     return record, record["cases"][number]
 
 
+@cache
+def load_once(**fields: Any) -> ForecastData:
+    """Return data for all splits, whose cases follow each other."""
+    return load_data(DataConfig(**fields))
+
+
 def digest(window: np.ndarray) -> list[float]:
     return [window.sum(), np.square(window).sum(), window.ravel()[0], window.ravel()[-1]]
 
@@ -38,18 +45,9 @@ def digest(window: np.ndarray) -> list[float]:
 @pytest.mark.parametrize(("file", "number"), CASES, ids=[f"{file.stem}-{i}" for file, i in CASES])
 def test_counts_scaler_and_windows_equal_the_release(file: Path, number: int) -> None:
     record, case = load_case(file, number)
-    data = load_data(
-        DataConfig(
-            record["data"],
-            record["seq_len"],
-            case["pred_len"],
-            root_path=str(DATASETS),
-            data_path=record["file"],
-            features=case["features"],
-            target=record["target"],
-            percent=case["percent"],
-        )
-    )
+    names = {name: case[name] for name in ("pred_len", "features", "percent")}
+    names |= {name: record[name] for name in ("data", "seq_len", "target")}
+    data = load_once(root_path=str(DATASETS), data_path=record["file"], **names)
     windows = data.windows[Split(case["split"])]
     assert len(windows) == case["windows"]
     np.testing.assert_allclose(data.scaler.mean_, case["scaler_mean"], rtol=RELATIVE)
