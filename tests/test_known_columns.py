@@ -61,13 +61,25 @@ def load(table: pd.DataFrame, write_csv: WriteCsv, **more: Any) -> ForecastData:
     return load_data(DataConfig(**config | more))
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[tuple[object, ...], Path]:
+    """Folders of checkpoints that were trained on the driven table."""
+    return {}
+
+
 @pytest.fixture
-def trained(flags: Flags, workplace: Path) -> Callable[..., Forecaster]:
-    """Train a model on the driven table."""
+def trained(flags: Flags, workplace: Path, kept: dict[tuple[object, ...], Path]) -> Callable[..., Forecaster]:
+    """Train a model on the driven table, once for all tests, or on another table."""
 
     def train(name: str, table: pd.DataFrame | None = None, **more: object) -> Forecaster:
+        key = (name, *more.items())
+        if table is None and key in kept:
+            return Forecaster.load(kept[key])
         (record,) = succeed(flags(name, table, **more))
-        return Forecaster.load(workplace / "checkpoints" / record["run"]["setting"])
+        folder = workplace / "checkpoints" / record["run"]["setting"]
+        if table is None:
+            kept[key] = folder
+        return Forecaster.load(folder)
 
     return train
 
@@ -156,7 +168,7 @@ def test_a_model_learns_from_a_known_column(flags: Flags) -> None:
     scores = {}
     for ignored in (None, "promo,heat"):
         argv = flags(
-            "iTransformer", train_epochs=20, patience=20, batch_size=8, learning_rate=0.003, tmax=40,
+            "iTransformer", train_epochs=8, patience=8, batch_size=8, learning_rate=0.01, tmax=16,
             ignore=ignored, future_cols=None if ignored else "promo,heat",
         )  # fmt: skip
         (record,) = [one for one in succeed(argv) if bool(one["model"]["config"]["known"]) != bool(ignored)]

@@ -1,5 +1,6 @@
 """``--do_classify``: a class and probabilities for each case of a file, with what is said and drawn."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,17 +14,28 @@ from tests.helpers.commands import succeed, written
 from tests.helpers.ts_files import waves, write_pair, write_ts
 
 Use = Callable[..., int]
+FLAGS = ["--task_name", "classification", "--model", "DLinear", "--data", "custom", "--batch_size", "8",
+         "--train_epochs", "10", "--learning_rate", "0.01", "--device", "cpu"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a pair of files and a DLinear that tells their three kinds of waves apart."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_pair(folder / "files")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(class_rivals, "minirocket", lambda train, test, seed: (np.zeros(len(test), int), 0.1))
+        succeed([*FLAGS, "--name", "waves", "--root_path", str(folder / "files")])
+    return folder
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Folder of a DLinear that tells three kinds of waves apart."""
+def checkpoint(trained: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Folder of a copy of the DLinear."""
     monkeypatch.setattr(class_rivals, "minirocket", lambda train, test, seed: (np.zeros(len(test), int), 0.1))
-    write_pair(tmp_path / "files")
-    argv = "--task_name classification --model DLinear --data custom --batch_size 8 --train_epochs 10 --device cpu"
-    argv += f" --learning_rate 0.01 --name waves --root_path {tmp_path / 'files'}"
-    (record,) = succeed(argv.split())
-    return f"checkpoints/{record['run']['setting']}"
+    shutil.copytree(trained / "checkpoints", "checkpoints")
+    return next(Path("checkpoints").iterdir()).as_posix()
 
 
 @pytest.fixture
@@ -89,14 +101,12 @@ def test_a_case_alone_gets_the_class_that_it_gets_among_others(use: Use, tmp_pat
 
 
 def test_without_a_file_the_test_file_is_classified_also_right_after_training(
-    use: Use, checkpoint: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    use: Use, trained: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert use() == 0
     later = table()
     assert len(later) == 12 and "Waves_TEST.ts" in caplog.text
-    argv = "--task_name classification --model DLinear --data custom --batch_size 8 --train_epochs 10 --device cpu"
-    argv += f" --learning_rate 0.01 --name at-once --do_classify --root_path {tmp_path / 'files'}"
-    assert run.main(argv.split()) == 0
+    assert run.main([*FLAGS, "--name", "at-once", "--do_classify", "--root_path", str(trained / "files")]) == 0
     pd.testing.assert_frame_equal(pd.read_csv(next(Path("results").glob("at-once*/classes.csv"))), later)
 
 

@@ -1,5 +1,6 @@
 """``--do_detect``: scores and flags for the rows of a file."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,21 @@ from tests.helpers.commands import refused
 __all__ = ["short_buffer"]
 
 
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints for anomaly detection, trained on a file without labels."""
+    folder = tmp_path_factory.mktemp("stored")
+    hourly_table(500).to_csv(folder / "data.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert run.main([*FLAGS, "--data_path", "data.csv"]) == 0
+    return folder / "checkpoints"
+
+
 @pytest.fixture
-def trained(workplace: Path, write_csv: WriteCsv) -> Path:
-    """A checkpoint for anomaly detection, trained on a file without labels."""
-    assert run.main([*FLAGS, "--data_path", str(write_csv(rows=500))]) == 0
+def trained(stored: Path, workplace: Path) -> Path:
+    """A copy of the checkpoint."""
+    shutil.copytree(stored, "checkpoints")
     return next(Path("checkpoints").glob("anomaly*"))
 
 

@@ -1,5 +1,6 @@
 """``--do_impute``: a file of the user's with its missing values filled."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,21 @@ def with_gaps() -> pd.DataFrame:
     return table.round(dict.fromkeys(["c0", "c1", "OT"], 3))
 
 
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints of a model for imputation, trained on the file with gaps."""
+    folder = tmp_path_factory.mktemp("stored")
+    with_gaps().to_csv(folder / "data.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert run.main([*FLAGS, "--data_path", "data.csv"]) == 0
+    return folder / "checkpoints"
+
+
 @pytest.fixture
-def trained(workplace: Path, write_csv: WriteCsv) -> Path:
-    """A checkpoint of a model for imputation, trained on the file with gaps."""
-    assert run.main([*FLAGS, "--data_path", str(write_csv(with_gaps()))]) == 0
+def trained(stored: Path, workplace: Path) -> Path:
+    """A copy of the checkpoint."""
+    shutil.copytree(stored, "checkpoints")
     return next(Path("checkpoints").glob("imputation*"))
 
 
