@@ -68,7 +68,7 @@ def scores(folder: Path) -> Figures:
 # 227 test windows; batches of 15 and 16 rows that two or three processes cannot share evenly.
 @pytest.mark.parametrize(("count", "batch_size"), [(2, 16), (2, 15), (3, 16)])
 def test_losses_and_metrics_are_those_of_one_process(tiny: Tiny, tmp_path: Path, count: int, batch_size: int) -> None:
-    flags = tiny(train_epochs=3, batch_size=batch_size, learning_rate=0.001, eval_batch_size=10)
+    flags = tiny(train_epochs=2, batch_size=batch_size, learning_rate=0.001, eval_batch_size=10)
     alone, together = run_in(tmp_path / "alone", flags, 1), run_in(tmp_path / "together", flags, count)
     assert outputs(together) == outputs(alone)
     for one, several in zip(epochs(alone), epochs(together), strict=True):
@@ -143,7 +143,7 @@ def test_wrong_input_ends_every_process_with_a_message(tiny: Tiny, tmp_path: Pat
 
 
 def test_stopped_and_started_again_they_go_on_together(tiny: Tiny, tmp_path: Path) -> None:
-    flags = tiny(train_epochs=12, patience=12)
+    flags = tiny(train_epochs=6, patience=6)
     whole, stopped = run_in(tmp_path / "whole", flags, 2), tmp_path / "stopped"
     processes = begin(stopped, flags, 2)
     wait_until(lambda: list(stopped.glob("checkpoints/*/resume.safetensors")), processes[0])

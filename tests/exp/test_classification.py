@@ -1,8 +1,6 @@
 """Classification from a pair of files to scores, beside rivals, a table of confusions and a picture."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,11 @@ from exp.config import RunConfig
 from exp.flags import parse
 from tests.helpers.commands import prepared, refused, small, succeed, written
 from tests.helpers.ts_files import waves, write_pair, write_ts
+from tests.test_processes import run_in
 from utils.class_scores import class_scores, class_verdict, confusions
 from utils.schedule import EarlyStopping
 
 Flags = Callable[..., list[str]]
-ROOT = Path(run.__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -221,18 +219,11 @@ def test_bfloat16_and_two_seeds_work(flags: Flags) -> None:
 
 
 def test_two_processes_train_and_test_together(flags: Flags, workplace: Path) -> None:
-    code = (
-        "import sys, numpy, run; from exp import class_rivals\n"
-        "class_rivals.minirocket = lambda train, test, seed: (numpy.zeros(len(test), int), 0.1)\n"
-        "sys.exit(run.main(sys.argv[1:]))"
-    )
-    (workplace / "one.py").write_text(code)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "one.py"]
-    env = {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
-    argv = flags(batch_size=23, train_epochs=2, do_classify=1)
-    done = subprocess.run([*command, *argv, "--name", "custom"], env=env, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    (path,) = workplace.glob("results/custom_*/metrics.json")
+    for part, count in (("TRAIN", 30), ("TEST", 12)):
+        cases, labels = waves(count, seed=0)
+        write_ts(workplace / "short" / f"W_{part}.ts", [case[:8] for case in cases], labels)  # too short for MiniRocket
+    argv = flags(root_path=workplace / "short", batch_size=23, train_epochs=2, do_classify=1)
+    (path,) = run_in(workplace, [*argv, "--name", "together"], 2).glob("results/together_*/metrics.json")
     record = json.loads(path.read_text())
     assert record["run"]["training"]["environment"]["processes"] == 2
     (alone,) = (one for one in succeed([*argv, "--name", "alone"]) if one["run"]["setting"].startswith("alone"))
