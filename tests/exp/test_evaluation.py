@@ -27,7 +27,7 @@ from tests.helpers.commands import prepared, succeed
 from utils import coverage
 from utils.device import peak_memory
 
-CHANNELS, STEPS = 14, 192
+CHANNELS, STEPS = 14, 384
 MEGABYTE = 2**20
 
 
@@ -143,7 +143,7 @@ def test_memory_does_not_grow_with_the_windows(
     # What a batch takes in the network is the network's, and there are three pictures whatever comes.
     monkeypatch.setattr(Predictor, "forecast", lambda _, x: x[:, -1:].repeat(1, STEPS, 1))
     monkeypatch.setattr("exp.evaluation.plot_forecast", lambda *_: None)
-    files = [write_csv(hourly_table(rows, CHANNELS), name=f"{rows}.csv") for rows in (4_000, 28_000)]
+    files = [write_csv(hourly_table(rows, CHANNELS), name=f"{rows}.csv") for rows in (4_000, 16_000)]
     (few_peak, few_size), (many_peak, many_size) = (peak_of_a_test(csv, tiny) for csv in files)
     if few_peak is None or many_peak is None:
         pytest.skip("the peak of a process cannot be read here")
