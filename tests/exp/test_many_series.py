@@ -48,6 +48,25 @@ def forecaster_of(record: dict) -> Forecaster:
     return Forecaster.load(Path("checkpoints") / record["run"]["setting"])
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, Path]:
+    """Folders of checkpoints by the name of their model."""
+    return {}
+
+
+@pytest.fixture
+def knowing(flags: Flags, workplace: Path, kept: dict[str, Path]) -> Callable[[str], Forecaster]:
+    """Train a model that knows a column in advance, once for all tests that use it."""
+
+    def knowing(name: str) -> Forecaster:
+        if name not in kept:
+            (record,) = succeed(flags(name, future_cols="promo"))
+            kept[name] = workplace / "checkpoints" / record["run"]["setting"]
+        return Forecaster.load(kept[name])
+
+    return knowing
+
+
 @pytest.mark.pictures
 def test_a_run_leaves_scores_forecasts_and_pictures_of_its_series(flags: Flags, workplace: Path) -> None:
     (record,) = succeed(flags())
@@ -136,10 +155,11 @@ def test_several_values_are_channels_of_each_series(flags: Flags, workplace: Pat
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_known_columns_of_each_series_move_its_forecast_and_no_other_future_does(flags: Flags, name: str) -> None:
-    (record,) = succeed(flags(name, future_cols="promo"))
-    assert record["model"]["config"]["known"] == 1
-    forecaster, table = forecaster_of(record), long_table(ahead=AHEAD, seed=2)
+def test_known_columns_of_each_series_move_its_forecast_and_no_other_future_does(
+    knowing: Callable[[str], Forecaster], name: str
+) -> None:
+    forecaster, table = knowing(name), long_table(ahead=AHEAD, seed=2)
+    assert forecaster.model.config.known == 1
     usual = forecaster.predict(table, interval=None).set_index("id")["forecast"]
     future = table["y"].isna()
     changed = table.copy()
@@ -153,9 +173,10 @@ def test_known_columns_of_each_series_move_its_forecast_and_no_other_future_does
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_no_test_window_sees_the_future_of_its_series(flags: Flags, write_csv: WriteCsv, name: str) -> None:
-    (record,) = succeed(flags(name, future_cols="promo"))
-    model, table = forecaster_of(record).model, long_table()
+def test_no_test_window_sees_the_future_of_its_series(
+    knowing: Callable[[str], Forecaster], write_csv: WriteCsv, name: str
+) -> None:
+    model, table = knowing(name).model, long_table()
     usual = load(write_csv, table, future_cols="promo")
     windows = next(iter(reversed(usual.windows.values())))
     origin = int(windows.origins[3])
@@ -213,13 +234,14 @@ def test_a_table_of_the_future_without_series_is_of_all_of_them(
     assert saved["forecast"].to_numpy() == pytest.approx(usual["forecast"].to_numpy(), rel=1e-5)
 
 
-def test_a_forecast_that_lacks_known_columns_names_series_column_and_date(flags: Flags) -> None:
-    (record,) = succeed(flags("iTransformer", future_cols="promo"))
+def test_a_forecast_that_lacks_known_columns_names_series_column_and_date(
+    knowing: Callable[[str], Forecaster],
+) -> None:
     table = long_table(ahead=AHEAD)
     table = table.drop(index=table.index[(table["store"] == "east") & (table["date"] > "2024-07-02")])
     said = r"5 rows after the end of each series, .* of 'east'; 'promo' is missing at 2024-07-03"
     with pytest.raises(UserError, match=said):
-        forecaster_of(record).predict(table)
+        knowing("iTransformer").predict(table)
 
 
 def test_a_file_without_their_future_is_trained_on_but_not_forecast(
