@@ -39,6 +39,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_runtest_setup() -> None:
+    """Compute with one thread again where a package has set another number: two processes with two each crawl."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Leave out of the search for garbage what the tests of a file have imported, too."""
     if nextitem and nextitem.path != item.path:

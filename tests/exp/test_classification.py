@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import run
 from exp import class_rivals
@@ -63,6 +64,7 @@ def test_a_run_leaves_scores_beside_rivals_and_what_was_confused(
         f"test_results/{setting}/confusion.png",
         "results_classification.txt",
     }
+    assert torch.get_num_threads() == 1  # as before, though numba has set its own number
     scores = record["scores"]
     assert list(scores["metrics"]) == ["DLinear", "majority_class", "MiniRocket"]
     assert scores["accuracy"] == scores["metrics"]["DLinear"]["accuracy"] > 0.7
