@@ -17,8 +17,9 @@ WIDTH, LAYERS, POSITIONS, VOCABULARY = 24, 3, 16, 60
 
 # The files that take longest begin, so that two processes end at about the same time.
 LONGEST = (
-    *("test_survival.py", "test_contributing.py", "test_any_csv.py", "test_conformance.py", "test_export.py"),
-    *("test_processes.py", "test_known_columns.py", "test_refit.py", "test_benchmark.py", "test_user_files.py"),
+    *("test_export.py", "test_survival.py", "test_user_files.py", "test_processes.py", "test_known_columns.py"),
+    *("test_conformance.py", "test_many_series.py", "test_benchmark.py", "test_refit.py", "test_any_csv.py"),
+    *("test_run.py", "test_auto.py", "test_training.py"),
 )
 
 WriteCsv = Callable[..., Path]
