@@ -8,6 +8,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from data_provider.config import SEARCH
 from data_provider.datasets import find_dataset
 from exp.config import MOST_SEED, RunConfig
 from exp.experiments import TASKS, experiment_of
@@ -26,9 +27,10 @@ def run(argv: Sequence[str] | None) -> None:
     """Carry out what the command line asks for; raise UserError where something given cannot be used."""
     given = parse(argv)
 
-    from exp.own_file import filled_in, with_stdin  # late: --help answers at once
+    from exp.own_file import filled_in, take_search, with_stdin  # late: --help answers at once
 
     given, lines = with_stdin(given)
+    given, searches = take_search(given)
     command = Command(**given_for(Command, given))
     if command.load and command.is_training and not command.uses:
         raise UserError("--load names a checkpoint to test: add --is_training 0, or leave it out to train.")
@@ -58,9 +60,12 @@ def run(argv: Sequence[str] | None) -> None:
     elif command.load:
         _use_trained(folder, config, command)
     else:
+        if searches and not command.is_training:
+            raise UserError(f"--is_training 0 --seq_len {SEARCH}: name the chosen checkpoint with --load.")
         seeds = range(config.seed, config.seed + command.itr)
         runs = [replace(config, seed=seed, data=data) for data in config.data.variants for seed in seeds]
-        records = [record for one in runs for record in run_seed(one, command)]
+        once = run_searched if searches else run_seed
+        records = [record for one in runs for record in once(one, command)]
         _say_over_runs(records, config.summary_file)
 
 
@@ -115,6 +120,14 @@ def _check_uses(task_name: str, command: Command) -> None:
             f"--{flag} is for --task_name {fitting}, not for {task_name}; leave it out, or name a checkpoint of that "
             "task with --load."
         )
+
+
+def run_searched(config: RunConfig, command: Command) -> Records:
+    """Choose the look-back of a seed on validation, then go on as with any run; what is trained is not repeated."""
+    from exp.look_back import with_best_look_back
+
+    chosen = with_best_look_back(config, command.dry_run, command.overwrite)
+    return [] if command.dry_run else run_seed(chosen, replace(command, overwrite=False))
 
 
 def run_seed(config: RunConfig, command: Command) -> Records:

@@ -38,6 +38,12 @@ COUNTRIES = _Names(
 )  # fmt: skip
 COLUMNS = _Names(str, lambda text: _differ(text), "names of columns with commas between, each once")
 ENCODING = Kind(str, lambda name: is_encoding(name), "an encoding of text, like utf-8, cp1252, gbk or utf-16")
+SEARCH = "search"
+LOOK_BACKS = (96, 192, 336, 512)  # that a search chooses among
+
+LOOK_BACK = Kind(
+    int, whole(high=1_000_000).accepts, f"a whole number from 1 to 1,000,000, or {SEARCH}", words=(SEARCH,)
+)
 
 
 def names_in(text: str | None) -> list[str]:
@@ -61,10 +67,16 @@ def is_encoding(name: str) -> bool:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which series of a table, which channels and which windows; ``of_the_file`` are the flags of place and reading."""
+    """Which series of a table, which channels and which windows; ``of_the_file`` are the flags of place and reading.
+
+    Attributes:
+        searched: whether ``seq_len`` was, or is being, chosen among several on validation.
+    """
 
     data: str = flag("sample", DATA_NAMES, DATA_HELP)
-    seq_len: int = flag(96, whole(high=1_000_000), "steps the model sees")
+    seq_len: int = flag(
+        96, LOOK_BACK, f"steps the model sees; {SEARCH}: {', '.join(map(str, LOOK_BACKS))}, the best on validation"
+    )
     pred_len: int = flag(96, whole(0, 1_000_000), "steps it forecasts; tasks without a forecast take 0, too")
     root_path: str | None = flag(
         None, PATH, "folder of the file; the data set's own below $CALF_DATASETS or ./datasets"
@@ -103,6 +115,8 @@ class DataConfig:
         None, COUNTRIES, "countries whose public holidays are such columns, like DE,US or DE-BY (package holidays)"
     )
 
+    searched: bool = False
+
     of_reading: ClassVar[tuple[str, ...]] = (
         "date_col", "columns", "ignore", "id_col", "missing", "fill", "duplicates", "decimal", "encoding", "tz",
     )  # fmt: skip
@@ -137,7 +151,8 @@ class DataConfig:
         """Return what the data are in the name of a run."""
         few_shot = "" if self.percent == 100 else f"_p{self.percent}"
         known = "".join(f"_{name}" for name in (self.future_cols, self.calendar and "calendar", self.holidays) if name)
-        return f"{self.data}_ft{self.features}_sl{self.seq_len}_pl{self.pred_len}{few_shot}{known}"
+        searched = "s" if self.searched else ""
+        return f"{self.data}_ft{self.features}_sl{self.seq_len}{searched}_pl{self.pred_len}{few_shot}{known}"
 
     @property
     def known_flags(self) -> list[str]:

@@ -107,11 +107,11 @@ class Experiment(Trainable):
             self.restore(config.checkpoint)
             return self.test()
 
-    def refit(self) -> None:
-        """Train on all rows, for as many epochs as the configuration says, and keep the last one."""
+    def train(self, overwrite: bool = False) -> None:
+        """Train and test nothing; a training that was finished before is repeated with ``overwrite`` alone."""
         self.prepare()
         with self._alone(self.config.checkpoint, self.config.results):
-            if not self.compute.broadcast(is_trained(self.config)):
+            if overwrite or not self.compute.broadcast(is_trained(self.config)):
                 self.fit()
             self.compute.wait_for_everyone()
 

@@ -10,8 +10,9 @@ import pandas as pd
 from exp.config import RunConfig
 from exp.flags import lines_of_idle_flags, parse_values
 from exp.forecaster import Forecaster
+from exp.look_back import with_best_look_back
 from exp.options import Command
-from exp.own_file import filled_in
+from exp.own_file import filled_in, take_search
 from exp.refit import refit
 from exp.train_and_test import train_and_test
 from utils.errors import UserError, naming_arguments
@@ -50,11 +51,14 @@ def fit(table: pd.DataFrame, **options: Any) -> Forecaster:
     with naming_arguments():
         given = parse_values(options)
         own = {"data": "custom", "data_path": str(_kept(table)), "do_predict": 1}
+        given, searches = take_search(given)
         filled, _ = filled_in(given | own)
         config, command = RunConfig.from_flags(filled), Command(**given_for(Command, filled))
         for line in lines_of_idle_flags(config, command, given):
             logger.warning(line)
-        train_and_test(config, overwrite=command.overwrite)
+        if searches:
+            config = with_best_look_back(config, overwrite=command.overwrite)
+        train_and_test(config, overwrite=command.overwrite and not searches)
         if filled.get("refit"):
             refit(config)
     return Forecaster.load(config.checkpoint, config.runtime.device if config.runtime.device != "auto" else "cpu")

@@ -70,7 +70,8 @@ def _value(one: Field, value: Any, place: str) -> Any:
             return int(value)
         if kind.type is str and type(value) in (int, float):
             return kind.convert(str(value))
-        if isinstance(value, str) and kind.type in (str, float):  # to YAML 1e-4, without a dot, is a text
+        # To YAML 1e-4, without a dot, is a text.
+        if isinstance(value, str) and (kind.type in (str, float) or value in kind.words):
             return kind.convert(value)
         if kind.fits(value):
             return kind.type(value)

@@ -8,7 +8,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
-from data_provider.config import DataConfig
+from data_provider.config import SEARCH, DataConfig
 from data_provider.datasets import find_dataset
 from exp.config import RunConfig
 from exp.experiments import TASKS
@@ -249,3 +249,23 @@ def with_stdin(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         with replacing(path) as temporary:
             temporary.write_bytes(content)
     return {**given, "data_path": os.path.abspath(path)}, [f"standard input is kept in {path}"]
+
+
+def take_search(given: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return the flags without a wish to search the look-back, and whether there was one.
+
+    Raises:
+        UserError: a search is asked for together with what it cannot serve.
+    """
+    if given.get("seq_len") != SEARCH:
+        return dict(given), False
+    task = given.get("task_name", RunConfig.task_name)
+    reasons = {
+        f"--task_name {task}": task != RunConfig.task_name,
+        "--load": "load" in given,
+        f"--data {given.get('data')}, several data sets": "," in given.get("data", ""),
+        "--check_data": given.get("check_data"),
+    }
+    if against := [name for name, holds in reasons.items() if holds]:
+        raise UserError(f"--seq_len {SEARCH} does not go with {against[0]}: give a number of steps.")
+    return {name: value for name, value in given.items() if name != "seq_len"}, True

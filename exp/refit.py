@@ -31,7 +31,7 @@ def refit(config: RunConfig) -> None:
     again = config.for_refit(epochs)
     what = "what was chosen" if config.model_config.chooses else f"{epochs} epoch(s), as the test run chose,"
     logger.info("\nrefit: %s on all rows; the figures of the test stay those above", what)
-    experiment_of(again).refit()
+    experiment_of(again).train()
     carry_over(config.checkpoint)
 
 

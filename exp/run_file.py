@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from data_provider.config import AnyDataConfig, DataConfig
+from data_provider.config import SEARCH, AnyDataConfig, DataConfig
 from data_provider.datasets import datasets_root, find_dataset
 from exp.config import RunConfig
 from exp.experiments import TASKS
@@ -45,6 +45,8 @@ def _of_training(config: RunConfig, command: Command) -> dict[str, Any]:
     idle = idle_names(config, command, values)
     flags = {name: value for name, value in values.items() if name not in idle or value != usual[name]}
     flags |= _places(config.data)
+    if getattr(config.data, "searched", False):
+        flags["seq_len"] = SEARCH
     if is_own(flags) and "do_predict" in TASKS[config.task_name].uses:
         flags["do_predict"] = command.do_predict
     return flags | dict.fromkeys(sorted(command.uses), 1) | _of_refit(command) | _of_runtime(config)

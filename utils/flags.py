@@ -24,14 +24,18 @@ class Kind:
     Attributes:
         accepts: whether a value of ``type`` is possible.
         wanted: what to choose, for messages.
+        words: texts that are taken as they are, in place of a value of ``type``.
     """
 
     type: type
     accepts: Callable[[Any], bool]
     wanted: str
+    words: tuple[str, ...] = ()
 
     def convert(self, text: str) -> Any:
         """Return the value that ``text`` stands for; ValueError where it stands for none."""
+        if text in self.words:
+            return text
         if self.type in (int, float) and not (text.isascii() and "_" not in text):
             raise ValueError("a number is written in ASCII digits")  # int() and float() take others, too
         value = self.type(text)

@@ -113,7 +113,8 @@ def run_title(record: Mapping[str, Any]) -> str:
     pattern = data["config"].get("seasonal_patterns")
     name = f"{data['name'].upper()} {pattern}" if pattern else data["name"]
     ends = ("seq_len", "classes" if model["config"].get("classes") else "pred_len")
-    steps = " -> ".join(str(model["config"][size]) for size in ends if size in model["config"])
+    lengths = {**model["config"], **({"seq_len": "searched"} if data["config"].get("searched") else {})}
+    steps = " -> ".join(str(lengths[size]) for size in ends if size in lengths)
     steps += " classes" if "classes" in ends else ""
     tested = f", tested on {data['target_data']}" if "target_data" in data else ""
     if tested:

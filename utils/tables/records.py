@@ -27,6 +27,7 @@ KINDS = {
 RECORD_PARTS = {
     "task.name": str, "task.title": str, "task.metrics": list, "run.seed": int, "run.config": dict, "data.name": str,
     "data.digest": str, "data.config": dict, "data.config.file": str | None, "data.config.seq_len": int | None,
+    "data.config.searched": bool | None,
     "data.config.pred_len": int | None, "data.config.percent": int | None, "data.config.features": str | None,
     "data.config.files": list | None, "data.target_data": str | None, "data.in_domain": bool | None,
     "data.shuffle_input": str | None, "data.variant": str | None,
@@ -44,13 +45,14 @@ NO_SETTINGS = frozenset(
     {"task_name", "model", "data", "seq_len", "pred_len", "features", "target", "percent", "seasonal_patterns",
      "m4_protocol", "seed", "model_id", "des", "llm", "llm_init", "gpt_layers", "channels", "season",
      "future_cols", "calendar", "holidays", "known", "file", "files", "root_path", "data_path",
-     "mask_rate", "mask_kind", "imputation_protocol", "reconstructs", "classes", "mean_of_all", "test_path",
+     "searched", "mask_rate", "mask_kind", "imputation_protocol", "reconstructs", "classes", "mean_of_all", "test_path",
      "anomaly_protocol", "classification_protocol"}
 )  # fmt: skip
 
 
 # Values of flags that make a test another one, and what the title of a row says of them.
 UNUSUAL = {
+    ("searched", True): "look-back searched",
     ("mask_kind", "block"): "gaps of several steps",
     ("imputation_protocol", "release"): "windows as released",
     ("anomaly_protocol", "release"): "windows and threshold as released",
@@ -177,12 +179,12 @@ class Block:
         data: the data set trained on; of an own CSV its folder and file.
         target: the data set tested on, of zero-shot.
         features: ``M``, or ``S`` and ``MS`` with the target column; then the columns known in advance.
-        seq_len: 0 where it follows from the row (M4).
+        seq_len: 0 where it follows from the row (M4), or was searched.
         subset: whether other series were forecast than the M4 competition has.
         selected_on: the split that chose M4's best epoch.
         model: empty where nothing was run.
         switches: flags that make an ablation of the model, or of what it is tested on.
-        how: what is unusual about the test of a task without a forecast, in words.
+        how: what is unusual about the windows or the test, in words.
     """
 
     table: str
@@ -251,7 +253,7 @@ def cell_of(record: Record) -> tuple[Block, str]:
         target=data.get("target_data") or "",
         percent=flags.get("percent") or 100,
         features=", ".join([features if features == "M" else f"{features} {flags.get('target')}", *_known(flags)]),
-        seq_len=flags.get("seq_len") or 0,
+        seq_len=0 if flags.get("searched") else flags.get("seq_len") or 0,
         subset=m4 and series != COMPETITIONS[data["name"]].patterns[horizon].series,
         selected_on=data.get("selected_on") or "",
         model=model["name"],
