@@ -64,9 +64,17 @@ def run(argv: Sequence[str] | None) -> None:
             raise UserError(f"--is_training 0 --seq_len {SEARCH}: name the chosen checkpoint with --load.")
         seeds = range(config.seed, config.seed + command.itr)
         runs = [replace(config, seed=seed, data=data) for data in config.data.variants for seed in seeds]
+        if searches and command.seed_average:
+            raise UserError(
+                f"--seq_len {SEARCH} --seed_average: seeds may look back differently; choose one of the two."
+            )
         once = run_searched if searches else run_seed
         records = [record for one in runs for record in once(one, command)]
         _say_over_runs(records, config.summary_file)
+        if command.seed_average:
+            for data in config.data.variants:
+                averaged = replace(config.training, averaged=command.itr)
+                run_seed(replace(config, data=data, training=averaged), command)
 
 
 def _report(config: RunConfig) -> list[str]:
@@ -85,6 +93,9 @@ def _check_purpose(config: RunConfig, command: Command) -> None:
     data, last = config.data, config.seed + command.itr - 1
     if last > MOST_SEED:
         raise UserError(f"--seed {config.seed} --itr {command.itr}: the last seed, {last}, is above {MOST_SEED}.")
+    if command.seed_average and (command.itr == 1 or not config.model_config.trains or config.model_config.chooses):
+        what = "--itr 1" if command.itr == 1 else f"--model {config.model}"
+        raise UserError(f"--seed_average is for several seeds of a model that trains, not for {what}: leave it out.")
     check_limits(config.runtime.minimum, config.runtime.maximum)
     task = TASKS[config.task_name]
     _check_uses(config.task_name, command)

@@ -263,7 +263,7 @@ class Experiment(Trainable):
         Args:
             scores: the model's own by metric, ``metrics`` of all forecasters by name, and more.
         """
-        config, task = self.config, TASKS[self.config.task_name]
+        config, task, averaged = self.config, TASKS[self.config.task_name], self.config.training.averaged
         elsewhere = tested_on or (name_of_file(config.data) if config.runtime.loaded_from else None)
         described = {"name": config.data.data, "config": self.identity["data"], "digest": self.digests[path]}
         described |= {"variant": config.data.variant} if config.data.variant else {}
@@ -282,7 +282,7 @@ class Experiment(Trainable):
             "model": {
                 "name": config.model,
                 "config": asdict(self.model.config),
-                "switches": self.model.config.switches,
+                "switches": self.model.config.switches | ({"seed_average": str(averaged)} if averaged else {}),
                 "origin": self.model.origin,
                 "parameters": count_parameters(self.model),
             },

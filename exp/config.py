@@ -154,7 +154,8 @@ class RunConfig:
         if self.runtime.name:
             return f"{self.runtime.name}_{self.digest}"
         model = "_".join(part for part in (self.model, self.data.slug, self.model_config.slug) if part)
-        slug = f"{self.task_name}_{self.model_id or self.data.data}_{model}_{self.des}_seed{self.seed}"
+        averaged = f"-{self.seed + self.training.averaged - 1}-averaged" if self.training.averaged else ""
+        slug = f"{self.task_name}_{self.model_id or self.data.data}_{model}_{self.des}_seed{self.seed}{averaged}"
         return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', slug)[:180]}_{self.digest}"
 
     @cached_property

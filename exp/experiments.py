@@ -56,6 +56,8 @@ def experiment_of(config: Any) -> Any:
     experiment = resolve_name(place)
     if config.model_config.chooses:
         experiment = resolve_name("exp.auto:choosing")(experiment)
+    if config.training.averaged:
+        experiment = resolve_name("exp.seed_average:averaging")(experiment)
     return experiment(config)
 
 

@@ -76,6 +76,11 @@ class Command:
 
     is_training: int = flag(1, SWITCH, "1 trains and tests; 0 tests a checkpoint")
     itr: int = flag(1, whole(high=10_000), "runs, with seeds seed, seed + 1, …", needs={"load": (None,)})
+    seed_average: int = flag(
+        0, PRESENCE_OR_SWITCH,
+        "also test the mean of the forecasts of all --itr seeds, as one forecaster with one checkpoint: it costs as "
+        "much as they do together", needs={"load": (None,)},
+    )  # fmt: skip
     overwrite: bool = flag(False, PRESENCE, "repeat what is finished already", needs={"is_training": (1,)})
     dry_run: bool = flag(False, PRESENCE, "print configuration, windows and what trains; no more")
     check_data: bool = flag(False, PRESENCE, "report on the file (gaps, missing values, outliers …); train nothing")
@@ -119,7 +124,11 @@ class Command:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a run trains, beside its learning rate."""
+    """How a run trains, beside its learning rate.
+
+    Attributes:
+        averaged: seeds whose forecasts are averaged; 0 for a run of one seed.
+    """
 
     train_epochs: int = flag(10, whole(high=1_000_000), "epochs at most")
     batch_size: int = flag(32, whole(high=10_000_000), "windows per batch, over all processes")
@@ -135,6 +144,7 @@ class TrainingOptions:
         "training on all rows has as much again",
     )
     precision: str = flag("fp32", choice("fp32", "bf16", "fp16"), "of matrix products: fp32, bf16 or fp16 (CUDA alone)")
+    averaged: int = 0
 
     @property
     def seconds(self) -> float:

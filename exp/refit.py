@@ -29,7 +29,8 @@ def refit(config: RunConfig) -> None:
         return
     epochs = read_training(config.checkpoint)["best"]["epoch"]
     again = config.for_refit(epochs)
-    what = "what was chosen" if config.model_config.chooses else f"{epochs} epoch(s), as the test run chose,"
+    of_several = config.model_config.chooses or config.training.averaged
+    what = "what was chosen" if of_several else f"{epochs} epoch(s), as the test run chose,"
     logger.info("\nrefit: %s on all rows; the figures of the test stay those above", what)
     experiment_of(again).train()
     carry_over(config.checkpoint)

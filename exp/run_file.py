@@ -47,6 +47,8 @@ def _of_training(config: RunConfig, command: Command) -> dict[str, Any]:
     flags |= _places(config.data)
     if getattr(config.data, "searched", False):
         flags["seq_len"] = SEARCH
+    if config.training.averaged:
+        flags |= {"itr": config.training.averaged, "seed_average": 1}
     if is_own(flags) and "do_predict" in TASKS[config.task_name].uses:
         flags["do_predict"] = command.do_predict
     return flags | dict.fromkeys(sorted(command.uses), 1) | _of_refit(command) | _of_runtime(config)

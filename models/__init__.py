@@ -32,6 +32,8 @@ MODELS = {
 }
 # Ways to choose among them, by the name that stands in their place on the command line.
 CHOICES = {"auto": "models.combination:auto", "ensemble": "models.combination:ensemble"}
+AVERAGE = "models.members:SeedAverage"
+SEEDS = "seeds_averaged"  # in the origin of a model that averages several seeds: the seeds
 # Modules of the project that a Config may use and that import nothing heavy.
 LIGHT = ("models.config", "utils.flags", "utils.errors")
 
@@ -100,7 +102,8 @@ def load(folder: str | Path, merge: bool = False, **options: Any) -> "Model":
     if stored.name not in MODELS | CHOICES:
         where, name = shown_path(stored.folder), shown_path(stored.name[:40])
         raise UserError(f"{where} holds a model {name}, which is not one of {', '.join(MODELS | CHOICES)}.")
-    return find_model(stored.name).from_stored(stored, merge)
+    kind = resolve_name(AVERAGE) if SEEDS in stored.origin else find_model(stored.name)
+    return kind.from_stored(stored, merge)
 
 
 def from_public(folder: str | Path) -> "Model":

@@ -4,7 +4,6 @@ Shapes: B batch, L seq_len, H pred_len, C channels, M members.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,15 @@ import models
 from models.base import Model, Output
 from models.checkpoint import Stored, find_checkpoint, read_stored
 from models.config import ChoiceConfig, ModelConfig
+from models.members import MEMBERS, WithMembers, load_members
 from models.naive import Naive
 from utils.errors import UserError, shown_path
 from utils.flags import choice, flag
 
 AND = " + "  # between the names of members that forecast a channel together
-MEMBERS = "members"  # folder of a checkpoint: a checkpoint of each member
 
 
-class Combination(Model):
+class Combination(WithMembers):
     """Take for each channel the median of the forecasts of some members, step by step.
 
     Attributes:
@@ -35,10 +34,9 @@ class Combination(Model):
     Config = ChoiceConfig
 
     def __init__(self, config: ModelConfig, members: Sequence[Model] | None = None, used: Tensor | None = None) -> None:
-        super().__init__(config)
         if members is None:  # before there is a choice: the last value
             members = [Naive(Naive.Config(config.seq_len, config.pred_len, config.channels, config.season))]
-        self.members = torch.nn.ModuleList(members)
+        super().__init__(config, members)
         self.register_buffer("used", torch.ones(len(members), config.channels) if used is None else used)
 
     @property
@@ -86,17 +84,6 @@ class Combination(Model):
         low, high = (ranked.gather(-1, place)[..., 0] for place in middle)
         return Output(low + (high - low) / 2)
 
-    def parameter_groups(self) -> list[Any]:
-        """Return nothing: members are trained before they are combined."""
-        return []
-
-    def merged_adapters(self) -> AbstractContextManager[None]:
-        """Fold the adapters of all members into their weights within the block."""
-        stack = ExitStack()
-        for member in self.members:
-            stack.enter_context(member.merged_adapters())
-        return stack
-
     def describe(self) -> list[str]:
         """Return the members, once they are chosen."""
         labels = [member["label"] for member in self.origin.get(MEMBERS, [])]
@@ -129,17 +116,8 @@ class Combination(Model):
     def from_stored(cls, stored: Stored, merge: bool = False) -> "Combination":
         """Make the combination of a checkpoint with its members, in evaluation mode."""
         model = super().from_stored(stored)
-        count = len(model.origin[MEMBERS])
-        model.members = torch.nn.ModuleList(
-            [models.load(stored.folder / MEMBERS / str(i), merge=merge) for i in range(count)]
-        )
+        model.members = torch.nn.ModuleList(load_members(stored.folder, len(model.origin[MEMBERS]), merge))
         return model.eval()
-
-    def save(self, folder: Path, extras: Mapping[str, Any], best: Mapping[str, Any]) -> None:
-        """Write a checkpoint folder with one of each member within: these first, so that what is there is whole."""
-        for i, member in enumerate(self.members):
-            member.save(folder / MEMBERS / str(i), extras, {})
-        super().save(folder, extras, best)
 
 
 class auto(Combination):

@@ -56,6 +56,11 @@ class StorableModel(
         self.config = config
         self.origin: dict[str, Any] = {}
 
+    @property
+    def stored_name(self) -> str:
+        """Return the name by which ``models.load`` finds the class of a checkpoint's model."""
+        return type(self).__name__
+
     @classmethod
     def build(cls, config: ModelConfig, write: bool = True) -> Self:
         """Make an untrained model from the current torch seed; ``write`` saves files that had to be made for it."""
@@ -165,7 +170,7 @@ class StorableModel(
 
     def save(self, folder: Path, extras: Mapping[str, Any], best: Mapping[str, Any]) -> None:
         """Write a checkpoint folder; ``extras`` is what else ``config.json`` holds, ``best`` is epoch and score."""
-        described = {"name": type(self).__name__, "config": asdict(self.config), "origin": self.origin}
+        described = {"name": self.stored_name, "config": asdict(self.config), "origin": self.origin}
         write_checkpoint(folder, described, self.stored_state(), extras, best)
 
     def _save_pretrained(self, save_directory: Path) -> None:
