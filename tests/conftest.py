@@ -25,6 +25,11 @@ LONGEST = (
 WriteCsv = Callable[..., Path]
 
 
+def pytest_sessionstart() -> None:
+    """Search for no garbage among thousands of collected tests."""
+    gc.disable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Move the tests of the files that take longest to the beginning."""
     place = {name: i for i, name in enumerate(LONGEST)}
@@ -36,6 +41,7 @@ def pytest_collection_finish() -> None:
     import torch
 
     torch.set_num_threads(1)
+    gc.enable()
     gc.collect()
     gc.freeze()
 

@@ -1,13 +1,10 @@
 """Test what is written about CALF and its ablations: the table, and the text that follows from its intervals."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.forked import ROOT
 from tests.helpers.records import write
 from tests.utils.tables.test_comparison import WINDOWS, add
 from utils.tables.ablation import main
@@ -74,10 +71,9 @@ def test_the_full_model_is_that_of_the_same_data(tmp_path: Path, caplog: pytest.
     assert written_files == ["ablation.md", "ablation.md", "ablation_96.png"]
 
 
-def test_what_is_written_is_said(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "utils.tables.ablation", "--results", str(tmp_path), "--output", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (0, f"written: {tmp_path / 'ablation.md'}\n")
+def test_what_is_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    written(tmp_path)
+    assert caplog.messages == [f"written: {tmp_path / 'ablation.md'}"]
 
 
 def test_an_ablation_that_was_trained_otherwise_is_named(tmp_path: Path) -> None:
