@@ -24,7 +24,8 @@ from exp.choice import HORIZONS, Candidate, Span, Trial, by_date, choose, compar
 from exp.config import RunConfig
 from exp.evaluation import Predictor, scored_targets
 from exp.long_term_forecast import LongTermForecast
-from exp.own_file import RATES, is_own
+from exp.own_file import RATES
+from exp.recipes import RECIPES
 from exp.runs import is_trained
 from exp.training import save_training
 from models.base import Model
@@ -124,8 +125,7 @@ class Choosing(LongTermForecast):
         network |= {"task_loss": config.network["task_loss"]}
         if candidate.model == "iTransformer":
             network |= SIZE_OF_ITRANSFORMER
-        if "output_w" in network and is_own({"data": config.data.data}):
-            network["output_w"] = 0.0
+        network |= {name: value for name, value in RECIPES[config.recipe].items() if name in network}
         rate = config.schedule.learning_rate * (1 if "llm" in network else RATES[False] / RATES[True])
         data = config.data
         if not kind.takes_known and data.known_flags:

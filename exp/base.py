@@ -16,6 +16,7 @@ from exp.config import RunConfig, refit_folder
 from exp.evaluation import Predictor, evaluation_batch_size
 from exp.experiments import TASKS
 from exp.header import count_parameters, describe_model, describe_training
+from exp.recipes import PAPER, RECIPES
 from exp.runs import digest_to_train, digests_of_outcomes, is_trained, stored_identity, trained_config
 from exp.targets import name_of_file
 from exp.trackers import check_log
@@ -263,7 +264,7 @@ class Experiment(Trainable):
         Args:
             scores: the model's own by metric, ``metrics`` of all forecasters by name, and more.
         """
-        config, task, averaged = self.config, TASKS[self.config.task_name], self.config.training.averaged
+        config, task = self.config, TASKS[self.config.task_name]
         elsewhere = tested_on or (name_of_file(config.data) if config.runtime.loaded_from else None)
         described = {"name": config.data.data, "config": self.identity["data"], "digest": self.digests[path]}
         described |= {"variant": config.data.variant} if config.data.variant else {}
@@ -282,12 +283,23 @@ class Experiment(Trainable):
             "model": {
                 "name": config.model,
                 "config": asdict(self.model.config),
-                "switches": self.model.config.switches | ({"seed_average": str(averaged)} if averaged else {}),
+                "switches": self._switches(),
                 "origin": self.model.origin,
                 "parameters": count_parameters(self.model),
             },
             "scores": dict(scores),
         }
+
+    def _switches(self) -> dict[str, str]:
+        """Return the flags that set the model and its training apart from the published ones, by name."""
+        recipe, averaged = self.config.recipe, self.config.training.averaged
+        of_recipe = {name: str(value) for name, value in RECIPES[recipe].items()}
+        own = {name: value for name, value in self.model.config.switches.items() if of_recipe.get(name) != value}
+        return (
+            own
+            | ({"recipe": recipe} if recipe != PAPER else {})
+            | ({"seed_average": str(averaged)} if averaged else {})
+        )
 
     def save(self, path: Path, record: Mapping[str, Any], scores: Iterable[str], said: Iterable[str]) -> None:
         """Save a record, add its block to ``results_<task>.txt``, and print what is to be said of it.

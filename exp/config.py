@@ -16,6 +16,7 @@ from typing import Any
 from data_provider.config import AnyDataConfig, DataConfig
 from exp.experiments import TASKS, config_class
 from exp.options import NAME, RuntimeOptions, TrainingOptions
+from exp.recipes import PAPER, RECIPES
 from exp.targets import name_of_file, names_of_sets, target_configs, with_targets
 from models import CHOICES, MODELS, find_config, find_model
 from models.config import FEATURE_LOSSES, SIZES, ModelConfig
@@ -38,6 +39,11 @@ class RunConfig:
     model: str = flag("CALF", row_of(MODELS | CHOICES), f"the forecaster: {', '.join(MODELS | CHOICES)}")
     model_id: str | None = flag(None, TEXT, "first part of the run's name, in place of the data set's", training=True)
     des: str = flag("test", TEXT, "description, part of the run's name", training=True)
+    recipe: str = flag(
+        PAPER, row_of(RECIPES),
+        "settings for the flags that are not given: paper, those of the paper; best, those that validation chose",
+        training=True,
+    )  # fmt: skip
     seed: int = flag(2021, whole(0, MOST_SEED), "seed of the (first) run")
     data: AnyDataConfig
     network: Mapping[str, Any]
@@ -87,7 +93,11 @@ class RunConfig:
 
     @classmethod
     def from_flags(cls, given: Mapping[str, Any]) -> "RunConfig":
-        """Sort the given flags into what they are for; raise UserError where one contradicts another."""
+        """Sort the given flags into what they are for; raise UserError where one contradicts another.
+
+        Those of ``--recipe`` count where they are not given.
+        """
+        given = {**RECIPES[given.get("recipe", cls.recipe)], **given}
         runtime, own = RuntimeOptions(**given_for(RuntimeOptions, given)), given_for(cls, given)
         task_name = own.get("task_name", cls.task_name)
         task = TASKS[task_name]
@@ -153,7 +163,8 @@ class RunConfig:
             return f"{self.runtime.loaded_from}_on_{name_of_file(self.data)}"
         if self.runtime.name:
             return f"{self.runtime.name}_{self.digest}"
-        model = "_".join(part for part in (self.model, self.data.slug, self.model_config.slug) if part)
+        recipe = "" if self.recipe == PAPER else f"recipe-{self.recipe}"
+        model = "_".join(part for part in (self.model, self.data.slug, self.model_config.slug, recipe) if part)
         averaged = f"-{self.seed + self.training.averaged - 1}-averaged" if self.training.averaged else ""
         slug = f"{self.task_name}_{self.model_id or self.data.data}_{model}_{self.des}_seed{self.seed}{averaged}"
         return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', slug)[:180]}_{self.digest}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from exp.config import RunConfig
+from exp.recipes import PAPER
 from models.base import Model
 from utils.compute import Compute
 from utils.device import bfloat16_slowdown, has_fast_bfloat16
@@ -34,6 +35,8 @@ def describe_training(config: RunConfig, model: Model, compute: Compute, eval_ba
         yield f"{config.model} does not train; evaluation in batches of {eval_batch_size}"
         return
     plan, schedule = config.training, config.schedule
+    if config.recipe != PAPER:
+        yield f"recipe: {config.recipe}, settings that validation chose ({PAPER} has the published ones)"
     yield f"loss: {model.describe_loss()}"
     course = f"cosine, tmax {schedule.tmax}" if schedule.cos else schedule.lradj
     precision = compute.describe_precision()
@@ -50,6 +53,8 @@ def describe_training(config: RunConfig, model: Model, compute: Compute, eval_ba
         )
     summed = "" if plan.accumulate == 1 else f", {plan.accumulate} of them a step"
     divided = "" if compute.num_processes == 1 else f", divided among {compute.num_processes} processes"
+    if plan.ema:
+        yield f"averaged weights: validated, tested and kept; moving average over steps, decay {plan.ema:g}"
     yield (
         f"at most {plan.train_epochs} epochs of batches of {plan.batch_size}{summed}{divided}, patience "
         f"{plan.patience}; evaluation in batches of {eval_batch_size}"

@@ -12,6 +12,7 @@ from utils.flags import (
     PATH,
     PRESENCE,
     PRESENCE_OR_SWITCH,
+    SHARE,
     SWITCH,
     TENSORS,
     TEXT,
@@ -136,6 +137,9 @@ class TrainingOptions:
         1, whole(high=1_000_000), "batches per step of the optimizer; an epoch has whole steps alone"
     )
     patience: int = flag(3, whole(high=1_000_000), "stop after that many epochs without a better one")
+    ema: float = flag(
+        0.0, SHARE, "decay of a moving average of the weights over steps, which is validated and kept; 0: none"
+    )
     init_from: str | None = flag(None, FOLDER, "checkpoint folder whose weights the training goes on from")
     time_limit: str | None = flag(
         None,

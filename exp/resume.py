@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from exp.averaging import WeightAverage
 from exp.config import RunConfig
 from exp.runs import is_trained
 from models.base import Model
@@ -35,7 +36,7 @@ class TrainingState:
     """A training between two epochs.
 
     Attributes:
-        tensors: trained tensors and buffers of the model, Adam's moments and states of random generators.
+        tensors: trained tensors and buffers of the model, their averages, Adam's moments, states of random generators.
         progress: everything else, as JSON.
         source: the folder that it was read from.
     """
@@ -45,10 +46,19 @@ class TrainingState:
     source: Path | None = None
 
     @classmethod
-    def of(cls, model: Model, optimizer: torch.optim.Adam, compute: Compute, loader: DataLoader) -> "TrainingState":
+    def of(
+        cls,
+        model: Model,
+        optimizer: torch.optim.Adam,
+        compute: Compute,
+        loader: DataLoader,
+        average: WeightAverage | None = None,
+    ) -> "TrainingState":
         """Collect the state of a training; a call of every rank, as on CUDA each has random numbers of its own."""
         adam = optimizer.state_dict()
         tensors = {f"model.{name}": tensor for name, tensor in model.trained_state().items()}
+        if average:
+            tensors |= {f"average.{name}": tensor for name, tensor in average.tensors.items()}
         for index, moments in adam["state"].items():
             tensors |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
         tensors |= {f"random.{name}": generator.get_state() for name, generator in _generators(loader).items()}
@@ -61,6 +71,7 @@ class TrainingState:
         scaler = compute.scaler
         progress = {
             "groups": adam["param_groups"],
+            "steps_averaged": average.steps if average else 0,
             "scaler": None if scaler is None else scaler.state_dict(),
             "python": random.getstate(),
             "numpy": [keys[0], *keys[2:]],
@@ -89,7 +100,14 @@ class TrainingState:
             ) from error
         return cls(tensors, progress, folder)
 
-    def restore(self, model: Model, optimizer: torch.optim.Adam, compute: Compute, loader: DataLoader) -> None:
+    def restore(
+        self,
+        model: Model,
+        optimizer: torch.optim.Adam,
+        compute: Compute,
+        loader: DataLoader,
+        average: WeightAverage | None = None,
+    ) -> None:
         """Put everything back where :meth:`of` collects it.
 
         Raises:
@@ -98,6 +116,10 @@ class TrainingState:
         try:
             trained = {name: self.tensors[f"model.{name}"] for name in model.trained_state()}
             model.load_state_dict(trained, strict=False)  # what is frozen is there already
+            if average:
+                for name, tensor in average.tensors.items():
+                    tensor.copy_(self.tensors[f"average.{name}"])
+                average.steps = self.progress["steps_averaged"]
             moments: dict[int, dict[str, Tensor]] = {}
             for name, tensor in self.tensors.items():
                 if name.startswith("adam."):

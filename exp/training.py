@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from data_provider.windows import Batch
+from exp.averaging import WeightAverage
 from exp.config import RunConfig
 from exp.optimizer import FiniteLoss, build_optimizer, not_finite, set_rates
 from exp.resume import TrainingState, clear_state, find_state
@@ -101,6 +102,7 @@ class Training:
         self.groups = self.model.parameter_groups()
         self.optimizer = build_optimizer(self.groups, self.config.schedule.learning_rate)
         self.plan = self.config.training
+        self.average = WeightAverage(self.model, self.plan.ema) if self.plan.ema else None
         self.frozen = self.model.frozen_parts()
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self.stopping = EarlyStopping(self.plan.patience, ties=self.score.ties)
@@ -149,7 +151,7 @@ class Training:
             if self.compute.is_main_process:
                 clear_state(self.config.checkpoint)
             return
-        state.restore(self.model, self.optimizer, self.compute, self.trainable.train_loader)
+        state.restore(self.model, self.optimizer, self.compute, self.trainable.train_loader, self.average)
         self.stopping = EarlyStopping(self.plan.patience, ties=self.score.ties, **state.progress["stopping"])
         self.history, self.log = state.progress["history"], state.progress["log"]
         self.seconds, self.epochs_saved = state.progress["seconds"], len(self.history)
@@ -184,7 +186,8 @@ class Training:
         train_loss, samples = self._pass(epoch)
         training_seconds = time.monotonic() - started
         self.compute.average_statistics(self.model)
-        value = self.compute.broadcast(self.trainable.validate()) if self.trainable.validates else train_loss
+        with self._averaged():
+            value = self.compute.broadcast(self.trainable.validate()) if self.trainable.validates else train_loss
         if not math.isfinite(value):
             raise UserError(not_finite("validation error", epoch, None, self.plan.precision))
         best = self.stopping.update(value, epoch) or not self.trainable.validates
@@ -262,6 +265,8 @@ class Training:
         else:
             scaler.step(self.optimizer)
             scaler.update()
+        if self.average:
+            self.average.update()
 
     def _backward(self, batch: Batch, weight: float) -> Tensor:
         """Add the gradients of this rank's rows, and return their part of the loss."""
@@ -271,11 +276,16 @@ class Training:
         (loss if scaler is None else scaler.scale(loss)).backward()
         return loss.detach()
 
+    def _averaged(self) -> AbstractContextManager[None]:
+        """Let the model hold the averaged weights within the block, where they are averaged."""
+        return self.average.in_use() if self.average else nullcontext()
+
     def _save(self, epoch: int, value: float, best: bool) -> None:
         """Save the model if it is the best so far, then the state to go on from."""
         if best:
-            self.trainable.save_best(epoch, value)
-        state = TrainingState.of(self.model, self.optimizer, self.compute, self.trainable.train_loader)
+            with self._averaged():
+                self.trainable.save_best(epoch, value)
+        state = TrainingState.of(self.model, self.optimizer, self.compute, self.trainable.train_loader, self.average)
         state.progress |= {
             "stopping": {name: getattr(self.stopping, name) for name in ("best", "best_epoch", "epochs_without")},
             "history": self.history,

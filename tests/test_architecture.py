@@ -114,7 +114,7 @@ def test_every_command_ends_by_way_of_one_function() -> None:
     commands = {name for name in SOURCES if has_main(name)}
     tables = {"utils.tables.__main__", "utils.tables.ablation", "utils.tables.cross_domain", "exp.alignment"}
     alone = {"scripts.forecast_onnx"}  # which is copied to where this program is not
-    uses = {"exp.export", "scripts.compare_files", "scripts.serve"}
+    uses = {"exp.export", "scripts.compare_files", "scripts.search_recipe", "scripts.serve"}
     assert commands == {"run", "pca", "data_provider.download", "scripts.benchmark", *tables, *uses, *alone}
     assert not {name for name in commands - alone if "utils.command" not in IMPORTS[name]}
     assert not {other for name in alone for other in IMPORTS[name] if other.split(".")[0] in OWN}

@@ -45,8 +45,8 @@ NO_SETTINGS = frozenset(
     {"task_name", "model", "data", "seq_len", "pred_len", "features", "target", "percent", "seasonal_patterns",
      "m4_protocol", "seed", "model_id", "des", "llm", "llm_init", "gpt_layers", "channels", "season",
      "future_cols", "calendar", "holidays", "known", "file", "files", "root_path", "data_path",
-     "searched", "averaged", "mask_rate", "mask_kind", "imputation_protocol", "reconstructs", "classes", "mean_of_all",
-     "test_path", "anomaly_protocol", "classification_protocol"}
+     "searched", "averaged", "recipe", "mask_rate", "mask_kind", "imputation_protocol", "reconstructs", "classes",
+     "mean_of_all", "test_path", "anomaly_protocol", "classification_protocol"}
 )  # fmt: skip
 
 
