@@ -14,7 +14,7 @@ from data_provider.ts_file import TsFile, read_ts
 from exp.classifier import Classifier
 from exp.config import RunConfig
 from exp.evaluation import evaluation_batch_size
-from exp.forecast_files import copy_whole
+from exp.forecast_files import deliver
 from exp.options import Command
 from models.base import Model, check_finite
 from models.checkpoint import CONFIG
@@ -63,11 +63,7 @@ def classify_file(folder: Path, config: RunConfig, command: Command) -> None:
         _draw(results / PICTURE, file, probabilities, classes, config.model)
     for line in (*_lines(file, probabilities, classes), *_shown_in_test(folder, model)):
         logger.info(line)
-    logger.info("picture: %s", shown_path(results / PICTURE))
-    logger.info("classes: %s", shown_path(results / CSV))
-    if runtime.output:
-        copy_whole(results / CSV, Path(runtime.output))
-        logger.info("classes: %s", shown_path(runtime.output))
+    deliver(config, "classes", results / CSV, results / PICTURE)
 
 
 def _trained_on(model: Model) -> tuple[list[str], CaseScaler]:

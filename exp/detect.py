@@ -23,7 +23,7 @@ from data_provider.reading import Frame, Reading, counted, written_dates
 from data_provider.windows import make_loader
 from exp.config import RunConfig
 from exp.evaluation import Predictor
-from exp.forecast_files import copy_whole
+from exp.forecast_files import deliver
 from exp.options import Command
 from models.base import Model, check_finite
 from models.checkpoint import CONFIG
@@ -78,11 +78,7 @@ def detect_in_file(folder: Path, config: RunConfig, command: Command) -> None:
         )
     for line in _lines(frame, scores, flags, labels, rate, threshold, known):
         logger.info(line)
-    logger.info("picture: %s", shown_path(config.results / PICTURE))
-    logger.info("anomalies: %s", shown_path(config.results / CSV))
-    if runtime.output:
-        copy_whole(config.results / CSV, Path(runtime.output))
-        logger.info("anomalies: %s", shown_path(runtime.output))
+    deliver(config, "anomalies", config.results / CSV, config.results / PICTURE)
 
 
 def trained_on(model: Model) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:

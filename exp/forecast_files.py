@@ -1,6 +1,7 @@
 """Keep forecasts as files: earlier ones with their date, and a copy where ``--output`` says."""
 
 import csv
+import logging
 import re
 import shutil
 from itertools import count
@@ -10,6 +11,8 @@ from exp.config import RunConfig
 from exp.options import Command
 from utils.errors import UserError, shown_path
 from utils.files import replacing
+
+logger = logging.getLogger(__name__)
 
 
 def keep_earlier(path: Path, newer: Path, *beside: Path) -> None:
@@ -85,3 +88,13 @@ def copy_whole(source: Path, path: Path) -> None:
     """Copy a file, whole or not at all; folders on the way are made."""
     with replacing(path) as temporary:
         shutil.copyfile(source, temporary)
+
+
+def deliver(config: RunConfig, what: str, path: Path, picture: Path | None) -> None:
+    """Say where a CSV file and its picture lie, and copy the file to ``--output`` if there is one."""
+    if picture:
+        logger.info("picture: %s", shown_path(picture))
+    logger.info("%s: %s", what, shown_path(path))
+    if config.runtime.output:
+        copy_whole(path, Path(config.runtime.output))
+        logger.info("%s: %s", what, shown_path(config.runtime.output))

@@ -19,7 +19,7 @@ from data_provider.reading import Frame, Reading, counted, written_dates
 from exp.config import RunConfig
 from exp.evaluation import Predictor
 from exp.filled_file import write_filled
-from exp.forecast_files import copy_whole
+from exp.forecast_files import deliver
 from exp.options import Command
 from exp.trained_series import TrainedSeries
 from models.base import Model, check_finite
@@ -65,12 +65,7 @@ def impute_file(folder: Path, config: RunConfig, command: Command) -> None:
             draw(config.results / PICTURE, frame, gone, filled, config.model)
     for line in (*_lines(frame, gone, count), *_shown_in_test(folder)):
         logger.info(line)
-    if gone.any():
-        logger.info("picture: %s", shown_path(config.results / PICTURE))
-    logger.info("imputed: %s", shown_path(config.results / CSV))
-    if runtime.output:
-        copy_whole(config.results / CSV, Path(runtime.output))
-        logger.info("imputed: %s", shown_path(runtime.output))
+    deliver(config, "imputed", config.results / CSV, config.results / PICTURE if gone.any() else None)
 
 
 def fill_in(frame: Frame, gone: np.ndarray, model: Model, series: TrainedSeries, compute: Compute) -> np.ndarray:
