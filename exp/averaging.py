@@ -12,10 +12,10 @@ from models.base import Model
 class WeightAverage:
     """A moving average of what a model trains, taken after every step of the optimizer.
 
-    After step t the average moves by the larger of 1 - decay and 2 / (t + 1) of the way to the weights. At first a
+    After step t the average moves by the larger of 1 - decay and 9 / (t + 8) of the way to the weights. At first a
     weight counts the more, the later it is (polynomial decay, Shamir and Zhang, ICML 2013), so that the start of
-    training is soon forgotten; from step 2 / (1 - decay) on the average is an exponential one. Running statistics of
-    batches are averaged likewise.
+    training is soon forgotten; later the average is an exponential one. Running statistics of batches are averaged
+    likewise.
     """
 
     def __init__(self, model: Model, decay: float) -> None:
@@ -27,7 +27,7 @@ class WeightAverage:
     def update(self) -> None:
         """Take the weights as they are now into the average."""
         self.steps += 1
-        share = max(1 - self.decay, 2 / (self.steps + 1))
+        share = max(1 - self.decay, 9 / (self.steps + 8))
         torch._foreach_lerp_(list(self.tensors.values()), list(self._current().values()), share)
 
     @contextmanager

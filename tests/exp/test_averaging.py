@@ -35,7 +35,7 @@ def test_the_average_is_what_is_validated_and_kept(tiny: Tiny, monkeypatch: pyte
     per_epoch = len(experiment.train_loader)
     assert len(steps) == 2 * per_epoch
     for step, weights in enumerate(steps[: experiment.best["epoch"] * per_epoch], start=1):
-        share = max(0.1, 2 / (step + 1))
+        share = max(0.1, 9 / (step + 8))
         average = {name: tensor + share * (weights[name] - tensor) for name, tensor in average.items()}
     kept = weights_of(experiment.config.checkpoint)
     for name, tensor in average.items():
