@@ -24,7 +24,7 @@ from exp.choice import HORIZONS, Candidate, Span, Trial, by_date, choose, compar
 from exp.config import RunConfig
 from exp.evaluation import Predictor, scored_targets
 from exp.long_term_forecast import LongTermForecast
-from exp.own_file import RATES
+from exp.own_file import RATES, is_own
 from exp.recipes import RECIPES
 from exp.runs import is_trained
 from exp.training import save_training
@@ -126,6 +126,8 @@ class Choosing(LongTermForecast):
         if candidate.model == "iTransformer":
             network |= SIZE_OF_ITRANSFORMER
         network |= {name: value for name, value in RECIPES[config.recipe].items() if name in network}
+        if "output_w" in network and is_own({"data": config.data.data}):
+            network["output_w"] = 0.0
         rate = config.schedule.learning_rate * (1 if "llm" in network else RATES[False] / RATES[True])
         data = config.data
         if not kind.takes_known and data.known_flags:

@@ -12,7 +12,6 @@ from data_provider.config import SEARCH, DataConfig
 from data_provider.datasets import find_dataset
 from exp.config import RunConfig
 from exp.experiments import TASKS
-from exp.recipes import BEST
 from models import find_config
 from utils.errors import UserError
 from utils.files import replacing
@@ -71,10 +70,11 @@ def filled_in(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     chosen, said = resolve_name(task.fill_in)({**given, "data": "custom"}, found)
     if config.trains:
         chosen |= _training(chosen, hasattr(config, "llm"))
-        chosen["recipe"] = BEST
+    if hasattr(config, "output_w") and "learning_rate" not in given:
+        chosen["output_w"] = 0.0  # with the output loss, so few steps leave a model far from trained
     new = {name: value for name, value in chosen.items() if name not in given and name != "windows"}
     if new:
-        flags = " ".join(f"--{name} {value}" for name, value in new.items())
+        flags = " ".join(f"--{name} {value:g}" for name, value in new.items())
         lines.append(f"chosen from {said}: {flags}; each can be given")
     new |= stand_in
     lines += lines_of_model
