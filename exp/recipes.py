@@ -1,7 +1,7 @@
 """Name whole sets of training settings (``--recipe``). Light: ``--help`` reads them.
 
-What is in a recipe was chosen on validation errors alone, by ``python -m scripts.search_recipe``; scripts/README.md has
-the table of what was tried.
+What is in a recipe was chosen on validation errors alone, which ``python -m scripts.search_recipe`` finds;
+scripts/README.md has a table of them.
 """
 
 from collections.abc import Mapping
