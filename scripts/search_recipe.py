@@ -46,14 +46,19 @@ ROWS = {
 }
 
 
-def search(argv: Sequence[str] | None) -> None:
-    """Train what is not trained yet, and print and save a table."""
+def build_parser() -> Parser:
+    """Return the parser of the command line."""
     parser = Parser("python -m scripts.search_recipe", description=__doc__.splitlines()[0])
     parser.add_argument("--sets", default=",".join(SETS), help="data sets with commas between (default: %(default)s)")
     parser.add_argument("--rows", default=",".join(ROWS), help="settings to try, likewise (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=2, help="how many, from 2021 on (default: %(default)s)")
     parser.add_argument("flags", nargs="*", help="of run.py, after --")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def search(argv: Sequence[str] | None) -> None:
+    """Train what is not trained yet, and print and save a table."""
+    args = build_parser().parse_args(argv)
     sets, rows = _named("--sets", args.sets, SETS), _named("--rows", args.rows, ROWS)
     lines = []
     for seed in range(RunConfig.seed, RunConfig.seed + args.seeds):

@@ -15,6 +15,7 @@ from data_provider.datasets import DATASETS
 from exp.config import RunConfig
 from exp.flags import build_parser, lines_of_idle_flags, parse
 from exp.options import Command
+from scripts import search_recipe
 from scripts.benchmark import Options
 from tests.helpers.shell import ROOT, Shell, values_of
 from utils.flags import flags_of, given_for
@@ -242,7 +243,8 @@ def test_ci_calls_the_test_command() -> None:
 
 
 def test_every_flag_the_guides_name_exists() -> None:
-    parsers = (build_parser()[0], pca.build_parser(), tables.build_parser(), download.build_parser())
+    commands = (pca, tables, download, search_recipe)
+    parsers = (build_parser()[0], *(command.build_parser() for command in commands))
     known = {option for parser in parsers for action in parser._actions for option in action.option_strings}
     for script in ("reproduce.sh", "ablation.sh", "cross_domain.sh"):
         known |= set(re.findall(r"^#   (--\w+)", (ROOT / "scripts" / script).read_text(), re.MULTILINE))
