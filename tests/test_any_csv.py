@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import itertools
 import json
 import math
 import tempfile
@@ -17,7 +16,6 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 import run
-from utils.plots import plot_forecast
 
 ENOUGH = 60  # rows for windows of 8 + 4 in every split
 ODD_CELLS = ("", " ", "x", "nan", "inf", "-inf", "1e400", "1e200", "1,5", "True", "0x1", "é", "\n", '"', "\0", "now")
@@ -154,20 +152,8 @@ def numbers(record: Any) -> Iterator[float]:
 def test_any_file_gives_finite_figures_or_one_message_and_no_trace(
     content: bytes, tiny_gpt2: Path, tiny_words: Path
 ) -> None:
-    errors, window = io.StringIO(), itertools.count()
-
-    def draw(*arguments: Any) -> None:
-        """Draw one of the three windows, which look alike: of some files the first, of others another."""
-        if next(window) == len(content) % 3:
-            plot_forecast(*arguments)
-
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        contextlib.chdir(folder),
-        contextlib.redirect_stderr(errors),
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr("exp.evaluation.plot_forecast", draw)
+    errors = io.StringIO()
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.redirect_stderr(errors):
         Path("own.csv").write_bytes(content)
         code = run.main(
             [
