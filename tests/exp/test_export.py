@@ -97,9 +97,8 @@ def check_on(
 @pytest.mark.parametrize("name", CASES)
 def test_a_graph_forecasts_as_the_model_one_window_or_several(name: str, store: Store, tmp_path: Path) -> None:
     checkpoint = store(name)
-    forms = ("torch",) if name in KNOWN else tuple(FORMS)  # the next test has ONNX with more inputs
     check_on(
-        exported(checkpoint, tmp_path, forms),
+        exported(checkpoint, tmp_path),
         checkpoint,
         TABLE,
         lambda end: {"x": TABLE[COLUMNS].to_numpy()[end - LENGTH : end]},

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from layers.branches import copy_branch
 from layers.families import FAMILIES, checked_config
 from layers.lora import add_adapters
 from tests.conftest import LAYERS, POSITIONS, VOCABULARY, WIDTH, save_gpt2
-from tests.helpers.forked import call
+from tests.helpers.forked import ROOT
 from utils.errors import UserError
 
 
@@ -423,10 +424,11 @@ def test_the_branches_have_positions_and_norms_of_their_own_and_share_all_else(t
     assert len(own & other) == 2 * 8
 
 
-def load_and_copy(folder: str) -> None:
-    copy_branch(load_backbone(folder, "pretrained", 1).model)
-    assert "peft" not in sys.modules
-
-
-def test_without_adapters_peft_is_not_imported(tiny_gpt2: Path, tmp_path: Path) -> None:
-    call(tmp_path, load_and_copy, str(tiny_gpt2))
+def test_without_adapters_peft_is_not_imported(tiny_gpt2: Path) -> None:
+    code = (
+        "import sys; from layers.backbone import load_backbone; from layers.branches import copy_branch;"
+        f"copy_branch(load_backbone({str(tiny_gpt2)!r}, 'pretrained', 1).model);"
+        "assert 'peft' not in sys.modules and 'sklearn' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
