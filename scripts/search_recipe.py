@@ -13,7 +13,6 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 
@@ -30,7 +29,7 @@ from utils.tables.markdown import whole_table
 logger = logging.getLogger("calf")
 
 TABLE = RESULTS / "recipe_search.csv"
-# The published settings of each data set; of the large ones a share of the training rows, so that a search ends.
+# The published settings, of illness, which has none, similar ones; of large sets a share of the training rows.
 SETS = {
     "ETTh1": "--pred_len 96 --batch_size 256 --learning_rate 0.0005 --patience 10 --train_epochs 100",
     "ETTm1": "--pred_len 96 --batch_size 256 --learning_rate 0.0005 --patience 5 --train_epochs 100 --percent 25",
@@ -59,6 +58,8 @@ def build_parser() -> Parser:
 def search(argv: Sequence[str] | None) -> None:
     """Train what is not trained yet, and print and save a table."""
     args = build_parser().parse_args(argv)
+    if args.seeds < 1:
+        raise UserError(f"--seeds {args.seeds}: choose a whole number of at least 1.")
     sets, rows = _named("--sets", args.sets, SETS), _named("--rows", args.rows, ROWS)
     lines = []
     for seed in range(RunConfig.seed, RunConfig.seed + args.seeds):
@@ -91,7 +92,7 @@ def _validated(data: str, row: str, seed: int, flags: Sequence[str]) -> dict[str
 
 
 def _save(lines: pd.DataFrame) -> None:
-    with replacing(Path(TABLE)) as temporary:
+    with replacing(TABLE) as temporary:
         lines.to_csv(temporary, index=False)
 
 

@@ -54,3 +54,8 @@ def test_the_rows_are_the_settings_of_the_paper_each_part_of_the_best_recipe_and
 def test_a_wrong_name_is_refused_with_those_there_are(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(flags) == 2
     assert f"{flags[0]} {flags[1]}: choose some of" in capsys.readouterr().err
+
+
+def test_without_a_seed_there_is_nothing_to_search(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "0"]) == 2
+    assert "--seeds 0: choose a whole number of at least 1" in capsys.readouterr().err
